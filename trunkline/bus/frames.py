@@ -1,0 +1,141 @@
+"""The wire format of a job's frames.
+
+A frame is one NATS message. It opens with 24 bytes in network order::
+
+    0        1        2                 4                               20                24
+    +--------+--------+-----------------+-------------------------------+-----------------+----------
+    | version|  kind  |      offer      |            job id             |    sequence     |  payload
+    +--------+--------+-----------------+-------------------------------+-----------------+----------
+
+``offer`` counts how often the edge has handed the job to a dispatcher; frames of an earlier offer are stale.
+``sequence`` counts the frames of one offer in one direction from 0, so that a receiver sees a loss as a gap.
+CREDIT and CANCEL are outside that count: CREDIT states a running total and CANCEL a fact, so losing, repeating
+or reordering them does no harm (`bus.dispatch_job`).
+"""
+
+import struct
+from enum import IntEnum
+from typing import NamedTuple
+
+from trunkline.core.ids import JobID
+
+VERSION = 1
+HEADER = struct.Struct("!BBH16sI")
+HEADER_BYTES = HEADER.size
+_U32 = struct.Struct("!I")
+_CREDIT = struct.Struct("!QIB")
+
+
+class Kind(IntEnum):
+    """What a frame says. The numbers are on the wire: they are never reused."""
+
+    OPEN = 1
+    """Edge to a dispatcher: an offer of a job; envelope and first part of the body."""
+    CREDIT = 2
+    """Either way: the receiver of DATA or BODY has taken this much in all, and what it expects next."""
+    CANCEL = 3
+    """Edge to dispatcher: close the upstream call and settle."""
+    BODY = 4
+    """Edge to dispatcher: the next part of the request body."""
+
+    ACCEPTED = 16
+    """Dispatcher to edge: the job is mine; who I am."""
+    HEAD = 17
+    """Dispatcher to edge: status and headers of the answer."""
+    DATA = 18
+    """Dispatcher to edge: bytes of the answer's body."""
+    END = 19
+    """Dispatcher to edge: the answer is complete; its usage."""
+    FAIL = 20
+    """Dispatcher to edge: the job ended badly. Before ACCEPTED: refused (BUSY)."""
+
+
+TO_EDGE = frozenset({Kind.CREDIT, Kind.ACCEPTED, Kind.HEAD, Kind.DATA, Kind.END, Kind.FAIL})
+TO_DISPATCHER = frozenset({Kind.OPEN, Kind.CREDIT, Kind.CANCEL, Kind.BODY})
+_KINDS = {int(kind): kind for kind in Kind}
+
+
+class FrameError(Exception):
+    """A message that is no frame of a version and kind known here. It is refused and counted."""
+
+
+class Frame(NamedTuple):
+    """One parsed frame."""
+
+    kind: Kind
+    offer: int
+    job: JobID
+    seq: int
+    payload: bytes
+
+
+class Credit(NamedTuple):
+    """Payload of a CREDIT frame.
+
+    Attributes:
+        total: bytes of DATA (or BODY) payload the sender of this credit lets the other send, in all.
+        expects: the sequence number it expects next; lets the other side see what was lost.
+        sync: it has heard nothing for a while and wants a sign of life.
+    """
+
+    total: int
+    expects: int
+    sync: bool
+
+
+def encode(kind: Kind, offer: int, job: JobID, seq: int, payload: bytes = b"") -> bytes:
+    """Return the message for a frame."""
+    return HEADER.pack(VERSION, kind, offer, job, seq) + payload
+
+
+def decode(message: bytes) -> Frame:
+    """Return the frame in a message.
+
+    Raises:
+        FrameError: too short, of another version, or of an unknown kind.
+    """
+    if len(message) < HEADER_BYTES:
+        raise FrameError(f"a message of {len(message)} bytes is too short for a frame")
+    version, number, offer, job, seq = HEADER.unpack_from(message)
+    if version != VERSION:
+        raise FrameError(f"frame version {version}, this process speaks {VERSION}")
+    kind = _KINDS.get(number)
+    if kind is None:
+        raise FrameError(f"unknown frame kind {number}")
+    return Frame(kind, offer, job, seq, message[HEADER_BYTES:])
+
+
+def encode_credit(credit: Credit) -> bytes:
+    """Return the payload of a CREDIT frame."""
+    return _CREDIT.pack(credit.total, credit.expects, credit.sync)
+
+
+def decode_credit(payload: bytes) -> Credit:
+    """Return the credit in a CREDIT frame's payload.
+
+    Raises:
+        FrameError: the payload has another length.
+    """
+    if len(payload) != _CREDIT.size:
+        raise FrameError(f"a CREDIT payload of {len(payload)} bytes")
+    total, expects, sync = _CREDIT.unpack(payload)
+    return Credit(total, expects, bool(sync))
+
+
+def join_parts(head: bytes, rest: bytes) -> bytes:
+    """Return a payload of two parts: an encoded struct and the raw bytes that follow it."""
+    return _U32.pack(len(head)) + head + rest
+
+
+def split_parts(payload: bytes) -> tuple[bytes, bytes]:
+    """Return the two parts that `join_parts` joined.
+
+    Raises:
+        FrameError: the first part's length runs past the payload.
+    """
+    if len(payload) < 4:
+        raise FrameError("a two-part payload without its length")
+    end = 4 + _U32.unpack_from(payload)[0]
+    if end > len(payload):
+        raise FrameError("a two-part payload whose first part runs past its end")
+    return payload[4:end], payload[end:]

@@ -1,0 +1,290 @@
+"""What services say to each other, as structs. Encoded as MessagePack arrays: fields are only ever appended.
+
+An unknown trailing field is ignored by an older reader and a missing one takes its default in a newer one, so
+that two versions can stand side by side during a rolling upgrade.
+"""
+
+import msgspec
+
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.core.usage import Units, UsageSource
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """First part of an OPEN frame: all that a dispatcher knows of a job beside its body.
+
+    Attributes:
+        edge: process id of the edge.
+        reply: subject for the frames towards the edge.
+        offered_ms: Unix time at the edge when this offer was made, in milliseconds.
+        deadline_s: what is left of the job's overall deadline.
+        dialect: the client's dialect, such as ``openai-chat``.
+        model: public model name.
+        stream: whether the client asked for a stream.
+        wants_usage: whether the client asked for the usage chunk of a chat stream.
+        account: who pays.
+        key: the API key used.
+        groups: the groups the key may use, in the order in which they are preferred.
+        body_bytes: length of the whole request body.
+        credit: bytes of DATA the dispatcher may send before the first CREDIT.
+        max_output: the client's own limit on output tokens, 0 for none.
+        traceparent: W3C trace context, empty if there is none.
+    """
+
+    edge: str
+    reply: str
+    offered_ms: int
+    deadline_s: float
+    dialect: str
+    model: str
+    stream: bool
+    wants_usage: bool
+    account: int
+    key: int
+    groups: tuple[str, ...]
+    body_bytes: int
+    credit: int
+    max_output: int = 0
+    traceparent: str = ""
+
+
+class Accepted(msgspec.Struct, frozen=True, array_like=True):
+    """Payload of ACCEPTED.
+
+    Attributes:
+        dispatcher: process id, for CREDIT, CANCEL and BODY.
+        body_credit: bytes of the request body, in all, that may be sent now.
+    """
+
+    dispatcher: str
+    body_credit: int
+
+
+class Head(msgspec.Struct, frozen=True, array_like=True):
+    """First part of a HEAD frame; the answer's first bytes may follow it.
+
+    Attributes:
+        status: HTTP status for the client.
+        content_type: of the answer's body.
+        attempt: number of the attempt that answers.
+        attempts: how many attempts were made for the job in this offer.
+        channel: name of the channel that answers.
+        upstream_id: the provider's own request id, empty if it gave none.
+    """
+
+    status: int
+    content_type: str
+    attempt: int
+    attempts: int
+    channel: str
+    upstream_id: str = ""
+
+
+class UsageEvent(msgspec.Struct, frozen=True, array_like=True):
+    """What one attempt used: the unit of metering. Identified by ``job`` and ``attempt``.
+
+    Attributes:
+        job: the job id.
+        attempt: number of the attempt within the job, over all offers.
+        account, key: who pays.
+        model: public model name.
+        upstream_model: the provider's name for it.
+        group: the group through which the key reached the channel; its multiplier applies.
+        channel, credential: who was called.
+        units: what was used, in disjoint buckets.
+        source: whether the provider reported it or the gateway counted it.
+        charged: whether the client pays. A failed attempt, and one the edge gave up, costs us and not the client.
+        outcome: empty for a complete answer, else the error that ended the attempt.
+        status: HTTP status sent to the client, or the upstream's for an attempt that was not relayed.
+        stream: whether it was a stream.
+        started_ms: Unix time of the attempt's start, in milliseconds.
+        first_token_ms: from start to first output, 0 if there was none.
+        duration_ms: from start to end.
+    """
+
+    job: bytes
+    attempt: int
+    account: int
+    key: int
+    model: str
+    upstream_model: str
+    group: str
+    channel: int
+    credential: int
+    units: Units
+    source: UsageSource
+    charged: bool
+    outcome: str
+    status: int
+    stream: bool
+    started_ms: int
+    first_token_ms: int
+    duration_ms: int
+
+
+class UsageBatch(msgspec.Struct, frozen=True, array_like=True):
+    """One message of the USAGE stream."""
+
+    events: tuple[UsageEvent, ...]
+
+
+class End(msgspec.Struct, frozen=True, array_like=True):
+    """First part of an END frame; the answer's last bytes may follow it.
+
+    Attributes:
+        usage: of the attempt that answered; the edge keeps it until the dispatcher's beat says it is stored.
+        usage_no: the dispatcher's running number of that event, compared with `Beat.stored`.
+    """
+
+    usage: UsageEvent
+    usage_no: int
+
+
+class Fail(msgspec.Struct, frozen=True, array_like=True):
+    """Payload of FAIL.
+
+    Attributes:
+        fault: what to tell the client.
+        elsewhere: the job was not begun (full, draining, too late): another dispatcher may have it.
+        attempts: how many upstream calls were made.
+        usage: of an attempt that produced output before it failed.
+        usage_no: as in `End`.
+    """
+
+    fault: Fault
+    elsewhere: bool = False
+    attempts: int = 0
+    usage: UsageEvent | None = None
+    usage_no: int = 0
+
+
+class Withdrawal(msgspec.Struct, frozen=True, array_like=True):
+    """Offers of a job up to and including ``offer`` are void: drop it, or close it if it runs."""
+
+    job: bytes
+    offer: int
+
+
+class Beat(msgspec.Struct, frozen=True, array_like=True):
+    """A process says that it lives.
+
+    Attributes:
+        role: ``edge``, ``dispatcher``, ``metering``, ``health`` or ``console``.
+        process: its id.
+        sent_ms: Unix time at the sender, in milliseconds.
+        in_flight: jobs it holds.
+        room: jobs it could take now (dispatchers).
+        draining: it takes no new ones.
+        stored: every usage event of this process up to this number is in JetStream (dispatchers).
+        lanes: the lanes it serves (dispatchers).
+    """
+
+    role: str
+    process: str
+    sent_ms: int
+    in_flight: int = 0
+    room: int = 0
+    draining: bool = False
+    stored: int = 0
+    lanes: tuple[str, ...] = ()
+
+
+class AttemptOutcome(msgspec.Struct, frozen=True, array_like=True):
+    """What happened to one attempt, for health.
+
+    Attributes:
+        channel, credential: who was called.
+        model: public model name.
+        error: empty for success, else the error type.
+        status: the upstream's HTTP status, 0 if there was none.
+        first_token_ms: 0 if there was no output.
+        output_tokens: 0 if unknown.
+        duration_ms: from start to end.
+    """
+
+    channel: int
+    credential: int
+    model: str
+    error: ErrorType | None
+    status: int
+    first_token_ms: int
+    output_tokens: int
+    duration_ms: int
+
+
+class OutcomeBatch(msgspec.Struct, frozen=True, array_like=True):
+    """One message on `subjects.OUTCOME`."""
+
+    dispatcher: str
+    outcomes: tuple[AttemptOutcome, ...]
+
+
+class AllowanceDraw(msgspec.Struct, frozen=True, array_like=True):
+    """An edge asks metering what these accounts may spend."""
+
+    edge: str
+    accounts: tuple[int, ...]
+
+
+class AllowanceGrant(msgspec.Struct, frozen=True, array_like=True):
+    """What an account may spend at one edge.
+
+    Attributes:
+        account: who.
+        spendable_nano: in nano-USD; zero or less: no credit.
+        lease_ms: how long the edge may rely on it.
+    """
+
+    account: int
+    spendable_nano: int
+    lease_ms: int
+
+
+class AllowanceGrants(msgspec.Struct, frozen=True, array_like=True):
+    """Metering's answer to an `AllowanceDraw`; accounts it does not know are left out."""
+
+    grants: tuple[AllowanceGrant, ...]
+
+
+class HealthSample(msgspec.Struct, frozen=True, array_like=True):
+    """One line of a channel's history on the stream HEALTH.
+
+    Attributes:
+        channel, model: what was looked at; an empty model means the channel as a whole.
+        at_ms: Unix time of the end of the interval, in milliseconds.
+        state: ``serving``, ``ejected`` or ``probing``.
+        weight: 0 to 1.
+        successes, failures: attempts and probes in the interval.
+        first_token_ms: mean over the interval's successes, 0 if there were none.
+    """
+
+    channel: int
+    model: str
+    at_ms: int
+    state: str
+    weight: float
+    successes: int
+    failures: int
+    first_token_ms: int
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Return any of the structs of this module as bytes."""
+    return _encoder.encode(message)
+
+
+decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+decode_accepted = msgspec.msgpack.Decoder(Accepted).decode
+decode_head = msgspec.msgpack.Decoder(Head).decode
+decode_end = msgspec.msgpack.Decoder(End).decode
+decode_fail = msgspec.msgpack.Decoder(Fail).decode
+decode_withdrawal = msgspec.msgpack.Decoder(Withdrawal).decode
+decode_beat = msgspec.msgpack.Decoder(Beat).decode
+decode_usage_batch = msgspec.msgpack.Decoder(UsageBatch).decode
+decode_outcome_batch = msgspec.msgpack.Decoder(OutcomeBatch).decode
+decode_allowance_draw = msgspec.msgpack.Decoder(AllowanceDraw).decode
+decode_allowance_grants = msgspec.msgpack.Decoder(AllowanceGrants).decode
+decode_health_sample = msgspec.msgpack.Decoder(HealthSample).decode

@@ -1,0 +1,80 @@
+"""Names on the bus. Ids used as subject tokens hold no dot, space or wildcard (`core.ids.process_id`)."""
+
+import base64
+
+JOB_QUEUE = "dispatchers"
+"""Queue group of dispatchers on a lane: one of them gets each job."""
+
+ALLOW = "tl.allow"
+ALLOW_QUEUE = "metering"
+OUTCOME = "tl.outcome"
+WITHDRAW = "tl.withdraw"
+"""Edge to all dispatchers: an offer that nobody answered is void; see `bus.messages.Withdrawal`."""
+
+USAGE_STREAM = "USAGE"
+USAGE_SUBJECTS = "tl.usage.>"
+HEALTH_STREAM = "HEALTH"
+HEALTH_SUBJECTS = "tl.health.>"
+
+KV_KEYS = "keys"
+KV_CHANNELS = "channels"
+KV_MODELS = "models"
+KV_SETTINGS = "settings"
+KV_WEIGHTS = "weights"
+KV_BUCKETS = (KV_KEYS, KV_CHANNELS, KV_MODELS, KV_SETTINGS, KV_WEIGHTS)
+
+DEFAULT_LANE = "default"
+
+
+def job(lane: str) -> str:
+    """Where edges open jobs for a lane."""
+    return f"tl.job.{lane}"
+
+
+def edge_inbox(edge_id: str) -> str:
+    """What an edge subscribes to: the frames of all its jobs."""
+    return f"tl.edge.{edge_id}.*"
+
+
+def edge_job(edge_id: str, job_no: int) -> str:
+    """Where the frames of one job go."""
+    return f"tl.edge.{edge_id}.{job_no:x}"
+
+
+def dispatcher_inbox(dispatcher_id: str) -> str:
+    """Where a dispatcher gets CREDIT, CANCEL, BODY and the offers made to it by name."""
+    return f"tl.disp.{dispatcher_id}"
+
+
+def alive(role: str, process_id: str) -> str:
+    """Where a process says that it lives."""
+    return f"tl.alive.{role}.{process_id}"
+
+
+def alive_of(role: str) -> str:
+    """The beats of all processes of one role; ``*`` for every role."""
+    return f"tl.alive.{role}.*"
+
+
+def usage(process_id: str) -> str:
+    """Where a process publishes usage batches; part of the stream `USAGE_STREAM`."""
+    return f"tl.usage.{process_id}"
+
+
+def health(channel_id: int) -> str:
+    """Where health publishes a channel's history; part of the stream `HEALTH_STREAM`."""
+    return f"tl.health.{channel_id}"
+
+
+def kv_token(name: str) -> str:
+    """Return a KV key for a name that may hold any character, such as a model name with a colon or slash."""
+    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+
+
+def kv_name(token: str) -> str:
+    """Return the name that `kv_token` encoded.
+
+    Raises:
+        ValueError: not such a token.
+    """
+    return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()

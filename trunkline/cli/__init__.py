@@ -1,0 +1,1 @@
+"""`trunkline …`: a thin client of the admin API."""

@@ -1,0 +1,1 @@
+"""`trunkline dev`: the whole stack on one machine, each part its own OS process."""

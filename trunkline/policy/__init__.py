@@ -1,0 +1,1 @@
+"""Decisions as pure functions of data and `now`: keys, pricing, routing, breaker."""

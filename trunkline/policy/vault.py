@@ -1,0 +1,73 @@
+"""Upstream secrets at rest: AES-256-GCM under a versioned master key.
+
+The credential's id is authenticated with the ciphertext, so that one credential's bytes cannot be put in
+another's place. Randomness is an argument.
+"""
+
+import base64
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from trunkline.bus.snapshots import SealedCredential
+
+NONCE_BYTES = 12
+KEY_BYTES = 32
+
+
+class VaultError(Exception):
+    """A credential cannot be opened: its master key is not here, or the bytes were altered."""
+
+
+class Vault:
+    """Seals and opens credentials.
+
+    Args:
+        masters: version to key, 32 bytes each; the highest version seals.
+    """
+
+    def __init__(self, masters: dict[int, bytes]) -> None:
+        if not masters or any(len(key) != KEY_BYTES for key in masters.values()):
+            raise ValueError(f"master keys must be {KEY_BYTES} bytes each, and at least one")
+        self._ciphers = {version: AESGCM(key) for version, key in masters.items()}
+        self._current = max(masters)
+
+    def seal(self, credential: int, secret: str, nonce: bytes) -> SealedCredential:
+        """Encrypt a secret. ``nonce`` is `NONCE_BYTES` of fresh randomness."""
+        sealed = self._ciphers[self._current].encrypt(nonce, secret.encode(), str(credential).encode())
+        return SealedCredential(credential, self._current, nonce, sealed)
+
+    def open(self, sealed: SealedCredential) -> str:
+        """Decrypt a secret.
+
+        Raises:
+            VaultError: see there.
+        """
+        cipher = self._ciphers.get(sealed.master)
+        if cipher is None:
+            raise VaultError(f"credential {sealed.id} is sealed with master key {sealed.master}, not known here")
+        try:
+            return cipher.decrypt(sealed.nonce, sealed.ciphertext, str(sealed.id).encode()).decode()
+        except InvalidTag as error:
+            raise VaultError(f"credential {sealed.id} does not open with master key {sealed.master}") from error
+
+
+def parse_masters(text: str) -> dict[int, bytes]:
+    """Read ``1:BASE64,2:BASE64`` as master keys by version.
+
+    Raises:
+        ValueError: says what is wrong without quoting a key.
+    """
+    masters: dict[int, bytes] = {}
+    for part in text.split(","):
+        version, colon, encoded = part.strip().partition(":")
+        if not colon or not version.isdigit():
+            raise ValueError("each master key is VERSION:BASE64")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except ValueError as error:
+            raise ValueError(f"master key {version} is not base64") from error
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"master key {version} has {len(key)} bytes, {KEY_BYTES} are needed")
+        masters[int(version)] = key
+    return masters

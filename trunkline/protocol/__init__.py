@@ -1,0 +1,1 @@
+"""Dialects: readers and writers of wire protocols. Pure; one dialect never imports another."""

@@ -1,0 +1,1 @@
+"""The OpenAI dialects: chat completions, errors, usage and models list."""

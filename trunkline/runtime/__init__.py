@@ -1,0 +1,1 @@
+"""The only place that touches the outside: settings, clock, tasks, NATS, HTTP plumbing, logs, metrics, shutdown."""

@@ -1,0 +1,119 @@
+"""A snapshot bucket held in memory and kept current.
+
+Changes are announced by plain messages on the bucket's own subjects (a KV write is a publish), and each is
+answered by reading the entry from the broker, so that the order of announcements does not matter. The whole
+bucket is read again after a reconnect and every `REREAD_S`, which bounds how long a lost announcement can hurt.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from trunkline.bus.port import BusError, Message, Unsubscribe
+from trunkline.core.clock import Clock
+from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.tasks import TaskSet
+
+log = structlog.get_logger()
+
+REREAD_S = 60.0
+RETRY_S = 0.5
+
+OnChange = Callable[[str, bytes | None], None]
+"""Called with an entry's name and its new value, None if it was deleted."""
+
+
+class KVView:
+    """Watches one bucket.
+
+    Args:
+        bus: the connection.
+        bucket: its name.
+        on_change: called once per entry at the start and for each change after it.
+        clock, tasks: of the process.
+    """
+
+    def __init__(self, bus: NatsBus, bucket: str, on_change: OnChange, *, clock: Clock, tasks: TaskSet) -> None:
+        self._bus = bus
+        self._bucket = bucket
+        self._on_change = on_change
+        self._clock = clock
+        self._tasks = tasks
+        self._entries: dict[str, bytes] = {}
+        self._changed: set[str] = set()
+        self._reread = True
+        self._wake = asyncio.Event()
+        self._loaded = asyncio.Event()
+        self._unsubscribe: Unsubscribe | None = None
+
+    async def start(self) -> None:
+        """Subscribe, and return once the bucket has been read. Waits for NATS if it must."""
+        self._unsubscribe = await self._bus.subscribe(f"$KV.{self._bucket}.>", self._announced)
+        self._bus.on_connection(self._connection_changed)
+        self._wake.set()
+        self._tasks.spawn(self._follow(), name=f"kv_{self._bucket}")
+        await self._loaded.wait()
+
+    def _announced(self, message: Message) -> None:
+        self._changed.add(message.subject.split(".", 2)[2])
+        self._wake.set()
+
+    def _connection_changed(self, connected: bool) -> None:
+        if connected:
+            self._reread = True
+            self._wake.set()
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._wake.wait(), timeout=REREAD_S)
+            except TimeoutError:
+                self._reread = True
+            self._wake.clear()
+            try:
+                await self._catch_up()
+            except BusError:
+                log.warning("snapshot_unreadable", bucket=self._bucket)
+                self._wake.set()
+                await self._clock.sleep(RETRY_S)
+
+    async def _catch_up(self) -> None:
+        if self._reread:
+            self._reread = False  # before the read: what changes during it is read again
+            try:
+                entries = await self._bus.kv_all(self._bucket)
+            except BusError:
+                self._reread = True
+                raise
+            for token in self._entries.keys() - entries.keys():
+                self._apply(token, None)
+            for token, entry in entries.items():
+                self._apply(token, entry)
+            self._loaded.set()
+        while self._changed:
+            token = self._changed.pop()
+            try:
+                value = await self._bus.kv_get(self._bucket, token)
+            except BusError:
+                self._changed.add(token)
+                raise
+            self._apply(token, value)
+
+    def _apply(self, token: str, value: bytes | None) -> None:
+        if self._entries.get(token) == value:
+            return
+        if value is None:
+            self._entries.pop(token, None)
+        else:
+            self._entries[token] = value
+        try:
+            self._on_change(token, value)
+        except Exception as error:
+            # A snapshot this version cannot read must not stop the others from being applied.
+            log.exception("snapshot_refused", bucket=self._bucket, entry=token, error=type(error).__name__)
+
+    async def stop(self) -> None:
+        """Stop watching."""
+        if self._unsubscribe is not None:
+            await self._unsubscribe()

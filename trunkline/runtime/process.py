@@ -1,0 +1,220 @@
+"""The skeleton of every service: settings, logs, ops port, NATS, beats, signals, drain, exit.
+
+A service's ``__main__`` calls `main` with its settings and an ``open_service`` function; what is left for the
+service is its own work. Start-up order: all settings errors at once (exit 64), then the ops port, then NATS, then
+the service. On SIGTERM: not ready, drain within the grace time, close, flush, exit 0.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeVar
+
+import structlog
+import uvloop
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from trunkline.bus import messages, subjects
+from trunkline.bus.messages import Beat
+from trunkline.bus.port import BusError
+from trunkline.core import limits
+from trunkline.core.clock import Clock
+from trunkline.core.ids import process_id
+from trunkline.runtime import config, logging, nats_bus
+from trunkline.runtime.clock import SystemClock
+from trunkline.runtime.metrics import ReadCounter
+from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.ops import OpsServer
+from trunkline.runtime.tasks import TaskSet
+
+log = structlog.get_logger()
+
+NATS_RETRY_S = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessSettings:
+    """Settings that every service has."""
+
+    nats_url: str = config.setting("NATS_URL", "nats://127.0.0.1:4222", help="Where NATS is.")
+    ops_host: str = config.setting("TRUNKLINE_OPS_HOST", "0.0.0.0", help="Address of the ops port.")  # noqa: S104 - a scraper comes from elsewhere; the ops port is not public
+    ops_port: int = config.setting("TRUNKLINE_OPS_PORT", 0, help="Ops port; 0 takes the service's usual one.")
+    log_level: str = config.setting(
+        "TRUNKLINE_LOG_LEVEL",
+        "info",
+        help="debug, info, warning or error.",
+        check=lambda level: (
+            None if level in {"debug", "info", "warning", "error"} else "must be debug, info, warning or error"
+        ),
+    )
+    grace_s: float = config.setting(
+        "TRUNKLINE_GRACE_S",
+        30.0,
+        help="Seconds that a stopping process gives its jobs to finish.",
+        check=config.at_least(0),
+    )
+
+
+class Service(Protocol):
+    """What the skeleton needs of a running service."""
+
+    def not_ready(self) -> list[str]:
+        """Return what it waits for; empty means that it can work."""
+
+    def beat(self, beat: Beat) -> Beat:
+        """Return the beat with this service's own figures filled in."""
+
+    async def drain(self) -> None:
+        """Take no new work; return when what is held has ended. The skeleton bounds the time."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """What the skeleton gives to a service."""
+
+    role: str
+    id: str
+    entropy: int
+    clock: Clock
+    tasks: TaskSet
+    bus: NatsBus
+    registry: CollectorRegistry
+
+
+P = TypeVar("P", bound=ProcessSettings)
+OpenService = Callable[[Process, P], AbstractAsyncContextManager[Service]]
+
+
+def main(role: str, settings_type: type[P], open_service: OpenService[P], *, ops_port: int) -> None:
+    """Run a service until it is told to stop; does not return.
+
+    Args:
+        role: its name on the bus.
+        settings_type: its settings.
+        open_service: an async context manager around the running service.
+        ops_port: the usual port, used when the setting is 0.
+    """
+    settings = config.load_or_exit(settings_type)
+    uvloop.install()
+    sys.exit(asyncio.run(_Skeleton(role, settings, open_service, ops_port).run()))
+
+
+class _Skeleton:
+    def __init__(self, role: str, settings: P, open_service: OpenService[P], ops_port: int) -> None:
+        self._role = role
+        self._settings = settings
+        self._open_service = open_service
+        self._ops_port = settings.ops_port or ops_port
+        self._entropy = secrets.randbits(64)
+        self._id = process_id(role, self._entropy)
+        self._stop = asyncio.Event()
+        self._failed = False
+        self._draining = False
+        self._service: Service | None = None
+        self._bus: NatsBus | None = None
+        self._tasks = TaskSet(on_failure=self._task_failed)
+        self._registry = CollectorRegistry()
+
+    def _task_failed(self, _error: BaseException) -> None:
+        # A dead background loop means a process that lies about being well: stop and be started anew.
+        self._failed = True
+        self._stop.set()
+
+    def _not_ready(self) -> list[str]:
+        missing = []
+        if self._bus is None or not self._bus.connected:
+            missing.append("nats")
+        if self._draining:
+            missing.append("draining")
+        if self._service is None:
+            missing.append("service")
+        else:
+            missing.extend(self._service.not_ready())
+        return missing
+
+    async def run(self) -> int:
+        logging.configure(role=self._role, process=self._id, level=self._settings.log_level)
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        ops = OpsServer(self._registry, self._not_ready)
+        try:
+            await ops.start(self._settings.ops_host, self._ops_port)
+        except OSError as error:
+            config.exit_with_faults([f"the ops port {self._ops_port} cannot be bound: {error.strerror}"])
+        log.info("process_started", pid=os.getpid(), ops_port=ops.port)
+        try:
+            await self._serve()
+        finally:
+            await self._tasks.cancel()
+            await ops.stop()
+            log.info("process_stopped", failed=self._failed)
+        return 1 if self._failed else 0
+
+    async def _serve(self) -> None:
+        clock = SystemClock()
+        self._bus = await self._connect(clock)
+        if self._bus is None:
+            return
+        bus = self._bus
+        self._registry.register(
+            ReadCounter(
+                "trunkline_bus_dropped",
+                "Messages that could not be handed to NATS; their receivers see a gap.",
+                lambda: bus.dropped,
+            )
+        )
+        process = Process(self._role, self._id, self._entropy, clock, self._tasks, self._bus, self._registry)
+        try:
+            async with self._open_service(process, self._settings) as service:
+                self._service = service
+                self._tasks.spawn(self._beat(clock), name="beat")
+                log.info("service_ready")
+                await self._stop.wait()
+                self._draining = True
+                self._send_beat(clock)
+                await self._drain(service)
+            self._send_beat(clock)
+        finally:
+            await self._bus.close()
+
+    async def _connect(self, clock: Clock) -> NatsBus | None:
+        while not self._stop.is_set():
+            try:
+                bus = await nats_bus.connect(self._settings.nats_url, name=self._id, tasks=self._tasks)
+                await bus.ensure_streams()
+            except BusError as error:
+                log.warning("bus_unreachable", error=str(error))
+                await clock.sleep(NATS_RETRY_S)
+            else:
+                return bus
+        return None
+
+    async def _drain(self, service: Service) -> None:
+        log.info("draining", grace_s=self._settings.grace_s)
+        try:
+            async with asyncio.timeout(self._settings.grace_s):
+                await service.drain()
+        except TimeoutError:
+            log.warning("drain_cut_short", grace_s=self._settings.grace_s)
+
+    async def _beat(self, clock: Clock) -> None:
+        while True:
+            self._send_beat(clock)
+            await clock.sleep(limits.BEAT_INTERVAL_S)
+
+    def _send_beat(self, clock: Clock) -> None:
+        if self._bus is None or self._service is None:
+            return
+        beat = Beat(self._role, self._id, clock.wall_ms(), draining=self._draining)
+        # Full means that the broker is not reading: then nobody hears us anyway.
+        with contextlib.suppress(BusError):
+            self._bus.publish(subjects.alive(self._role, self._id), messages.encode(self._service.beat(beat)))

@@ -1,0 +1,1 @@
+"""SQL: rows to structs and back. Only metering and console use it."""
