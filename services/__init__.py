@@ -1,0 +1,1 @@
+"""The processes of Trunkline. They never import each other: they meet in `trunkline.bus`."""

@@ -1,0 +1,232 @@
+"""Writes weights to the bucket ``weights`` and samples to the stream ``HEALTH``, while this process leads."""
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from services.health.judge import Judge
+from services.health.peers import Peers
+from trunkline.bus import messages, snapshots, subjects
+from trunkline.bus.messages import HealthSample
+from trunkline.bus.port import BusError
+from trunkline.bus.snapshots import ChannelWeight
+from trunkline.core.clock import Clock
+
+log = structlog.get_logger()
+
+REPUBLISH_S = 5.0
+"""Every weight is written again this often, so that a reader can tell old news from none."""
+
+HISTORY_INTERVAL_S = 10
+"""One sample per channel: fine enough for a status page, 8,640 a day."""
+
+STORES_AT_ONCE_MAX = 32
+"""Samples on their way to the stream at a time."""
+
+STORE_TIMEOUT_S = 5.0
+
+
+class Bucket(Protocol):
+    """What is needed of a bus to write weights (`runtime.nats_bus.NatsBus`)."""
+
+    async def kv_put(self, bucket: str, token: str, value: bytes) -> None:
+        """Write an entry; raises `BusError`."""
+
+    async def kv_delete(self, bucket: str, token: str) -> None:
+        """Delete an entry; raises `BusError`."""
+
+    async def kv_all(self, bucket: str) -> dict[str, bytes]:
+        """Read all entries; raises `BusError`."""
+
+
+class Stream(Protocol):
+    """What is needed of a bus to write history (`bus.port.Bus`)."""
+
+    async def store(self, subject: str, payload: bytes, *, message_id: str, timeout_s: float) -> None:
+        """Store a message; raises `BusError`."""
+
+
+async def read_published(bucket: Bucket) -> dict[int, ChannelWeight]:
+    """Return the weights as they stand in the bucket; entries that cannot be read are left out.
+
+    Raises:
+        BusError: the bucket cannot be read now.
+    """
+    published: dict[int, ChannelWeight] = {}
+    for token, value in (await bucket.kv_all(subjects.KV_WEIGHTS)).items():
+        try:
+            published[int(token)] = snapshots.decode_weight(value)
+        except (ValueError, msgspec.DecodeError):
+            log.warning("weight_unreadable", entry=token)
+    return published
+
+
+class WeightPublisher:
+    """Publishes each change at once and everything every `REPUBLISH_S`.
+
+    Versions start from the wall clock in milliseconds, and above whatever is in the bucket, so that they grow
+    through restarts, changes of the leader and clocks that differ.
+
+    Args:
+        bucket: where to.
+        judge: whose verdicts.
+        peers: who leads.
+        clock: of the process.
+
+    Attributes:
+        failures: rounds cut short because the bucket could not be written.
+    """
+
+    def __init__(self, bucket: Bucket, judge: Judge, peers: Peers, clock: Clock) -> None:
+        self._bucket = bucket
+        self._judge = judge
+        self._peers = peers
+        self._clock = clock
+        self._changed: set[int] = set()
+        self._round: deque[int] = deque()
+        self._round_begun = False
+        self._round_ended = clock.now()
+        self._leading = False
+        self._version = 0
+        self._wake = asyncio.Event()
+        self.failures = 0
+
+    def changed(self, channel: int) -> None:
+        """Note that a channel's verdict is new, or that it is gone; it is written at once."""
+        self._changed.add(channel)
+        self._wake.set()
+
+    def tick(self) -> None:
+        """Look whether something is due. Called a few times a second."""
+        now = self._clock.now()
+        if self._changed or self._peers.leads(now) is not self._leading or now - self._round_ended >= REPUBLISH_S:
+            self._wake.set()
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process publishes."""
+        return self._leading
+
+    def age_s(self) -> float:
+        """Seconds since every weight had been written; 0 while another process leads."""
+        return self._clock.now() - self._round_ended if self._leading else 0.0
+
+    async def run(self) -> None:
+        """Publish until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self.publish_due()
+            except BusError as error:
+                self.failures += 1
+                log.warning("weights_not_published", error=str(error))
+
+    async def publish_due(self) -> None:
+        """Write what is new and, when its time has come, the rest.
+
+        Raises:
+            BusError: the bucket cannot be written; what is missing stays due.
+        """
+        if not self._peers.leads(self._clock.now()):
+            self._leading = False
+            self._changed.clear()
+            return
+        if not self._leading:
+            await self._take_over()
+        if not self._round and self._clock.now() - self._round_ended >= REPUBLISH_S:
+            self._begin_round()
+        while self._peers.leads(self._clock.now()) and (channel := self._next()) is not None:
+            try:
+                await self._write(channel)
+            except BusError:
+                self._changed.add(channel)
+                raise
+        if self._round_begun and not self._round:
+            self._round_begun = False
+            self._round_ended = self._clock.now()
+
+    async def _take_over(self) -> None:
+        published = await read_published(self._bucket)
+        self._version = max((weight.version for weight in published.values()), default=0)
+        # The round writes what is judged; the rest are weights of channels that are gone.
+        self._changed = {channel for channel in published if self._judge.verdict(channel) is None}
+        self._round.clear()
+        self._leading = True
+        self._begin_round()
+        log.info("health_leads")
+
+    def _begin_round(self) -> None:
+        self._round.extend(channel.id for channel in self._judge.channels())
+        self._round_begun = True
+
+    def _next(self) -> int | None:
+        if self._changed:
+            return self._changed.pop()
+        return self._round.popleft() if self._round else None
+
+    async def _write(self, channel: int) -> None:
+        verdict = self._judge.verdict(channel)
+        if verdict is None:
+            await self._bucket.kv_delete(subjects.KV_WEIGHTS, str(channel))
+            return
+        self._version = max(self._version + 1, self._clock.wall_ms())
+        weight = ChannelWeight(channel, verdict.state, verdict.weight, self._version, verdict.reason)
+        await self._bucket.kv_put(subjects.KV_WEIGHTS, str(channel), snapshots.encode(weight))
+
+
+class History:
+    """Stores one sample per channel and interval.
+
+    Intervals end on the same instants everywhere and name the message, so a sample written twice is stored once.
+
+    Args:
+        stream: where to.
+        judge: what was counted.
+        peers: who leads.
+        clock: of the process.
+        interval_s: length of an interval.
+
+    Attributes:
+        lost: samples that could not be stored. Nobody waits for them: a gap in a status page is the lesser harm.
+    """
+
+    def __init__(
+        self, stream: Stream, judge: Judge, peers: Peers, clock: Clock, interval_s: int = HISTORY_INTERVAL_S
+    ) -> None:
+        self._stream = stream
+        self._judge = judge
+        self._peers = peers
+        self._clock = clock
+        self._interval_ms = interval_s * 1000
+        self.lost = 0
+
+    async def run(self) -> None:
+        """Store samples until cancelled."""
+        while True:
+            wall_ms = self._clock.wall_ms()
+            at_ms = (wall_ms // self._interval_ms + 1) * self._interval_ms
+            await self._clock.sleep((at_ms - wall_ms) / 1000)
+            await self.write(at_ms)
+
+    async def write(self, at_ms: int) -> None:
+        """End the interval at ``at_ms`` (Unix milliseconds) and store it, if this process leads."""
+        samples = self._judge.samples(at_ms)
+        if not self._peers.leads(self._clock.now()):
+            return
+        for start in range(0, len(samples), STORES_AT_ONCE_MAX):
+            await asyncio.gather(*(self._store(sample) for sample in samples[start : start + STORES_AT_ONCE_MAX]))
+
+    async def _store(self, sample: HealthSample) -> None:
+        try:
+            await self._stream.store(
+                subjects.health(sample.channel),
+                messages.encode(sample),
+                message_id=f"{sample.channel}-{sample.at_ms}",
+                timeout_s=STORE_TIMEOUT_S,
+            )
+        except BusError:
+            self.lost += 1
