@@ -149,6 +149,7 @@ class Fail(msgspec.Struct, frozen=True, array_like=True):
         attempts: how many upstream calls were made.
         usage: of an attempt that produced output before it failed.
         usage_no: as in `End`.
+        dispatcher: process id of who refuses, where ``elsewhere`` is set.
     """
 
     fault: Fault
@@ -156,6 +157,7 @@ class Fail(msgspec.Struct, frozen=True, array_like=True):
     attempts: int = 0
     usage: UsageEvent | None = None
     usage_no: int = 0
+    dispatcher: str = ""
 
 
 class Withdrawal(msgspec.Struct, frozen=True, array_like=True):

@@ -71,3 +71,12 @@ def parse_masters(text: str) -> dict[int, bytes]:
             raise ValueError(f"master key {version} has {len(key)} bytes, {KEY_BYTES} are needed")
         masters[int(version)] = key
     return masters
+
+
+def check_masters(text: str) -> str | None:
+    """Return what is wrong with a setting of master keys, or None; for settings declarations."""
+    try:
+        parse_masters(text)
+    except ValueError as error:
+        return f"is wrong: {error}"
+    return None

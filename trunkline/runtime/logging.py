@@ -6,9 +6,12 @@ identifiers and counts only, and the test that plants secrets looks at the outpu
 
 import logging
 import sys
+from typing import BinaryIO
 
 import orjson
 import structlog
+
+from trunkline.core.clock import Clock, Timer
 
 
 def configure(*, role: str, process: str, level: str = "info", human: bool = False) -> None:
@@ -46,3 +49,41 @@ def configure(*, role: str, process: str, level: str = "info", human: bool = Fal
     logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s")
     # nats-py logs each reconnect attempt as an error; the bus wrapper reports connection changes itself.
     logging.getLogger("nats").setLevel(logging.CRITICAL)
+
+
+class LineLog:
+    """Finished log lines, written together a few times a second. For what is logged once per request.
+
+    Args:
+        clock: of the process.
+        stream: a binary stream; standard error by default.
+    """
+
+    FLUSH_INTERVAL_S = 0.05
+    BYTES_MAX = 256 * 1024
+
+    def __init__(self, clock: Clock, stream: BinaryIO | None = None) -> None:
+        self._clock = clock
+        self._stream = stream if stream is not None else sys.stderr.buffer
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._timer: Timer | None = None
+
+    def write(self, line: bytes) -> None:
+        """Queue a line, with its newline."""
+        self._lines.append(line)
+        self._bytes += len(line)
+        if self._bytes >= self.BYTES_MAX:
+            self.flush()
+        elif self._timer is None:
+            self._timer = self._clock.call_later(self.FLUSH_INTERVAL_S, self.flush)
+
+    def flush(self) -> None:
+        """Write what is queued now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        lines, self._lines, self._bytes = self._lines, [], 0
+        if lines:
+            self._stream.write(b"".join(lines))
+            self._stream.flush()

@@ -1,0 +1,218 @@
+"""One upstream call made for a job: takes the answer as it comes and passes it on as frames.
+
+Nothing is sent to the edge before there is output (or a whole plain answer), because until then the job can still
+go to another channel. Chunks are handled in the turn of the loop in which they came; the job's task only awaits
+the end.
+"""
+
+import asyncio
+import dataclasses
+
+from services.dispatcher.answers import AnswerFacts, PlainAnswer, StreamAnswer
+from services.dispatcher.job_entry import JobEntry
+from trunkline.bus.messages import Head
+from trunkline.core import limits
+from trunkline.core.clock import Clock
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.policy.routing import Candidate
+from trunkline.protocol.openai.upstream_error import RetryClass, UpstreamError, read_upstream_error
+from trunkline.runtime.http_client import ClientConnection, HTTPClientError
+
+
+@dataclasses.dataclass(slots=True)
+class AttemptResult:
+    """How an attempt ended.
+
+    Attributes:
+        fault: None for a complete answer.
+        retry: what may be tried next, where ``fault`` is set and nothing has gone to the client.
+        cool_ms: how long the provider wants its credential left alone, None if it did not say.
+        unused: the connection was lost before any byte of an answer; another one may be tried.
+    """
+
+    fault: Fault | None
+    retry: RetryClass = RetryClass.NEVER
+    cool_ms: int | None = None
+    unused: bool = False
+
+
+CANCELLED = Fault(ErrorType.CLIENT_GONE, "The client has left.")
+_TOO_LARGE = Fault(ErrorType.UPSTREAM_INVALID, "The provider's answer is larger than the gateway takes.")
+
+
+class Attempt:
+    """Receives an answer; see `runtime.http_client.AnswerReceiver`.
+
+    Args:
+        entry: the job.
+        candidate: who is called.
+        number: of the attempt within the job.
+        body: what is sent, for counting input where no usage is reported.
+        clock: of the process.
+    """
+
+    def __init__(self, entry: JobEntry, candidate: Candidate, number: int, body: bytes, clock: Clock) -> None:
+        self._entry = entry
+        self._clock = clock
+        self._answer: PlainAnswer | StreamAnswer | None = None
+        self._error_body = b""
+        self._headers: dict[str, str] = {}
+        self._held = b""
+        self._paused = False
+        self._connection: ClientConnection | None = None
+        self._body = body
+        self.candidate = candidate
+        self.number = number
+        self.status = 0
+        self.started_ms = clock.wall_ms()
+        self.began = self._heard = clock.now()
+        self.first_output_at = 0.0
+        self.committed = False
+        self.ended: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
+
+    @property
+    def last_bytes(self) -> bytes:
+        """What of a whole answer is still to be sent along with END."""
+        return self._held
+
+    def facts(self) -> AnswerFacts:
+        """Return what is known of the answer's usage, at its end or wherever it was cut."""
+        return AnswerFacts.none() if self._answer is None else self._answer.facts(self._body)
+
+    def send(self, connection: ClientConnection, wire: bytes) -> None:
+        """Write the request."""
+        self._connection = connection
+        connection.send(wire, self)
+
+    def begin_anew(self) -> None:
+        """The first connection was lost before it carried anything: the same call goes over another one."""
+        self._connection = None
+        self.ended = asyncio.get_running_loop().create_future()
+
+    # --- the answer --------------------------------------------------------------------------------------------
+
+    def on_head(self, status: int, headers: dict[str, str]) -> None:
+        """See `AnswerReceiver`."""
+        self.status = status
+        self._headers = headers
+        self._heard = self._clock.now()
+        if status != 200:
+            return
+        envelope, candidate = self._entry.machine.envelope, self.candidate
+        public_model = None if candidate.upstream_model == envelope.model else envelope.model
+        if envelope.stream:
+            self._answer = StreamAnswer(public_model, hide_usage=not envelope.wants_usage)
+        else:
+            self._answer = PlainAnswer(public_model)
+
+    def on_body(self, data: bytes) -> None:
+        """See `AnswerReceiver`."""
+        self._heard = self._clock.now()
+        answer = self._answer
+        if isinstance(answer, StreamAnswer):
+            self._pass_on(answer, answer.receive(data))
+        elif answer is not None:
+            if not answer.receive(data):
+                self._give_up(_TOO_LARGE, RetryClass.NEVER)
+        elif len(self._error_body) < limits.UPSTREAM_ERROR_BYTES_MAX:
+            self._error_body += data
+
+    def _pass_on(self, answer: StreamAnswer, data: bytes) -> None:
+        entry = self._entry
+        if self.committed:
+            if data:
+                entry.publish(entry.machine.data(data))
+        else:
+            self._held += data
+            if answer.first_output:
+                self._commit()
+        if answer.error is not None:
+            self._give_up(answer.error.fault, answer.error.cls, answer.error.cool_ms)
+        elif self.committed and entry.machine.room <= 0 and not self._paused and self._connection is not None:
+            self._paused = True
+            self._connection.pause()
+
+    def _commit(self) -> None:
+        """Output has come: from here on the job stays with this attempt."""
+        self.first_output_at = self._clock.now()
+        self.committed = True
+        held, self._held = self._held, b""
+        self._entry.publish(self._entry.machine.head(self._head(), held))
+
+    def _head(self) -> Head:
+        return Head(
+            status=200,
+            content_type=self._headers.get("content-type", "application/json"),
+            attempt=self.number,
+            attempts=self._entry.attempts,
+            channel=self.candidate.channel.name,
+            upstream_id=self._headers.get("x-request-id", ""),
+        )
+
+    def on_end(self) -> None:
+        """See `AnswerReceiver`."""
+        answer = self._answer
+        if answer is None:
+            self._end_with(read_upstream_error(self.status, self._headers, self._error_body, self._clock.wall_ms()))
+            return
+        last = answer.finish()
+        if answer.error is not None:
+            if self.committed and last:
+                self._entry.publish(self._entry.machine.data(last))
+            self._end_with(answer.error)
+            return
+        if not self.committed:
+            self._held += last
+            last = b""
+            if isinstance(answer, StreamAnswer):
+                self._commit()
+            else:
+                self.first_output_at = self._clock.now()
+                self.committed = True
+                self._entry.publish(self._entry.machine.head(self._head()))
+        self._held += last
+        self._end(AttemptResult(None))
+
+    def on_error(self, error: HTTPClientError) -> None:
+        """See `AnswerReceiver`."""
+        kind = ErrorType.UPSTREAM_CUT if self._answer is not None else ErrorType.UPSTREAM_UNREACHABLE
+        message = "The provider's answer was cut off." if self._answer else "The provider could not be reached."
+        self._end(AttemptResult(Fault(kind, message), RetryClass.OTHER_CHANNEL, unused=error.unused))
+
+    # --- time, credit, cancel ----------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Look at the clock: first token, silence, total, the job's deadline."""
+        timeouts = self.candidate.channel.timeouts
+        late = None
+        if now - self.began > timeouts.total_s or now > self._entry.deadline:
+            late = "The provider did not finish its answer in time."
+        elif not self.committed and now - self.began > timeouts.first_token_s:
+            late = "The provider did not begin its answer in time."
+        elif self.committed and not self._paused and now - self._heard > timeouts.idle_s:
+            late = "The provider stopped in the middle of its answer."
+        if late is not None:
+            self._give_up(Fault(ErrorType.UPSTREAM_TIMEOUT, late), RetryClass.OTHER_CHANNEL)
+
+    def resume(self) -> None:
+        """There is credit again."""
+        if self._paused and self._connection is not None:
+            self._paused = False
+            self._heard = self._clock.now()
+            self._connection.resume()
+
+    def cancel(self) -> None:
+        """The client has left: close the upstream call at once."""
+        self._give_up(CANCELLED, RetryClass.NEVER)
+
+    def _give_up(self, fault: Fault, retry: RetryClass, cool_ms: int | None = None) -> None:
+        if self._connection is not None:
+            self._connection.cancel()
+        self._end(AttemptResult(fault, retry, cool_ms))
+
+    def _end_with(self, error: UpstreamError) -> None:
+        self._end(AttemptResult(error.fault, error.cls, error.cool_ms))
+
+    def _end(self, result: AttemptResult) -> None:
+        if not self.ended.done():
+            self.ended.set_result(result)

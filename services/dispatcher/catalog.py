@@ -1,0 +1,137 @@
+"""What a dispatcher knows of channels: snapshots, weights, its own judgement, and how to call each of them."""
+
+import random
+
+import structlog
+
+from services.dispatcher.metrics import DispatcherMetrics
+from trunkline.bus import snapshots
+from trunkline.bus.snapshots import SealedCredential
+from trunkline.core.clock import Clock
+from trunkline.core.errors import ErrorType
+from trunkline.policy.breaker import Breaker, Verdict
+from trunkline.policy.credentials import CredentialStates
+from trunkline.policy.routing import Candidate, Plan, RoutingTable
+from trunkline.policy.vault import Vault
+from trunkline.protocol.openai.request import RequestRules
+from trunkline.runtime.http_client import Target, parse_target
+
+log = structlog.get_logger()
+
+DIALECT = "openai"
+"""The upstream dialect this dispatcher speaks."""
+
+USER_AGENT = "trunkline/0.1"
+
+
+class Catalog:
+    """Channels, ready to be called.
+
+    Args:
+        vault: opens credentials.
+        seed: for the draws among channels; different in each process.
+        clock, metrics: of the process.
+    """
+
+    def __init__(self, vault: Vault, seed: int, *, clock: Clock, metrics: DispatcherMetrics) -> None:
+        self._vault = vault
+        self._clock = clock
+        self._metrics = metrics
+        self._table = RoutingTable()
+        self._targets: dict[int, Target] = {}
+        self._heads: dict[tuple[int, int], bytes] = {}
+        self._rules: dict[int, RequestRules] = {}
+        self._breakers: dict[int, Breaker] = {}
+        self._draw = random.Random(seed).random  # noqa: S311 - spreads load; nothing secret
+        self.credentials = CredentialStates()
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def channel_changed(self, token: str, value: bytes | None) -> None:
+        """Take a change of the bucket ``channels``; see `runtime.kv_view`."""
+        channel_id = int(token)
+        self._heads = {key: head for key, head in self._heads.items() if key[0] != channel_id}
+        self._targets.pop(channel_id, None)
+        self._rules.pop(channel_id, None)
+        if value is None:
+            self._table.remove(channel_id)
+            self._table.clear_weight(channel_id)
+            self._breakers.pop(channel_id, None)
+            self.credentials.forget(channel_id)
+            return
+        channel = snapshots.decode_channel(value)
+        try:
+            target = parse_target(f"{channel.base_url}/chat/completions")
+        except ValueError:
+            target = None
+        if target is None or channel.dialect != DIALECT:
+            self._table.remove(channel_id)
+            self._metrics.channels_refused.inc()
+            log.warning("channel_refused", channel=channel.name, dialect=channel.dialect, url_valid=target is not None)
+            return
+        self._targets[channel_id] = target
+        self._rules[channel_id] = RequestRules(
+            channel.params.drop,
+            {name: bytes(json) for name, json in channel.params.set.items()},
+            {name: (bounds.min, bounds.max) for name, bounds in channel.params.clamp.items()},
+        )
+        self._table.put(channel)
+
+    def weight_changed(self, token: str, value: bytes | None) -> None:
+        """Take a change of the bucket ``weights``."""
+        if value is None:
+            self._table.clear_weight(int(token))
+        else:
+            self._table.set_weight(snapshots.decode_weight(value))
+
+    def plan(self, model: str, groups: tuple[str, ...]) -> Plan:
+        """Return the attempts to make for a job; see `policy.routing`."""
+        return self._table.plan(model, groups, self.credentials, self._draw)
+
+    def target(self, candidate: Candidate) -> Target | None:
+        """Return where a candidate is called, None if its channel went away meanwhile."""
+        return self._targets.get(candidate.channel.id)
+
+    def rules(self, candidate: Candidate) -> RequestRules:
+        """Return what a candidate's channel changes in a request."""
+        return self._rules[candidate.channel.id]
+
+    def request_head(self, candidate: Candidate, target: Target) -> bytes:
+        """Return the fixed head of a candidate's requests, up to where the length belongs.
+
+        Raises:
+            VaultError: its credential cannot be opened here.
+        """
+        credential = candidate.credential
+        key = (candidate.channel.id, 0 if credential is None else credential.id)
+        head = self._heads.get(key)
+        if head is None:
+            head = self._heads[key] = self._build_head(credential, target)
+        return head
+
+    def _build_head(self, credential: SealedCredential | None, target: Target) -> bytes:
+        authorization = "" if credential is None else f"authorization: Bearer {self._vault.open(credential)}\r\n"
+        return (
+            f"POST {target.path} HTTP/1.1\r\nhost: {target.host}\r\n{authorization}"
+            f"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+            f"accept-encoding: identity\r\nuser-agent: {USER_AGENT}\r\n"
+        ).encode("latin-1")
+
+    def judge(self, channel_id: int, error: ErrorType | None) -> None:
+        """Let an attempt's outcome count in this dispatcher's own judgement, beside health's."""
+        now = self._clock.now()
+        breaker = self._breakers.get(channel_id)
+        if breaker is None:
+            breaker = self._breakers[channel_id] = Breaker(now)
+        self._apply(channel_id, breaker.receive_outcome(error, now))
+
+    def tick(self) -> None:
+        """Let ejections end by time. Called about once a second."""
+        now = self._clock.now()
+        for channel_id, breaker in self._breakers.items():
+            self._apply(channel_id, breaker.tick(now))
+
+    def _apply(self, channel_id: int, verdict: Verdict | None) -> None:
+        if verdict is not None:
+            self._table.set_own_weight(channel_id, verdict.weight)

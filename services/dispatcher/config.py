@@ -1,0 +1,36 @@
+"""Settings of the dispatcher."""
+
+import dataclasses
+
+from trunkline.bus import subjects
+from trunkline.core import limits
+from trunkline.policy.vault import check_masters
+from trunkline.runtime.config import at_least, setting
+from trunkline.runtime.process import ProcessSettings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DispatcherSettings(ProcessSettings):
+    """Settings of the dispatcher."""
+
+    master_keys: str = setting(
+        "TRUNKLINE_MASTER_KEYS",
+        help="Keys that upstream credentials are sealed with: VERSION:BASE64 of 32 bytes, several separated by commas.",
+        secret=True,
+        check=check_masters,
+    )
+    lanes: tuple[str, ...] = setting(
+        "TRUNKLINE_LANES", (subjects.DEFAULT_LANE,), help="Lanes whose jobs this dispatcher takes."
+    )
+    jobs_max: int = setting(
+        "TRUNKLINE_DISPATCHER_JOBS_MAX",
+        limits.JOBS_PER_DISPATCHER_MAX,
+        help="Jobs in flight on this dispatcher; past it jobs go to another one.",
+        check=at_least(1),
+    )
+    bodies_bytes_max: int = setting(
+        "TRUNKLINE_DISPATCHER_BODIES_BYTES_MAX",
+        limits.BODIES_BYTES_MAX,
+        help="Request bodies in memory, in bytes over all jobs.",
+        check=at_least(limits.OPEN_BODY_BYTES_MAX),
+    )

@@ -1,0 +1,187 @@
+"""What a dispatcher hears: offers of jobs, and what concerns the jobs it holds."""
+
+import structlog
+
+from services.dispatcher.job_entry import JobEntry
+from services.dispatcher.job_runner import JobRunner
+from services.dispatcher.metrics import DispatcherMetrics
+from services.dispatcher.usage_outbox import UsageOutbox
+from trunkline.bus import frames, messages, subjects
+from trunkline.bus.dispatch_job import DispatchJob, DispatchState
+from trunkline.bus.fleet import Fleet
+from trunkline.bus.frames import Frame, Kind
+from trunkline.bus.job_table import JobTable, Verdict
+from trunkline.bus.messages import Envelope, Fail
+from trunkline.bus.port import Bus, BusFullError, Message
+from trunkline.core.clock import Clock
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.core.ids import JobID
+from trunkline.runtime.tasks import TaskSet
+
+log = structlog.get_logger()
+
+_BUSY = Fault(ErrorType.GATEWAY_BUSY, "All workers are busy. Please retry.", retry_after_ms=1000)
+_UNKNOWN_JOB = Fault(ErrorType.GATEWAY_FRAME_LOST, "The end of the answer was lost inside the gateway. Please retry.")
+_BODY_LOST = Fault(ErrorType.GATEWAY_FRAME_LOST, "A part of the request was lost inside the gateway. Please retry.")
+
+
+class Intake:
+    """Hears offers and frames.
+
+    Args:
+        bus, dispatcher, clock, tasks, metrics: of the process.
+        table: the jobs in hand.
+        runner: runs them.
+        usage: while it is full nothing new is taken.
+        edges: the living edges.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        dispatcher: str,
+        *,
+        table: JobTable[JobEntry],
+        runner: JobRunner,
+        usage: UsageOutbox,
+        edges: Fleet,
+        clock: Clock,
+        tasks: TaskSet,
+        metrics: DispatcherMetrics,
+    ) -> None:
+        self._bus = bus
+        self._dispatcher = dispatcher
+        self._table = table
+        self._runner = runner
+        self._usage = usage
+        self._edges = edges
+        self._clock = clock
+        self._tasks = tasks
+        self._metrics = metrics
+        self._verdicts = {verdict: metrics.offers.labels(verdict.value) for verdict in Verdict}
+
+    async def start(self, lanes: tuple[str, ...]) -> None:
+        """Listen; on the lanes last, when everything else that a job needs is in place."""
+        await self._bus.subscribe(subjects.alive_of("edge"), self._on_beat)
+        await self._bus.subscribe(subjects.WITHDRAW, self._on_withdrawal)
+        await self._bus.subscribe(subjects.dispatcher_inbox(self._dispatcher), self._on_message)
+        for lane in lanes:
+            await self._bus.subscribe(subjects.job(lane), self._on_message, queue=subjects.JOB_QUEUE)
+
+    def _on_message(self, message: Message) -> None:
+        try:
+            frame = frames.decode(message.data)
+            match frame.kind:
+                case Kind.OPEN:
+                    self._offered(frame)
+                case Kind.CREDIT:
+                    self._credit(frame, message.reply)
+                case Kind.CANCEL:
+                    self._cancel(frame.job, frame.offer)
+                case Kind.BODY:
+                    self._body(frame)
+                case _:
+                    self._metrics.frames_refused.inc()
+        except (frames.FrameError, ValueError):
+            # ValueError is msgspec's: a payload that this version cannot read.
+            self._metrics.frames_refused.inc()
+
+    # --- offers ------------------------------------------------------------------------------------------------
+
+    def _offered(self, frame: Frame) -> None:
+        encoded, part = frames.split_parts(frame.payload)
+        envelope = messages.decode_envelope(encoded)
+        now = self._clock.now()
+        delay_s = self._table.delay_s(envelope.edge, envelope.offered_ms, self._clock.wall_ms(), now)
+        verdict = self._table.judge(frame.job, frame.offer, envelope.body_bytes, delay_s, now)
+        if verdict is Verdict.TAKE and self._usage.full:
+            verdict = Verdict.FULL
+        self._verdicts[verdict].inc()
+        if verdict is Verdict.TAKE:
+            self._take(frame, envelope, part, now)
+        elif verdict in {Verdict.FULL, Verdict.DRAINING}:
+            fail = messages.encode(Fail(_BUSY, elsewhere=True, dispatcher=self._dispatcher))
+            self._answer(envelope.reply, frames.encode(Kind.FAIL, frame.offer, frame.job, 0, fail))
+
+    def _take(self, frame: Frame, envelope: Envelope, part: bytes, now: float) -> None:
+        earlier = self._table.get(frame.job)
+        if earlier is not None:
+            earlier.cancel()  # its edge has given that offer up
+        machine = DispatchJob(frame.job, frame.offer, envelope, part)
+        entry = JobEntry(machine, self._bus, now + envelope.deadline_s)
+        self._table.add(frame.job, entry, envelope.body_bytes)
+        entry.publish((machine.accept(self._dispatcher),))
+        self._tasks.spawn(self._run(entry), name="job")
+
+    async def _run(self, entry: JobEntry) -> None:
+        try:
+            await self._runner.run(entry)
+        finally:
+            self._table.remove(entry.machine.job, entry, entry.machine.envelope.body_bytes, self._clock.now())
+
+    # --- jobs in hand ------------------------------------------------------------------------------------------
+
+    def _find(self, frame: Frame) -> JobEntry | None:
+        entry = self._table.get(frame.job)
+        return entry if entry is not None and entry.offer == frame.offer else None
+
+    def _credit(self, frame: Frame, reply: str) -> None:
+        credit = frames.decode_credit(frame.payload)
+        entry = self._find(frame)
+        if entry is not None and entry.machine.state is not DispatchState.ENDED:
+            entry.credit_arrived(entry.machine.receive_credit(credit))
+        elif credit.sync and reply:
+            # The edge waits for a job that has ended here: what it misses was lost on the way. Its own sequence
+            # number is sent back, so that it takes this for the next frame.
+            fail = messages.encode(Fail(_UNKNOWN_JOB))
+            self._answer(reply, frames.encode(Kind.FAIL, frame.offer, frame.job, credit.expects, fail))
+
+    def _body(self, frame: Frame) -> None:
+        entry = self._find(frame)
+        if entry is None:
+            return
+        try:
+            entry.publish(entry.machine.receive_body(frame))
+        except frames.FrameError:
+            entry.fail(_BODY_LOST)
+            entry.cancel()
+            return
+        entry.body_progressed()
+
+    def _cancel(self, job: JobID, offer: int) -> None:
+        entry = self._table.withdraw(job, offer, self._clock.now())
+        if entry is not None:
+            entry.cancel()
+
+    def _on_withdrawal(self, message: Message) -> None:
+        try:
+            withdrawal = messages.decode_withdrawal(message.data)
+        except ValueError:
+            self._metrics.frames_refused.inc()
+            return
+        self._cancel(JobID(withdrawal.job), withdrawal.offer)
+
+    # --- edges -------------------------------------------------------------------------------------------------
+
+    def _on_beat(self, message: Message) -> None:
+        beat = messages.decode_beat(message.data)
+        now = self._clock.now()
+        self._edges.receive(beat, now)
+        self._table.delay_s(beat.process, beat.sent_ms, self._clock.wall_ms(), now)
+
+    def tick(self) -> None:
+        """Close the calls of lost edges. Called about twice a second, while the bus is connected."""
+        now = self._clock.now()
+        for edge in self._edges.take_lost(now):
+            self._metrics.edges_lost.inc()
+            self._table.forget_edge(edge)
+            for entry in self._table.entries():
+                if entry.machine.envelope.edge == edge:
+                    entry.cancel()
+        self._table.sweep(now)
+
+    def _answer(self, reply: str, frame: bytes) -> None:
+        try:
+            self._bus.publish(reply, frame)
+        except BusFullError:
+            log.warning("bus_full")

@@ -1,0 +1,91 @@
+"""One job in this dispatcher's hands: its machine, who runs it, and how to reach its edge."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from trunkline.bus.dispatch_job import DispatchJob, DispatchState
+from trunkline.bus.messages import Fail
+from trunkline.bus.port import Bus, BusFullError
+from trunkline.core.errors import Fault
+
+if TYPE_CHECKING:
+    from services.dispatcher.attempt import Attempt
+
+
+class JobEntry:
+    """A job that was taken.
+
+    Args:
+        machine: its state machine.
+        bus: carries its frames.
+        deadline: monotonic seconds.
+    """
+
+    __slots__ = ("_body_whole", "_bus", "_drained", "attempt", "attempts", "cancelled", "deadline", "machine")
+
+    def __init__(self, machine: DispatchJob, bus: Bus, deadline: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.machine = machine
+        self.deadline = deadline
+        self.cancelled = False
+        self.attempt: Attempt | None = None
+        self.attempts = 0
+        self._bus = bus
+        self._body_whole: asyncio.Future[None] = loop.create_future()
+        self._drained: asyncio.Future[None] | None = None
+        self.body_progressed()
+
+    @property
+    def offer(self) -> int:
+        """Number of the offer that was taken."""
+        return self.machine.offer
+
+    def publish(self, frames: Iterable[bytes]) -> None:
+        """Send frames to the edge."""
+        reply = self.machine.envelope.reply
+        for frame in frames:
+            try:
+                self._bus.publish(reply, frame)
+            except BusFullError:
+                # The edge will see the gap in the sequence and end the job.
+                return
+
+    def body_progressed(self) -> None:
+        """More of the request body may have come."""
+        if self.machine.state is not DispatchState.RECEIVING and not self._body_whole.done():
+            self._body_whole.set_result(None)
+
+    async def body(self) -> bytes | None:
+        """Return the whole request body once it is here, None if the job was cancelled meanwhile."""
+        if not self._body_whole.done():
+            await self._body_whole
+        return None if self.cancelled else self.machine.take_body()
+
+    def credit_arrived(self, released: list[bytes]) -> None:
+        """The edge has granted more: send what waited for it, and go on reading."""
+        self.publish(released)
+        if self.machine.room > 0 and self.attempt is not None:
+            self.attempt.resume()
+        if self._drained is not None and self.machine.state is DispatchState.ENDED and not self._drained.done():
+            self._drained.set_result(None)
+
+    async def drained(self) -> None:
+        """Return when END has gone out, which a slow reader may hold up."""
+        if self.machine.state is DispatchState.CLOSING:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+
+    def cancel(self) -> None:
+        """The client or the edge is gone: close the upstream call and wake whoever waits."""
+        self.cancelled = True
+        self.machine.cancel()
+        if self.attempt is not None:
+            self.attempt.cancel()
+        for waiting in (self._body_whole, self._drained):
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
+
+    def fail(self, fault: Fault) -> None:
+        """End the job with an error that no attempt stands behind."""
+        self.publish(self.machine.fail(Fail(fault, attempts=self.attempts)))

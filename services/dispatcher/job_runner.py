@@ -1,0 +1,183 @@
+"""Runs jobs: one attempt after the other until one answers, nothing is left, or nobody waits any more.
+
+One task per job. It awaits the request body, a connection and the end of each attempt; chunks pass it by.
+"""
+
+import structlog
+
+from services.dispatcher.attempt import CANCELLED, Attempt, AttemptResult
+from services.dispatcher.catalog import Catalog
+from services.dispatcher.job_entry import JobEntry
+from services.dispatcher.settlement import Settlement
+from trunkline.bus.messages import End, Fail
+from trunkline.core import limits
+from trunkline.core.clock import Clock
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.policy.routing import Candidate, Plan
+from trunkline.policy.vault import VaultError
+from trunkline.protocol.openai.request import prepare_chat
+from trunkline.protocol.openai.upstream_error import RetryClass
+from trunkline.runtime.http_client import HTTPClientError, HTTPClientPool, Target
+
+log = structlog.get_logger()
+
+_UNREACHABLE = Fault(ErrorType.UPSTREAM_UNREACHABLE, "The provider could not be reached.")
+_DEADLINE = Fault(ErrorType.UPSTREAM_TIMEOUT, "No provider answered within the request's deadline.")
+_FAILED = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway failed on this request. Please retry.")
+
+
+class JobRunner:
+    """Runs jobs.
+
+    Args:
+        catalog: plans attempts and knows how to call channels.
+        pool: connections to upstreams.
+        settlement: books what each attempt used and how it went.
+        clock: of the process.
+    """
+
+    def __init__(self, catalog: Catalog, pool: HTTPClientPool, settlement: Settlement, *, clock: Clock) -> None:
+        self._catalog = catalog
+        self._pool = pool
+        self._settlement = settlement
+        self._clock = clock
+        self._active: set[Attempt] = set()
+
+    async def run(self, entry: JobEntry) -> None:
+        """See a job through. Ends it in every case."""
+        try:
+            body = await entry.body()
+            if body is not None:
+                await self._attempt_all(entry, body)
+                await entry.drained()
+        except Exception as error:
+            log.exception("job_failed", error=type(error).__name__)
+            entry.fail(_FAILED)
+
+    async def _attempt_all(self, entry: JobEntry, body: bytes) -> None:
+        envelope = entry.machine.envelope
+        plan = self._catalog.plan(envelope.model, envelope.groups)
+        fault: Fault | None = None
+        while True:
+            now = self._clock.now()
+            candidate = None if now > entry.deadline else plan.next(now, None if fault is None else fault.type)
+            if candidate is None:
+                entry.fail(self._last_word(entry, plan, fault))
+                return
+            number = entry.offer * limits.ATTEMPTS_PER_OFFER_MAX + entry.attempts
+            entry.attempts += 1
+            attempt = Attempt(entry, candidate, number, body, self._clock)
+            result = await self._call(entry, attempt, candidate, body)
+            if self._conclude(entry, attempt, result):
+                return
+            fault = result.fault
+            if entry.attempts >= limits.ATTEMPTS_PER_OFFER_MAX:
+                entry.fail(self._last_word(entry, plan, fault))
+                return
+
+    def _last_word(self, entry: JobEntry, plan: Plan, fault: Fault | None) -> Fault:
+        """What the client is told when no attempt is left."""
+        now = self._clock.now()
+        if fault is None:
+            return _DEADLINE if now > entry.deadline else plan.refusal(now)
+        if fault.type is ErrorType.UPSTREAM_RATE_LIMITED:
+            # The honest wait is until the first credential of any channel is free again.
+            refusal = plan.refusal(now)
+            return refusal if refusal.type is fault.type else fault
+        return fault
+
+    def _conclude(self, entry: JobEntry, attempt: Attempt, result: AttemptResult) -> bool:
+        """Book an attempt, tell the edge if it was the last one; returns whether the job is over."""
+        self._learn(attempt.candidate, result)
+        facts = attempt.facts()
+        # Output that reached the client is paid for, however the attempt ended; nothing else is.
+        charged = result.fault is None or (attempt.committed and facts.output)
+        event, number = self._settlement.book(entry, attempt, result, facts, charged=charged)
+        if result.fault is None:
+            entry.publish(entry.machine.end(End(event, number), attempt.last_bytes))
+            return True
+        if entry.cancelled:
+            return True
+        if attempt.committed:
+            usage = event if charged else None
+            entry.publish(entry.machine.fail(Fail(result.fault, attempts=entry.attempts, usage=usage, usage_no=number)))
+            return True
+        if result.retry is RetryClass.NEVER:
+            entry.fail(result.fault)
+            return True
+        return False
+
+    def _learn(self, candidate: Candidate, result: AttemptResult) -> None:
+        """Let the outcome steer the next plans."""
+        channel, credential, now = candidate.channel.id, candidate.credential, self._clock.now()
+        error = None if result.fault is None else result.fault.type
+        if error is ErrorType.UPSTREAM_CREDENTIAL:
+            self._catalog.credentials.set_aside(channel, credential, "refused by the provider", now)
+            log.warning(
+                "credential_set_aside",
+                channel=candidate.channel.name,
+                credential=0 if credential is None else credential.id,
+            )
+        elif error is ErrorType.UPSTREAM_RATE_LIMITED:
+            self._catalog.credentials.cool(channel, credential, now, result.cool_ms)
+        elif error is None:
+            self._catalog.credentials.confirm(channel, credential)
+        if error is not ErrorType.CLIENT_GONE:
+            self._catalog.judge(channel, error)
+
+    # --- one call ----------------------------------------------------------------------------------------------
+
+    async def _call(self, entry: JobEntry, attempt: Attempt, candidate: Candidate, body: bytes) -> AttemptResult:
+        target = self._catalog.target(candidate)
+        if target is None:
+            return AttemptResult(_UNREACHABLE, RetryClass.OTHER_CHANNEL)
+        try:
+            head = self._catalog.request_head(candidate, target)
+        except VaultError as error:
+            log.exception("credential_unreadable", channel=candidate.channel.name, error=str(error))
+            fault = Fault(ErrorType.UPSTREAM_CREDENTIAL, "The gateway cannot use its credential for this provider.")
+            return AttemptResult(fault, RetryClass.OTHER_CREDENTIAL)
+        wire = self._request(entry, candidate, head, body)
+        entry.attempt = attempt
+        self._active.add(attempt)
+        try:
+            return await self._send(entry, attempt, target, wire)
+        finally:
+            self._active.discard(attempt)
+            entry.attempt = None
+
+    def _request(self, entry: JobEntry, candidate: Candidate, head: bytes, body: bytes) -> bytes:
+        envelope = entry.machine.envelope
+        prepared = prepare_chat(
+            body,
+            upstream_model=None if candidate.upstream_model == envelope.model else candidate.upstream_model,
+            ask_usage=envelope.stream and candidate.channel.stream_usage and not envelope.wants_usage,
+            rules=self._catalog.rules(candidate),
+        )
+        trace = f"traceparent: {envelope.traceparent}\r\n".encode("latin-1") if envelope.traceparent else b""
+        return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, trace, len(prepared), prepared)
+
+    async def _send(self, entry: JobEntry, attempt: Attempt, target: Target, wire: bytes) -> AttemptResult:
+        connection = self._pool.take_idle(target.endpoint)
+        if connection is not None:
+            attempt.send(connection, wire)
+            result = await attempt.ended
+            if not result.unused or entry.cancelled:
+                return result
+            # The server had closed the kept connection before it saw the request: not a fault of the channel.
+            attempt.begin_anew()
+        try:
+            connection = await self._pool.connect(target.endpoint, attempt.candidate.channel.timeouts.connect_s)
+        except HTTPClientError:
+            return AttemptResult(_UNREACHABLE, RetryClass.OTHER_CHANNEL)
+        if entry.cancelled:
+            connection.cancel()
+            return AttemptResult(CANCELLED)
+        attempt.send(connection, wire)
+        return await attempt.ended
+
+    def tick(self) -> None:
+        """Look at the clock for every attempt under way. Called several times a second."""
+        now = self._clock.now()
+        for attempt in list(self._active):
+            attempt.tick(now)

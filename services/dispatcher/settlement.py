@@ -1,0 +1,94 @@
+"""Books each attempt: what it used for metering, how it went for health, and both for metrics."""
+
+from services.dispatcher.answers import AnswerFacts
+from services.dispatcher.attempt import Attempt, AttemptResult
+from services.dispatcher.job_entry import JobEntry
+from services.dispatcher.metrics import DispatcherMetrics
+from services.dispatcher.outcome_outbox import OutcomeOutbox
+from services.dispatcher.usage_outbox import UsageOutbox
+from trunkline.bus.messages import AttemptOutcome, UsageEvent
+from trunkline.core.clock import Clock
+from trunkline.core.errors import ErrorType
+
+
+class Settlement:
+    """Books attempts.
+
+    Args:
+        usage, outcomes: where events go.
+        clock, metrics: of the process.
+    """
+
+    def __init__(
+        self, usage: UsageOutbox, outcomes: OutcomeOutbox, *, clock: Clock, metrics: DispatcherMetrics
+    ) -> None:
+        self._usage = usage
+        self._outcomes = outcomes
+        self._clock = clock
+        self._metrics = metrics
+
+    def book(
+        self, entry: JobEntry, attempt: Attempt, result: AttemptResult, facts: AnswerFacts, *, charged: bool
+    ) -> tuple[UsageEvent, int]:
+        """Book an attempt that has ended; returns its usage event and that event's number."""
+        error = None if result.fault is None else result.fault.type
+        duration_s = self._clock.now() - attempt.began
+        first_token_s = max(0.0, attempt.first_output_at - attempt.began) if attempt.first_output_at else 0.0
+        event = self._event(entry, attempt, facts, error, charged=charged, times=(first_token_s, duration_s))
+        self._count(attempt, facts, error, first_token_s)
+        if error is not ErrorType.CLIENT_GONE:
+            self._outcomes.add(
+                AttemptOutcome(
+                    channel=event.channel,
+                    credential=event.credential,
+                    model=event.model,
+                    error=error,
+                    status=attempt.status,
+                    first_token_ms=event.first_token_ms,
+                    output_tokens=facts.usage.units.output_total,
+                    duration_ms=event.duration_ms,
+                )
+            )
+        return event, self._usage.add(event)
+
+    def _event(
+        self,
+        entry: JobEntry,
+        attempt: Attempt,
+        facts: AnswerFacts,
+        error: ErrorType | None,
+        *,
+        charged: bool,
+        times: tuple[float, float],
+    ) -> UsageEvent:
+        envelope, candidate = entry.machine.envelope, attempt.candidate
+        return UsageEvent(
+            job=entry.machine.job,
+            attempt=attempt.number,
+            account=envelope.account,
+            key=envelope.key,
+            model=envelope.model,
+            upstream_model=candidate.upstream_model,
+            group=candidate.group,
+            channel=candidate.channel.id,
+            credential=0 if candidate.credential is None else candidate.credential.id,
+            units=facts.usage.units,
+            source=facts.usage.source,
+            charged=charged,
+            outcome="" if error is None else error.value,
+            status=attempt.status,
+            stream=envelope.stream,
+            started_ms=attempt.started_ms,
+            first_token_ms=round(times[0] * 1000),
+            duration_ms=round(times[1] * 1000),
+        )
+
+    def _count(self, attempt: Attempt, facts: AnswerFacts, error: ErrorType | None, first_token_s: float) -> None:
+        channel = attempt.candidate.channel.name
+        self._metrics.attempts.labels(channel, "ok" if error is None else error.value).inc()
+        if first_token_s:
+            self._metrics.first_token_seconds.labels(channel).observe(first_token_s)
+        units, source = facts.usage.units, facts.usage.source.value
+        if units.any():
+            self._metrics.tokens.labels(channel, "input", source).inc(units.input_total)
+            self._metrics.tokens.labels(channel, "output", source).inc(units.output_total)

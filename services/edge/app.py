@@ -1,0 +1,165 @@
+"""Wires an edge together."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from services.edge.allowances import Allowances
+from services.edge.client_job import ClientJob
+from services.edge.config import EdgeSettings
+from services.edge.job_board import JobBoard
+from services.edge.key_ring import KeyRing
+from services.edge.metrics import EdgeMetrics
+from services.edge.models import Models
+from services.edge.request_log import RequestLog
+from services.edge.request_path import RequestPath
+from services.edge.usage_keeper import UsageKeeper
+from trunkline.bus import messages, subjects
+from trunkline.bus.fleet import Fleet
+from trunkline.bus.messages import Beat
+from trunkline.bus.port import Message
+from trunkline.core import limits
+from trunkline.core.ids import JobIDMint
+from trunkline.runtime import config
+from trunkline.runtime.http_server import HTTPServer, ServerLimits
+from trunkline.runtime.kv_view import KVView
+from trunkline.runtime.logging import LineLog
+from trunkline.runtime.metrics import ReadGauge
+from trunkline.runtime.process import Process
+
+DRAIN_POLL_S = 0.05
+UNCONFIRMED_WAIT_S = 5.0
+"""How long a stopping edge waits for beats that confirm the usage it keeps; the dispatcher holds it, too."""
+
+
+class Edge:
+    """A running edge; see `runtime.process.Service`.
+
+    Args:
+        process: from the skeleton.
+        settings: of the edge.
+    """
+
+    def __init__(self, process: Process, settings: EdgeSettings) -> None:
+        self._process = process
+        clock, tasks, bus = process.clock, process.tasks, process.bus
+        self._metrics = EdgeMetrics(process.registry)
+        self._fleet = Fleet()
+        self._models = Models()
+        self._lines = LineLog(clock)
+        self._keys = KeyRing(bus, settings.key_pepper.encode(), clock=clock, tasks=tasks, metrics=self._metrics)
+        self._allowances = Allowances(
+            bus, process.id, settings.allowance_grace_s, clock=clock, tasks=tasks, metrics=self._metrics
+        )
+        self._keeper = UsageKeeper(bus, process.id, clock=clock, tasks=tasks, metrics=self._metrics)
+        self._board = JobBoard(
+            bus,
+            process.id,
+            clock=clock,
+            metrics=self._metrics,
+            fleet=self._fleet,
+            keeper=self._keeper,
+            on_end=self._ended,
+        )
+        self._path = RequestPath(
+            edge=process.id,
+            jobs_max=settings.jobs_max,
+            deadline_s=settings.job_deadline_s,
+            mint=JobIDMint(process.entropy),
+            keys=self._keys,
+            models=self._models,
+            allowances=self._allowances,
+            board=self._board,
+            clock=clock,
+            tasks=tasks,
+            metrics=self._metrics,
+            request_log=RequestLog(self._lines, process.id, clock),
+        )
+        self._server = HTTPServer(
+            self._path.begin,
+            self._path.refuse_unreadable,
+            ServerLimits(
+                body_bytes_max=settings.body_bytes_max, request_read_timeout_s=settings.request_read_timeout_s
+            ),
+            clock=clock,
+            tasks=tasks,
+        )
+        for name, text, read in (
+            ("trunkline_edge_jobs", "Jobs in flight.", lambda: self._path.in_flight),
+            ("trunkline_edge_connections", "Client connections.", lambda: len(self._server)),
+            ("trunkline_edge_usage_unconfirmed", "Usage events kept until stored.", lambda: len(self._keeper)),
+            ("trunkline_edge_dispatchers", "Dispatchers heard of.", lambda: len(self._fleet)),
+        ):
+            process.registry.register(ReadGauge(name, text, read))
+
+    def _ended(self, client: ClientJob) -> None:
+        self._path.finish(client)
+
+    async def start(self, host: str, port: int) -> None:
+        """Read the snapshots, then listen on the bus, and only then on the public port."""
+        process = self._process
+        models = KVView(process.bus, subjects.KV_MODELS, self._models.changed, clock=process.clock, tasks=process.tasks)
+        await models.start()
+        await self._keys.start()
+        await process.bus.subscribe(subjects.alive_of("dispatcher"), self._on_beat)
+        process.bus.on_connection(self._connection_changed)
+        await self._board.start()
+        process.tasks.spawn(self._tick(), name="edge_tick")
+        try:
+            await self._server.start(host, port)
+        except OSError as error:
+            config.exit_with_faults([f"the public port {port} cannot be bound: {error.strerror}"])
+
+    def _on_beat(self, message: Message) -> None:
+        beat = messages.decode_beat(message.data)
+        self._fleet.receive(beat, self._process.clock.now())
+        self._keeper.confirmed(beat.process, beat.stored)
+
+    def _connection_changed(self, connected: bool) -> None:
+        if connected:
+            self._fleet.forgive(self._process.clock.now())
+
+    async def _tick(self) -> None:
+        clock = self._process.clock
+        while True:
+            await clock.sleep(limits.BEAT_INTERVAL_S / 2)
+            if self._process.bus.connected:
+                for dispatcher in self._fleet.take_lost(clock.now()):
+                    self._metrics.dispatchers_lost.inc()
+                    self._board.dispatcher_lost(dispatcher)
+                    self._keeper.dispatcher_lost(dispatcher)
+            self._board.tick()
+            self._allowances.sweep()
+
+    def not_ready(self) -> list[str]:
+        """See `runtime.process.Service`."""
+        return [] if len(self._fleet) else ["dispatcher"]
+
+    def beat(self, beat: Beat) -> Beat:
+        """See `runtime.process.Service`."""
+        return Beat(beat.role, beat.process, beat.sent_ms, in_flight=self._path.in_flight, draining=beat.draining)
+
+    async def drain(self) -> None:
+        """See `runtime.process.Service`."""
+        clock = self._process.clock
+        self._server.drain()
+        while self._path.in_flight:
+            await clock.sleep(DRAIN_POLL_S)
+        deadline = clock.now() + UNCONFIRMED_WAIT_S
+        while len(self._keeper) and clock.now() < deadline:
+            await clock.sleep(DRAIN_POLL_S)
+
+    def stop(self) -> None:
+        """End what is left and write the last lines."""
+        self._board.give_up_all()
+        self._lines.flush()
+
+
+@contextlib.asynccontextmanager
+async def open_edge(process: Process, settings: EdgeSettings) -> AsyncIterator[Edge]:
+    """Start an edge; see `runtime.process.main`."""
+    edge = Edge(process, settings)
+    await edge.start(settings.host, settings.port)
+    try:
+        yield edge
+    finally:
+        edge.stop()

@@ -1,0 +1,52 @@
+"""One request on its way through the edge: what the steps of the path have found out so far."""
+
+from services.edge.routes import Route
+from trunkline.bus.snapshots import ModelSnapshot
+from trunkline.core.ids import JobID, job_text
+from trunkline.policy.keys import CompiledKey
+from trunkline.protocol.openai.request import ChatRequest
+from trunkline.runtime.http_exchange import Exchange
+
+
+class ClientJob:
+    """One request. Fields are filled in by the steps, in the order of the path.
+
+    Args:
+        exchange: the HTTP side.
+        job: the id, which the client sees as ``x-request-id``.
+        begun: monotonic seconds when the request was whole.
+    """
+
+    __slots__ = (
+        "begun",
+        "channel",
+        "chat",
+        "exchange",
+        "first_byte",
+        "groups",
+        "job",
+        "key",
+        "model",
+        "offers",
+        "outcome",
+        "request_id",
+        "route",
+        "status",
+    )
+
+    key: CompiledKey
+    chat: ChatRequest
+    model: ModelSnapshot
+
+    def __init__(self, exchange: Exchange, job: JobID, begun: float) -> None:
+        self.exchange = exchange
+        self.job = job
+        self.request_id = job_text(job)
+        self.begun = begun
+        self.route: Route | None = None
+        self.groups: tuple[str, ...] = ()
+        self.first_byte = 0.0
+        self.offers = 0
+        self.status = 0
+        self.channel = ""
+        self.outcome = ""

@@ -1,0 +1,214 @@
+"""The jobs in flight at this edge: frames in, commands of `bus.edge_job.EdgeJob` carried out.
+
+Frames are handled in the subscription's callback, down to the write on the client's socket; nothing waits in a
+queue of ours.
+"""
+
+from collections.abc import Callable
+
+import structlog
+
+from services.edge.client_job import ClientJob
+from services.edge.metrics import EdgeMetrics
+from services.edge.relay import Relay
+from services.edge.usage_keeper import UsageKeeper
+from trunkline.bus import frames, messages, subjects
+from trunkline.bus.edge_job import (
+    Abort,
+    Command,
+    EdgeJob,
+    Finish,
+    Forget,
+    IllegalInputError,
+    Reoffer,
+    Send,
+    Start,
+    Withdraw,
+    Write,
+)
+from trunkline.bus.fleet import Fleet
+from trunkline.bus.messages import Envelope, Withdrawal
+from trunkline.bus.port import Bus, BusFullError, Message
+from trunkline.core.clock import Clock
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.core.ids import JobID
+
+log = structlog.get_logger()
+
+_BROKEN = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway lost track of this request. Please retry.")
+_STOPPING = Fault(ErrorType.GATEWAY_SHUTTING_DOWN, "The gateway is restarting. Please retry.", retry_after_ms=1000)
+
+OnEnd = Callable[[ClientJob], None]
+
+
+class _Entry:
+    """One job in flight."""
+
+    __slots__ = ("client", "lane", "machine", "relay", "reply")
+
+    def __init__(self, client: ClientJob, machine: EdgeJob, relay: Relay, lane: str, reply: str) -> None:
+        self.client = client
+        self.machine = machine
+        self.relay = relay
+        self.lane = lane
+        self.reply = reply
+
+
+class JobBoard:
+    """Runs the state machines of the jobs in flight.
+
+    Args:
+        bus, edge, clock, metrics: of the process.
+        fleet: the living dispatchers.
+        keeper: takes the usage that an END carries.
+        on_end: called once per job, after its answer (or its client) is gone.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        edge: str,
+        *,
+        clock: Clock,
+        metrics: EdgeMetrics,
+        fleet: Fleet,
+        keeper: UsageKeeper,
+        on_end: OnEnd,
+    ) -> None:
+        self._bus = bus
+        self._edge = edge
+        self._clock = clock
+        self._metrics = metrics
+        self._fleet = fleet
+        self._keeper = keeper
+        self._on_end = on_end
+        self._entries: dict[JobID, _Entry] = {}
+        self._by_reply: dict[str, _Entry] = {}
+        self._opened = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def start(self) -> None:
+        """Listen for frames."""
+        await self._bus.subscribe(subjects.edge_inbox(self._edge), self._on_message)
+
+    def next_reply(self) -> str:
+        """Return a fresh subject for the frames of a job."""
+        self._opened += 1
+        return subjects.edge_job(self._edge, self._opened)
+
+    def open(self, client: ClientJob, envelope: Envelope, body: bytes, lane: str) -> None:
+        """Publish a job and see it through."""
+        now = self._clock.now()
+        machine = EdgeJob(client.job, envelope, body, now)
+        entry = _Entry(client, machine, Relay(client, stream=envelope.stream), lane, envelope.reply)
+        self._entries[client.job] = entry
+        self._by_reply[entry.reply] = entry
+        client.exchange.on_gone = lambda: self._run(entry, machine.client_gone())
+        client.exchange.on_drained = lambda size: self._run(entry, machine.drained(size))
+        self._run(entry, machine.offer(now, self._clock.wall_ms()))
+
+    # --- inputs ------------------------------------------------------------------------------------------------
+
+    def _on_message(self, message: Message) -> None:
+        if message.no_responders:
+            self._no_responders(message.subject)
+            return
+        try:
+            frame = frames.decode(message.data)
+        except frames.FrameError:
+            self._metrics.frames_refused.inc()
+            return
+        entry = self._entries.get(frame.job)
+        if entry is None:
+            return  # ended here already; the rest of its frames are of no interest
+        try:
+            self._run(entry, entry.machine.receive(frame, self._clock.now()))
+        except (frames.FrameError, IllegalInputError, ValueError) as error:
+            # ValueError is msgspec's: a payload that this version cannot read.
+            self._metrics.frames_refused.inc()
+            log.exception("frame_illegal", request_id=entry.client.request_id, kind=frame.kind.name, error=str(error))
+            self._run(entry, entry.machine.give_up(_BROKEN))
+
+    def _no_responders(self, subject: str) -> None:
+        entry = self._by_reply.get(subject)
+        if entry is not None:
+            self._run(entry, entry.machine.no_responders())
+
+    def tick(self) -> None:
+        """Look at the clock for every job. Called about once a second."""
+        now = self._clock.now()
+        for entry in list(self._entries.values()):
+            self._run(entry, entry.machine.tick(now))
+
+    def dispatcher_lost(self, dispatcher: str) -> None:
+        """A dispatcher's beats have stopped."""
+        for entry in list(self._entries.values()):
+            self._run(entry, entry.machine.dispatcher_lost(dispatcher))
+
+    def give_up_all(self) -> None:
+        """The grace time of a stopping edge is over."""
+        for entry in list(self._entries.values()):
+            self._run(entry, entry.machine.give_up(_STOPPING))
+
+    # --- commands ----------------------------------------------------------------------------------------------
+
+    def _run(self, entry: _Entry, commands: tuple[Command, ...]) -> None:
+        unwritten = b""
+        for command in commands:
+            match command:
+                case Write(data):
+                    unwritten += data  # what stands beside it (a head, an end) leaves in the same write
+                case Send(dispatcher, frame, answered):
+                    lane = subjects.job(entry.lane)
+                    subject = lane if dispatcher is None else subjects.dispatcher_inbox(dispatcher)
+                    self._publish(subject, frame, entry.reply if answered else "")
+                case Start(head):
+                    entry.relay.start(head)
+                    entry.client.first_byte = self._clock.now()
+                case Finish(end):
+                    self._keeper.keep(entry.machine.dispatcher or "", end.usage_no, end.usage)
+                    entry.relay.finish(unwritten)
+                    unwritten = b""
+                    self._end(entry, "ok")
+                case _:
+                    self._run_uncommon(entry, command)
+        if unwritten:
+            entry.relay.write(unwritten)
+
+    def _run_uncommon(self, entry: _Entry, command: Abort | Reoffer | Withdraw | Forget) -> None:
+        match command:
+            case Abort(fault, fail):
+                if fail is not None and fail.usage is not None:
+                    self._keeper.keep(entry.machine.dispatcher or "", fail.usage_no, fail.usage)
+                entry.relay.fail(fault)
+                self._end(entry, fault.type.value)
+            case Reoffer(fault):
+                self._reoffer(entry, fault)
+            case Withdraw(offer):
+                self._publish(subjects.WITHDRAW, messages.encode(Withdrawal(entry.client.job, offer)))
+            case Forget():
+                self._end(entry, ErrorType.CLIENT_GONE.value)
+
+    def _publish(self, subject: str, payload: bytes, reply: str = "") -> None:
+        try:
+            self._bus.publish(subject, payload, reply)
+        except BusFullError:
+            # At most once is the bus's contract: what is lost here is found by timeouts and sequence numbers.
+            log.warning("bus_full")
+
+    def _reoffer(self, entry: _Entry, fault: Fault) -> None:
+        self._metrics.offers.labels(fault.type.value).inc()
+        chosen = self._fleet.pick(entry.machine.tried, entry.lane)
+        if chosen is None:
+            self._run(entry, entry.machine.give_up(fault))
+        else:
+            self._run(entry, entry.machine.offer(self._clock.now(), self._clock.wall_ms(), chosen))
+
+    def _end(self, entry: _Entry, outcome: str) -> None:
+        if self._entries.pop(entry.client.job, None) is not None:
+            del self._by_reply[entry.reply]
+            entry.client.outcome = outcome
+            entry.client.offers = entry.machine.offers
+            self._on_end(entry.client)

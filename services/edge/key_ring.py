@@ -1,0 +1,127 @@
+"""The keys an edge knows: a cache of policies in front of the ``keys`` bucket.
+
+A change of a key is announced on the bucket's own subjects; the edge drops what it remembers of that key and
+reads it again when it is next used, so that a revocation holds everywhere as soon as the announcement arrives.
+After a reconnect everything is dropped, since announcements may have been missed.
+"""
+
+import asyncio
+from collections import OrderedDict
+
+import structlog
+
+from services.edge.metrics import EdgeMetrics
+from trunkline.bus import snapshots, subjects
+from trunkline.bus.port import Bus, BusError, Message
+from trunkline.core import limits
+from trunkline.core.clock import Clock
+from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.policy.keys import CompiledKey, key_hash
+from trunkline.runtime.tasks import TaskSet
+
+log = structlog.get_logger()
+
+UNKNOWN_KEPT_S = 10.0
+"""How long an unknown key is remembered as such; creating it is announced and ends this at once."""
+
+_UNKNOWN_KEY = Fault(ErrorType.CLIENT_UNAUTHENTICATED, "This API key does not exist or was revoked. Check the key.")
+_UNREADABLE = Fault(
+    ErrorType.GATEWAY_NOT_READY, "The key cannot be checked at the moment. Please retry.", retry_after_ms=1000
+)
+
+
+class KeyRing:
+    """Looks keys up.
+
+    Args:
+        bus: to read the bucket.
+        pepper: what keys are hashed with.
+        clock, tasks, metrics: of the process.
+    """
+
+    def __init__(self, bus: Bus, pepper: bytes, *, clock: Clock, tasks: TaskSet, metrics: EdgeMetrics) -> None:
+        self._bus = bus
+        self._pepper = pepper
+        self._clock = clock
+        self._tasks = tasks
+        self._metrics = metrics
+        self._known: OrderedDict[str, CompiledKey] = OrderedDict()
+        self._unknown: OrderedDict[str, float] = OrderedDict()
+        self._reading: dict[str, asyncio.Task[CompiledKey | None]] = {}
+
+    async def start(self) -> None:
+        """Listen for changes."""
+        await self._bus.subscribe(f"$KV.{subjects.KV_KEYS}.>", self._changed)
+        self._bus.on_connection(self._connection_changed)
+
+    def _changed(self, message: Message) -> None:
+        name = message.subject.rpartition(".")[2]
+        self._known.pop(name, None)
+        self._unknown.pop(name, None)
+        # A look-up under way may have read the old value: let nobody else wait for it.
+        self._reading.pop(name, None)
+
+    def _connection_changed(self, connected: bool) -> None:
+        if connected:
+            self._known.clear()
+            self._unknown.clear()
+            self._reading.clear()
+
+    def cached(self, secret: str) -> CompiledKey | None:
+        """Return a key that is known here.
+
+        Raises:
+            FaultError: it is known not to exist.
+        """
+        name = key_hash(secret, self._pepper)
+        key = self._known.get(name)
+        if key is not None:
+            self._known.move_to_end(name)
+            return key
+        until = self._unknown.get(name)
+        if until is not None and until > self._clock.now():
+            raise FaultError(_UNKNOWN_KEY)
+        return None
+
+    async def find(self, secret: str) -> CompiledKey:
+        """Return a key, from the bucket if need be; parallel look-ups of one key share one read.
+
+        Raises:
+            FaultError: it does not exist, or the bucket cannot be read.
+        """
+        name = key_hash(secret, self._pepper)
+        reading = self._reading.get(name)
+        if reading is None:
+            reading = self._reading[name] = self._tasks.spawn(self._read(name), name="key_lookup")
+        try:
+            key = await asyncio.shield(reading)
+        except BusError as error:
+            raise FaultError(_UNREADABLE) from error
+        if key is None:
+            raise FaultError(_UNKNOWN_KEY)
+        return key
+
+    async def _read(self, name: str) -> CompiledKey | None:
+        me = asyncio.current_task()
+        try:
+            value = await self._bus.kv_get(subjects.KV_KEYS, name)
+        finally:
+            # Still the current look-up: no change was announced meanwhile, so its result may be kept.
+            current = self._reading.get(name) is me
+            if current:
+                del self._reading[name]
+        self._metrics.key_lookups.labels("unknown" if value is None else "found").inc()
+        key = None if value is None else CompiledKey(snapshots.decode_key_policy(value))
+        if current:
+            self._remember(name, key)
+        return key
+
+    def _remember(self, name: str, key: CompiledKey | None) -> None:
+        if key is None:
+            self._unknown[name] = self._clock.now() + UNKNOWN_KEPT_S
+            if len(self._unknown) > limits.KEYS_CACHED_MAX:
+                self._unknown.popitem(last=False)
+        else:
+            self._known[name] = key
+            if len(self._known) > limits.KEYS_CACHED_MAX:
+                self._known.popitem(last=False)

@@ -1,0 +1,57 @@
+"""Metrics of the edge. Labels hold configured or closed sets of words only, never what a client typed."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from trunkline.runtime.metrics import LATENCY_BUCKETS_S
+
+
+class EdgeMetrics:
+    """The edge's metrics, on the registry of its process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "trunkline_edge_requests",
+            "Finished requests by route and outcome: ok, or the error type.",
+            ["route", "outcome"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "trunkline_edge_request_seconds",
+            "From the whole request to the end of its answer.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.first_byte_seconds = Histogram(
+            "trunkline_edge_first_byte_seconds",
+            "From the whole request to the first byte of a chat answer.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.offers = Counter(
+            "trunkline_edge_reoffers",
+            "Jobs offered again, by the error type of the last offer.",
+            ["why"],
+            registry=registry,
+        )
+        self.frames_refused = Counter(
+            "trunkline_edge_frames_refused", "Messages that were no frame this version knows.", registry=registry
+        )
+        self.dispatchers_lost = Counter(
+            "trunkline_edge_dispatchers_lost", "Dispatchers whose beats stopped.", registry=registry
+        )
+        self.usage_published = Counter(
+            "trunkline_edge_usage_published",
+            "Usage events published here because their dispatcher was lost before it could confirm them.",
+            registry=registry,
+        )
+        self.key_lookups = Counter(
+            "trunkline_edge_key_lookups", "Look-ups of keys not in the cache.", ["result"], registry=registry
+        )
+        self.allowance_draws = Counter(
+            "trunkline_edge_allowance_draws", "Requests for allowances by result.", ["result"], registry=registry
+        )
+        self.allowance_grace = Counter(
+            "trunkline_edge_allowance_grace",
+            "Leases extended on grace, while metering gave no answer.",
+            registry=registry,
+        )

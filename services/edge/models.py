@@ -1,0 +1,74 @@
+"""The models an edge knows, from the ``models`` snapshot: may this key name it, and which are there to list?"""
+
+from trunkline.bus import snapshots, subjects
+from trunkline.bus.snapshots import ModelSnapshot
+from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.policy.keys import CompiledKey
+from trunkline.protocol.openai.models import ModelCard, render_model, render_models
+
+
+class Models:
+    """The models that an enabled channel serves."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, ModelSnapshot] = {}
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def changed(self, token: str, value: bytes | None) -> None:
+        """Take a change of the bucket; see `runtime.kv_view`."""
+        if value is None:
+            self._models.pop(subjects.kv_name(token), None)
+        else:
+            model = snapshots.decode_model(value)
+            self._models[model.name] = model
+
+    def find(self, name: str, key: CompiledKey) -> tuple[ModelSnapshot, tuple[str, ...]]:
+        """Return a model and the groups through which the key reaches it, in the key's order.
+
+        Raises:
+            FaultError: there is no such model, or it is not for this key.
+        """
+        model = self._models.get(name)
+        if model is None:
+            raise FaultError(
+                Fault(
+                    ErrorType.CLIENT_MODEL_NOT_FOUND,
+                    "There is no model of this name here. GET /v1/models lists those that your key may use.",
+                    param="model",
+                )
+            )
+        groups = _shared_groups(model, key)
+        if not groups or not key.allows_model(name):
+            raise FaultError(
+                Fault(
+                    ErrorType.POLICY_MODEL_NOT_ALLOWED,
+                    "Your key may not use this model. GET /v1/models lists those that it may.",
+                    param="model",
+                )
+            )
+        return model, groups
+
+    def render(self, key: CompiledKey, name: str) -> bytes:
+        """Return the models list of a key as JSON, or one model if ``name`` is not empty.
+
+        Raises:
+            FaultError: as `find`.
+        """
+        if name:
+            model, _ = self.find(name, key)
+            return render_model(_card(model))
+        return render_models(
+            _card(model)
+            for model in sorted(self._models.values(), key=lambda model: model.name)
+            if _shared_groups(model, key) and key.allows_model(model.name)
+        )
+
+
+def _shared_groups(model: ModelSnapshot, key: CompiledKey) -> tuple[str, ...]:
+    return tuple(group for group in key.policy.groups if group in model.groups)
+
+
+def _card(model: ModelSnapshot) -> ModelCard:
+    return ModelCard(model.name, model.created, model.owned_by)

@@ -1,0 +1,93 @@
+"""The client's side of an answer: what `JobBoard` commands, written as HTTP.
+
+A plain answer that arrives in one piece leaves in one write with its length; a stream is written event by event
+as it comes. An error before the first byte is a response of its own; after it, the dialect's in-band error in
+a stream, and a cut connection otherwise, so that nobody takes the answer for whole.
+"""
+
+from trunkline.protocol.openai.errors import render_error, render_stream_error
+
+from services.edge.client_job import ClientJob
+from trunkline.bus.messages import Head
+from trunkline.core.errors import Fault
+
+_STREAM_HEADERS = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
+
+
+class Relay:
+    """Writes one answer.
+
+    Args:
+        client: the request it answers.
+    """
+
+    __slots__ = ("_at_border", "_client", "_head", "_stream")
+
+    def __init__(self, client: ClientJob, *, stream: bool) -> None:
+        self._client = client
+        self._stream = stream
+        self._head: Head | None = None
+        self._at_border = True
+
+    def start(self, head: Head) -> None:
+        """The answer's head. Kept until its first bytes come, to leave with them."""
+        self._head = head
+        self._client.status = head.status
+        self._client.channel = head.channel
+
+    def _head_lines(self, head: Head) -> bytes:
+        lines = (
+            f"content-type: {_clean(head.content_type)}\r\n"
+            f"x-request-id: {self._client.request_id}\r\n"
+            f"x-trunkline-attempts: {head.attempts}\r\n"
+        )
+        if head.upstream_id:
+            lines += f"x-upstream-request-id: {_clean(head.upstream_id)}\r\n"
+        return lines.encode("latin-1", "replace") + (_STREAM_HEADERS if self._stream else b"")
+
+    def write(self, data: bytes) -> None:
+        """Bytes of the answer."""
+        exchange = self._client.exchange
+        self._at_border = data.endswith(b"\n\n")
+        if self._head is not None:
+            head, self._head = self._head, None
+            exchange.start(head.status, self._head_lines(head), data)
+        else:
+            exchange.write(data)
+
+    def finish(self, data: bytes) -> None:
+        """The answer is complete, with its last bytes."""
+        exchange = self._client.exchange
+        if self._head is None:
+            exchange.finish(data)
+        elif self._stream:
+            self.write(data)
+            exchange.finish()
+        else:
+            exchange.respond(self._head.status, self._head_lines(self._head), data)
+
+    def fail(self, fault: Fault) -> None:
+        """The answer failed."""
+        exchange = self._client.exchange
+        if exchange.started:
+            if self._stream:
+                # A frame may have ended inside an event: close that one, so that ours stands by itself.
+                gap = b"" if self._at_border else b"\n\n"
+                exchange.finish(gap + render_stream_error(fault, self._client.request_id))
+            else:
+                exchange.abort()
+        else:
+            respond_with_fault(self._client, fault)
+
+
+def respond_with_fault(client: ClientJob, fault: Fault, *, close: bool = False) -> None:
+    """Answer with an error; the one place where a fault becomes a response of its own."""
+    error = render_error(fault, client.request_id)
+    client.status = error.status
+    lines = "".join(f"{name}: {value}\r\n" for name, value in error.headers.items()).encode("latin-1", "replace")
+    client.exchange.respond(error.status, lines, error.body, close=close)
+
+
+def _clean(value: str) -> str:
+    """An upstream's header value without what could end the line."""
+    return value.replace("\r", " ").replace("\n", " ")

@@ -1,0 +1,202 @@
+"""One job as its dispatcher sees it: a state machine without sockets.
+
+::
+
+    RECEIVING ──body whole──▶ CALLING ──head──▶ ANSWERING ──end──▶ CLOSING ──all sent──▶ ENDED
+        any state ──fail, cancel──▶ ENDED
+
+It numbers frames, keeps within the edge's credit, and assembles the request body. The shell asks `room` before
+it reads more from the upstream: without credit it stops reading, and TCP slows the upstream down.
+
+CREDIT carries a running total, so a lost, repeated or late one is harmless; the edge's `sync` is answered with an
+empty DATA frame, by whose number the edge sees whether it has missed anything.
+"""
+
+from enum import Enum
+
+from trunkline.bus import frames, messages
+from trunkline.bus.frames import Credit, Frame, FrameError, Kind
+from trunkline.bus.messages import Accepted, End, Envelope, Fail, Head
+from trunkline.core import limits
+from trunkline.core.ids import JobID
+
+
+class DispatchState(Enum):
+    """Where a job stands."""
+
+    RECEIVING = "receiving"
+    CALLING = "calling"
+    ANSWERING = "answering"
+    CLOSING = "closing"
+    ENDED = "ended"
+
+
+class DispatchJob:
+    """One offer of a job that this dispatcher took. Methods return the frames to publish, in order.
+
+    Args:
+        job, offer: which offer of which job.
+        envelope: from the OPEN frame.
+        part: the first part of the body, from the OPEN frame.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_expected",
+        "_body_received",
+        "_closing",
+        "_credit",
+        "_pending",
+        "_sent",
+        "_seq",
+        "envelope",
+        "job",
+        "offer",
+        "state",
+    )
+
+    def __init__(self, job: JobID, offer: int, envelope: Envelope, part: bytes) -> None:
+        self.job = job
+        self.offer = offer
+        self.envelope = envelope
+        self.state = DispatchState.RECEIVING
+        self._body: list[bytes] = [part]
+        self._body_received = len(part)
+        self._body_expected = 1
+        self._credit = envelope.credit
+        self._sent = 0
+        self._seq = 0
+        self._pending = b""
+        self._closing: End | None = None
+        self._check_body()
+
+    def _frame(self, kind: Kind, payload: bytes = b"") -> bytes:
+        frame = frames.encode(kind, self.offer, self.job, self._seq, payload)
+        self._seq += 1
+        return frame
+
+    # --- Body --------------------------------------------------------------------------------------------------
+
+    def accept(self, dispatcher: str) -> bytes:
+        """Return the ACCEPTED frame."""
+        return self._frame(Kind.ACCEPTED, messages.encode(Accepted(dispatcher, self._body_credit())))
+
+    def _body_credit(self) -> int:
+        return self._body_received + limits.BODY_WINDOW_BYTES
+
+    def _check_body(self) -> None:
+        if self._body_received > self.envelope.body_bytes:
+            raise FrameError("more request body than the envelope announced")
+        if self._body_received == self.envelope.body_bytes:
+            self.state = DispatchState.CALLING
+
+    def receive_body(self, frame: Frame) -> list[bytes]:
+        """Take a BODY frame; returns a CREDIT frame while more is to come.
+
+        Raises:
+            FrameError: a part is missing, or there is more than was announced: the job cannot be run.
+        """
+        if self.state is not DispatchState.RECEIVING or frame.seq < self._body_expected:
+            return []
+        if frame.seq > self._body_expected:
+            raise FrameError(f"BODY frame {frame.seq} where {self._body_expected} was expected")
+        self._body_expected += 1
+        self._body.append(frame.payload)
+        self._body_received += len(frame.payload)
+        self._check_body()
+        if self.state is not DispatchState.RECEIVING:
+            return []
+        credit = frames.encode_credit(Credit(self._body_credit(), self._body_expected, sync=False))
+        return [frames.encode(Kind.CREDIT, self.offer, self.job, 0, credit)]
+
+    def take_body(self) -> bytes:
+        """Return the whole request body. It is the caller's from now on."""
+        if self.state is not DispatchState.CALLING:
+            raise IllegalDispatchError("take_body", self.state)
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._body = []
+        return body
+
+    # --- Answer ------------------------------------------------------------------------------------------------
+
+    @property
+    def room(self) -> int:
+        """Bytes that may be sent now; zero or less: stop reading the upstream."""
+        return self._credit - self._sent - len(self._pending)
+
+    def head(self, head: Head, data: bytes = b"") -> list[bytes]:
+        """Begin the answer, with its first bytes where there are any."""
+        if self.state is not DispatchState.CALLING:
+            raise IllegalDispatchError("head", self.state)
+        self.state = DispatchState.ANSWERING
+        first = data[: max(0, min(self._credit, limits.DATA_BYTES_MAX))]
+        self._sent += len(first)
+        opening = self._frame(Kind.HEAD, frames.join_parts(messages.encode(head), first))
+        rest = data[len(first) :]
+        return [opening, *self.data(rest)] if rest else [opening]
+
+    def data(self, data: bytes) -> list[bytes]:
+        """Send bytes of the answer; what exceeds the credit is kept until more comes."""
+        if self.state is not DispatchState.ANSWERING:
+            raise IllegalDispatchError("data", self.state)
+        if not self._pending and len(data) <= limits.DATA_BYTES_MAX and self._sent + len(data) <= self._credit:
+            self._sent += len(data)
+            return [self._frame(Kind.DATA, data)]
+        self._pending += data
+        return self._release()
+
+    def _release(self) -> list[bytes]:
+        """Send what is pending as far as the credit goes, and END behind it if that was all."""
+        released = []
+        while self._pending and self._sent < self._credit:
+            part = self._pending[: min(self._credit - self._sent, limits.DATA_BYTES_MAX)]
+            self._pending = self._pending[len(part) :]
+            self._sent += len(part)
+            released.append(self._frame(Kind.DATA, part))
+        if self._closing is not None and not self._pending:
+            self.state = DispatchState.ENDED
+            released.append(self._frame(Kind.END, frames.join_parts(messages.encode(self._closing), b"")))
+        return released
+
+    def end(self, end: End, data: bytes = b"") -> list[bytes]:
+        """Complete the answer, with its last bytes; END follows the last of the pending ones."""
+        if self.state is not DispatchState.ANSWERING:
+            raise IllegalDispatchError("end", self.state)
+        if not self._pending and len(data) <= limits.DATA_BYTES_MAX and self._sent + len(data) <= self._credit:
+            self._sent += len(data)
+            self.state = DispatchState.ENDED
+            return [self._frame(Kind.END, frames.join_parts(messages.encode(end), data))]
+        self.state = DispatchState.CLOSING
+        self._pending += data
+        self._closing = end
+        return self._release()
+
+    def fail(self, fail: Fail) -> list[bytes]:
+        """End the job badly. Pending bytes are dropped: an error that waits for a slow reader helps nobody."""
+        if self.state is DispatchState.ENDED:
+            return []
+        self.state = DispatchState.ENDED
+        self._pending = b""
+        return [self._frame(Kind.FAIL, messages.encode(fail))]
+
+    def cancel(self) -> None:
+        """The edge or its client gave the job up: no frame will be read any more."""
+        self.state = DispatchState.ENDED
+        self._pending = b""
+
+    def receive_credit(self, credit: Credit) -> list[bytes]:
+        """Take a CREDIT frame."""
+        if self.state is DispatchState.ENDED:
+            return []
+        self._credit = max(self._credit, credit.total)
+        released = self._release() if self._pending else []
+        if credit.sync and not released:
+            return [self._frame(Kind.DATA)]
+        return released
+
+
+class IllegalDispatchError(Exception):
+    """An input that the state does not allow: a defect of the shell."""
+
+    def __init__(self, given: str, state: DispatchState) -> None:
+        super().__init__(f"{given} in state {state.value}")

@@ -1,0 +1,365 @@
+"""One job as its edge sees it: a state machine without sockets.
+
+::
+
+    OFFERED ──ACCEPTED──▶ ACCEPTED ──HEAD──▶ ANSWERING ──END──▶ ENDED
+       │ refused, silent      │ dispatcher lost, frame lost        ▲
+       └──────▶ offered again ◀┘          any state ──FAIL, client gone, deadline──┘
+
+Until the first byte has gone to the client a job may be offered again; after it, the only ends left are END and
+an error. Whatever is lost, repeated, late or reordered on the bus, the machine emits exactly one of `Finish`,
+`Abort` and `Forget` (the client left), and nothing after it.
+
+Inputs are methods; each returns the commands that the shell carries out in order. Times are monotonic seconds.
+The shell calls `tick` about once a second.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from trunkline.bus import frames, messages
+from trunkline.bus.frames import Credit, Frame, Kind
+from trunkline.bus.messages import End, Envelope, Fail, Head
+from trunkline.core import limits
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.core.ids import JobID
+
+
+class EdgeState(Enum):
+    """Where a job stands."""
+
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    ANSWERING = "answering"
+    ENDED = "ended"
+
+
+class Send(NamedTuple):
+    """Publish a frame to the job's dispatcher, or to the lane where ``dispatcher`` is None.
+
+    With ``answered`` the job's subject goes along as the reply subject, so that the broker says at once if nobody
+    listens (`EdgeJob.no_responders`).
+    """
+
+    dispatcher: str | None
+    frame: bytes
+    answered: bool = False
+
+
+class Withdraw(NamedTuple):
+    """Tell all dispatchers that offers up to ``offer`` are void."""
+
+    offer: int
+
+
+class Reoffer(NamedTuple):
+    """Choose a dispatcher not in ``EdgeJob.tried`` and call `EdgeJob.offer`, or `EdgeJob.give_up` with none left.
+
+    Attributes:
+        fault: what to tell the client if there is none.
+    """
+
+    fault: Fault
+
+
+class Start(NamedTuple):
+    """Send the answer's head to the client."""
+
+    head: Head
+
+
+class Write(NamedTuple):
+    """Send bytes to the client; report what it has taken by `EdgeJob.drained`."""
+
+    data: bytes
+
+
+class Finish(NamedTuple):
+    """The answer is complete."""
+
+    end: End
+
+
+class Abort(NamedTuple):
+    """The job failed: an error response, or an in-band error if the head has gone out.
+
+    Attributes:
+        fault: for the client.
+        fail: as the dispatcher put it, with its usage, if it was the dispatcher.
+    """
+
+    fault: Fault
+    fail: Fail | None
+
+
+class Forget(NamedTuple):
+    """The client is gone: nothing more to send to anybody but what was commanded before."""
+
+
+Command = Send | Withdraw | Reoffer | Start | Write | Finish | Abort | Forget
+
+_FRAME_LOST = Fault(ErrorType.GATEWAY_FRAME_LOST, "A part of the answer was lost inside the gateway. Please retry.")
+_DISPATCHER_LOST = Fault(
+    ErrorType.GATEWAY_DISPATCHER_LOST, "The worker that handled this request went away. Please retry."
+)
+_NOT_ACCEPTED = Fault(ErrorType.GATEWAY_BUSY, "No worker took this request in time. Please retry.", retry_after_ms=1000)
+_NO_DISPATCHER = Fault(
+    ErrorType.GATEWAY_NO_DISPATCHER, "No worker is available at the moment. Please retry.", retry_after_ms=2000
+)
+_DEADLINE = Fault(ErrorType.UPSTREAM_TIMEOUT, "The request did not finish within its deadline.")
+_OVERRUN = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway broke its own flow control. Please retry.")
+
+DEADLINE_SLACK_S = 5.0
+"""The dispatcher ends a job at its deadline by itself, with a better message; the edge waits this much longer."""
+
+
+class EdgeJob:
+    """One job.
+
+    Args:
+        job: its id.
+        envelope: what dispatchers are told; ``offered_ms`` and ``deadline_s`` are set anew for each offer.
+        body: the whole request body; let go once the answer has begun.
+        now: monotonic seconds.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_sent",
+        "_body_seq",
+        "_credit",
+        "_deadline",
+        "_drained",
+        "_envelope",
+        "_expected",
+        "_heard",
+        "_offered",
+        "_received",
+        "_window",
+        "dispatcher",
+        "job",
+        "offer_no",
+        "offers",
+        "started",
+        "state",
+        "tried",
+    )
+
+    def __init__(self, job: JobID, envelope: Envelope, body: bytes, now: float) -> None:
+        self.job = job
+        self.state = EdgeState.OFFERED
+        self.dispatcher: str | None = None
+        self.tried: set[str] = set()
+        self.offers = 0
+        self.offer_no = -1
+        self.started = False
+        self._envelope = envelope
+        self._window = envelope.credit
+        self._deadline = now + envelope.deadline_s
+        self._body: bytes | None = body
+        self._reset(now)
+
+    def _reset(self, now: float) -> None:
+        self.state = EdgeState.OFFERED
+        self.dispatcher = None
+        self._expected = 0
+        self._credit = self._window
+        self._received = 0
+        self._drained = 0
+        self._body_sent = 0
+        self._body_seq = 1
+        self._offered = self._heard = now
+
+    # --- Offers ------------------------------------------------------------------------------------------------
+
+    def offer(self, now: float, wall_ms: int, to: str | None = None) -> tuple[Command, ...]:
+        """Hand the job to a dispatcher: ``to``, or whichever of the lane the broker picks."""
+        if self.state is not EdgeState.OFFERED or self._body is None:
+            raise IllegalInputError("offer", self.state)
+        self.offers += 1
+        self.offer_no += 1
+        self._reset(now)
+        envelope = msgspec.structs.replace(
+            self._envelope, offered_ms=wall_ms, deadline_s=max(0.0, self._deadline - now)
+        )
+        part = self._body[: limits.OPEN_BODY_BYTES_MAX]
+        self._body_sent = len(part)
+        payload = frames.join_parts(messages.encode(envelope), part)
+        return (Send(to, frames.encode(Kind.OPEN, self.offer_no, self.job, 0, payload), answered=True),)
+
+    def give_up(self, fault: Fault) -> tuple[Command, ...]:
+        """End the job because no dispatcher is left to offer it to, or the edge must stop."""
+        if self.state is EdgeState.ENDED:
+            return ()
+        return (*self._cancel(), *self._abort(fault, None))
+
+    def _again(self, fault: Fault) -> tuple[Command, ...]:
+        """Offer the job again if the client has got nothing yet; else fail it with ``fault``."""
+        if self.started:
+            return self._abort(fault, None)
+        if self.dispatcher is not None:
+            self.tried.add(self.dispatcher)
+        self.state = EdgeState.OFFERED
+        self.dispatcher = None
+        if self.offers >= limits.OFFERS_MAX:
+            return self._abort(fault, None)
+        return (Reoffer(fault),)
+
+    # --- Frames ------------------------------------------------------------------------------------------------
+
+    def receive(self, frame: Frame, now: float) -> tuple[Command, ...]:
+        """Take a frame from the bus. Stale and repeated ones change nothing."""
+        if self.state is EdgeState.ENDED or frame.offer != self.offer_no:
+            return ()
+        self._heard = now
+        if frame.kind is Kind.CREDIT:
+            return self._send_body(frames.decode_credit(frame.payload).total)
+        if frame.seq < self._expected:
+            return ()
+        if frame.seq > self._expected:
+            return (*self._cancel(), *self._again(_FRAME_LOST))
+        self._expected += 1
+        match frame.kind:
+            case Kind.DATA:
+                return self._data(frame.payload)
+            case Kind.HEAD:
+                return self._head(frame.payload)
+            case Kind.END:
+                return self._end(frame.payload)
+            case Kind.ACCEPTED:
+                return self._accepted(frame.payload)
+            case Kind.FAIL:
+                return self._fail(frame.payload)
+            case _:
+                raise frames.FrameError(f"a {frame.kind.name} frame towards an edge")
+
+    def _accepted(self, payload: bytes) -> tuple[Command, ...]:
+        accepted = messages.decode_accepted(payload)
+        self.state = EdgeState.ACCEPTED
+        self.dispatcher = accepted.dispatcher
+        return self._send_body(accepted.body_credit)
+
+    def _head(self, payload: bytes) -> tuple[Command, ...]:
+        if self.state is not EdgeState.ACCEPTED:
+            raise IllegalInputError("HEAD", self.state)
+        encoded, data = frames.split_parts(payload)
+        self.state = EdgeState.ANSWERING
+        self.started = True
+        self._body = None
+        return (Start(messages.decode_head(encoded)), *self._data(data))
+
+    def _data(self, data: bytes) -> tuple[Command, ...]:
+        if not data:
+            return ()  # an answer to `sync`, or a head without a body
+        if self.state is not EdgeState.ANSWERING:
+            raise IllegalInputError("DATA", self.state)
+        self._received += len(data)
+        if self._received > self._credit:
+            return (*self._cancel(), *self._abort(_OVERRUN, None))
+        return (Write(data),)
+
+    def _end(self, payload: bytes) -> tuple[Command, ...]:
+        encoded, data = frames.split_parts(payload)
+        written = self._data(data)
+        if self.state is not EdgeState.ANSWERING:
+            return written or (*self._cancel(), *self._again(_FRAME_LOST))
+        self.state = EdgeState.ENDED
+        return (*written, Finish(messages.decode_end(encoded)))
+
+    def _fail(self, payload: bytes) -> tuple[Command, ...]:
+        fail = messages.decode_fail(payload)
+        if fail.elsewhere:
+            self.tried.add(fail.dispatcher)
+            return self._again(fail.fault)
+        return self._abort(fail.fault, fail)
+
+    def _abort(self, fault: Fault, fail: Fail | None) -> tuple[Command, ...]:
+        self.state = EdgeState.ENDED
+        self._body = None
+        return (Abort(fault, fail),)
+
+    # --- Body, credit, cancel ----------------------------------------------------------------------------------
+
+    def _send_body(self, credit: int) -> tuple[Command, ...]:
+        """Return BODY frames up to the dispatcher's credit, which is a total over the whole body."""
+        if self._body is None:
+            return ()
+        return tuple(self._body_frames(self._body, min(credit, len(self._body))))
+
+    def _body_frames(self, body: bytes, end: int) -> Iterator[Send]:
+        while self._body_sent < end:
+            part = body[self._body_sent : min(end, self._body_sent + limits.DATA_BYTES_MAX)]
+            frame = frames.encode(Kind.BODY, self.offer_no, self.job, self._body_seq, part)
+            self._body_seq += 1
+            self._body_sent += len(part)
+            yield Send(self.dispatcher, frame)
+
+    def drained(self, size: int) -> tuple[Command, ...]:
+        """The client has taken ``size`` more bytes of what `Write` gave."""
+        self._drained += size
+        granted = self._drained + self._window
+        if granted - self._credit < limits.CREDIT_STEP_BYTES or self.state is not EdgeState.ANSWERING:
+            return ()
+        self._credit = granted
+        return (self._send_credit(sync=False),)
+
+    def _send_credit(self, *, sync: bool) -> Send:
+        payload = frames.encode_credit(Credit(self._credit, self._expected, sync))
+        return Send(self.dispatcher, frames.encode(Kind.CREDIT, self.offer_no, self.job, 0, payload), answered=sync)
+
+    def _cancel(self) -> tuple[Command, ...]:
+        if self.dispatcher is None:
+            return (Withdraw(self.offer_no),)
+        return (Send(self.dispatcher, frames.encode(Kind.CANCEL, self.offer_no, self.job, 0)),)
+
+    def client_gone(self) -> tuple[Command, ...]:
+        """The client closed its connection: the upstream call must be closed, too."""
+        if self.state is EdgeState.ENDED:
+            return ()
+        commands = self._cancel()
+        self.state = EdgeState.ENDED
+        self._body = None
+        return (*commands, Forget())
+
+    # --- Time and loss -----------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> tuple[Command, ...]:
+        """Look at the clock: acceptance, silence, deadline."""
+        if self.state is EdgeState.ENDED:
+            return ()
+        if now - self._deadline > DEADLINE_SLACK_S:
+            return (*self._cancel(), *self._abort(_DEADLINE, None))
+        if self.state is EdgeState.OFFERED:
+            if now - self._offered < limits.ACCEPT_TIMEOUT_S:
+                return ()
+            return (*self._cancel(), *self._again(_NOT_ACCEPTED))
+        if now - self._heard >= limits.SYNC_AFTER_QUIET_S:
+            self._heard = now  # ask again after as long
+            return (self._send_credit(sync=True),)
+        return ()
+
+    def dispatcher_lost(self, dispatcher: str) -> tuple[Command, ...]:
+        """A dispatcher's beats have stopped. Its CANCEL is sent all the same: it may be cut off, not dead."""
+        if self.state is EdgeState.ENDED or self.dispatcher != dispatcher:
+            return ()
+        return (*self._cancel(), *self._again(_DISPATCHER_LOST))
+
+    def no_responders(self) -> tuple[Command, ...]:
+        """The broker says that nobody listens: to the offer, or to the question whether the job still runs."""
+        match self.state:
+            case EdgeState.OFFERED:
+                return self._again(_NO_DISPATCHER)
+            case EdgeState.ENDED:
+                return ()
+            case _:
+                return self._again(_DISPATCHER_LOST)
+
+
+class IllegalInputError(Exception):
+    """An input that the state does not allow: a defect of the other side or of the shell."""
+
+    def __init__(self, given: str, state: EdgeState) -> None:
+        super().__init__(f"{given} in state {state.value}")

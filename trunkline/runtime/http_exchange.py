@@ -1,0 +1,160 @@
+"""One request and its answer on the edge's HTTP server: what the request path holds in its hands."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import NamedTuple, Protocol
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+class Wire(Protocol):
+    """What an exchange needs of its connection."""
+
+    def write(self, wire: bytes) -> bool:
+        """Write to the client; returns whether it is slow."""
+
+    def date_line(self) -> bytes:
+        """The Date header field."""
+
+    def exchange_ended(self, *, keep_alive: bool) -> None:
+        """The answer is complete or cut."""
+
+    def cut(self) -> None:
+        """Reset the connection."""
+
+
+class Request(NamedTuple):
+    """One whole request.
+
+    Attributes:
+        method: upper case.
+        path, query: of the target, as sent (percent-encoded).
+        headers: lower-case names; values of a repeated field are joined by a comma (RFC 9110 section 5.3).
+        body: whole.
+        peer: IP address of the other end.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    peer: str
+
+
+class Exchange:
+    """One request and its answer.
+
+    The handler answers with `respond`, or with `start`, `write` and `finish`; `abort` cuts an answer that cannot
+    be completed. After the client has gone all of these do nothing.
+
+    Attributes:
+        on_gone: called once if the client leaves before the answer is complete.
+        on_drained: called with the number of bytes of `write` that have left for the client.
+    """
+
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "_keep_alive",
+        "_undrained",
+        "ended",
+        "on_drained",
+        "on_gone",
+        "request",
+        "started",
+    )
+
+    def __init__(self, connection: Wire, request: Request, *, keep_alive: bool, chunked: bool) -> None:
+        self._connection = connection
+        self._keep_alive = keep_alive
+        self._chunked = chunked
+        self._undrained = 0
+        self.request = request
+        self.started = False
+        self.ended = False
+        self.on_gone: Callable[[], None] | None = None
+        self.on_drained: Callable[[int], None] | None = None
+
+    def respond(self, status: int, headers: bytes, body: bytes, *, close: bool = False) -> None:
+        """Send a whole answer.
+
+        Args:
+            status: HTTP status.
+            headers: finished header lines, each ending in CRLF; without length, date and connection.
+            body: whole.
+            close: close the connection afterwards.
+        """
+        if self.ended:
+            return
+        keep_alive = self._keep_alive and not close
+        head = b"%b%b%bcontent-length: %d\r\n%b\r\n" % (
+            _STATUS_LINES[status],
+            headers,
+            self._connection.date_line(),
+            len(body),
+            b"" if keep_alive else b"connection: close\r\n",
+        )
+        self._connection.write(head if self.request.method == "HEAD" else head + body)
+        self._end(keep_alive)
+
+    def start(self, status: int, headers: bytes, data: bytes = b"") -> None:
+        """Send the head of an answer whose length is not known; arguments as for `respond`."""
+        if self.ended:
+            return
+        self.started = True
+        framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
+        if not self._keep_alive or not self._chunked:
+            framing += b"connection: close\r\n"
+        head = b"%b%b%b%b\r\n" % (_STATUS_LINES[status], headers, self._connection.date_line(), framing)
+        if data:
+            head += self._frame(data)
+        self._send(head, len(data))
+
+    def write(self, data: bytes) -> None:
+        """Send a part of the body; `start` must have been called."""
+        if not self.ended and data:
+            self._send(self._frame(data), len(data))
+
+    def finish(self, data: bytes = b"") -> None:
+        """Complete the answer, with its last bytes where there are any."""
+        if self.ended:
+            return
+        last = self._frame(data) if data else b""
+        self._connection.write(last + b"0\r\n\r\n" if self._chunked else last)
+        self._end(self._keep_alive and self._chunked)
+
+    def abort(self) -> None:
+        """Cut the connection, so that the client cannot take what it got for a whole answer."""
+        if self.ended:
+            return
+        self.ended = True
+        if not self._chunked:
+            self._connection.cut()
+        self._connection.exchange_ended(keep_alive=False)
+
+    def _frame(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
+
+    def _send(self, wire: bytes, size: int) -> None:
+        paused = self._connection.write(wire)
+        self._undrained += size
+        if not paused:
+            self.drained()
+
+    def drained(self) -> None:
+        """Called by the connection when what was written has left."""
+        size, self._undrained = self._undrained, 0
+        if size and self.on_drained is not None:
+            self.on_drained(size)
+
+    def _end(self, keep_alive: bool) -> None:
+        self.ended = True
+        self._connection.exchange_ended(keep_alive=keep_alive)
+
+    def gone(self) -> None:
+        """Called by the connection when the client has left."""
+        if not self.ended:
+            self.ended = True
+            if self.on_gone is not None:
+                self.on_gone()

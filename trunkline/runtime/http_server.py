@@ -1,0 +1,396 @@
+"""An HTTP/1.1 server for the data path: llhttp's parser (httptools) under one asyncio protocol.
+
+A request is handed over whole, as a callback and not as a task; an answer is written straight to the transport.
+That is most of what makes an edge cheap (docs/adr/0002). Everything a client may send too much of, or too slowly,
+is bounded by `ServerLimits` and answered through the same error path as any other fault.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import NamedTuple, cast
+
+import httptools
+import structlog
+
+from trunkline.core import limits
+from trunkline.core.clock import Clock, Timer
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.runtime.http_exchange import Exchange, Request
+from trunkline.runtime.tasks import TaskSet
+
+log = structlog.get_logger()
+
+WRITE_HIGH_WATER_BYTES = 64 * 1024
+"""What may wait in the transport before a client counts as slow; up to there, written counts as taken."""
+
+HEAD_BYTES_MAX = 64 * 1024
+"""All header lines of one request together."""
+
+PIPELINED_BYTES_MAX = 64 * 1024
+"""What a client may send ahead of its answer before its socket is no longer read."""
+
+LINGER_S = 2.0
+"""How long the rest of a refused request is read and thrown away, so that the refusal reaches the client before
+the reset that an unread socket causes."""
+
+SWEEP_INTERVAL_S = 0.5
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class ServerLimits(NamedTuple):
+    """Bounds on what a client may do."""
+
+    body_bytes_max: int = limits.BODY_BYTES_MAX
+    headers_max: int = limits.HEADERS_MAX
+    header_line_bytes_max: int = limits.HEADER_LINE_BYTES_MAX
+    request_read_timeout_s: float = limits.REQUEST_READ_TIMEOUT_S
+    keep_alive_s: float = 75.0
+    connections_max: int = 2 * limits.JOBS_PER_EDGE_MAX
+
+
+OnRequest = Callable[[Exchange], None]
+OnFault = Callable[[Exchange, Fault], None]
+"""Must answer with `Exchange.respond`; the request may be incomplete."""
+
+
+class ServerConnection(asyncio.Protocol):
+    """One client connection. httptools calls the ``on_*`` methods while `data_received` feeds it."""
+
+    def __init__(self, server: "HTTPServer") -> None:
+        self._server = server
+        self._limits = server.limits
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._exchange: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._paused = False
+        self._reading = True
+        self._discarding = False
+        self._pumping = False
+        self._mid_request = False
+        self._ahead_bytes = 0
+        self._peer = ""
+        self.deadline = server.clock.now() + self._limits.request_read_timeout_s
+        self._begin()
+
+    # --- asyncio -----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
+        transport = cast("asyncio.Transport", transport)  # uvloop's do not derive from it
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
+        peer = transport.get_extra_info("peername")
+        self._peer = peer[0] if peer else ""
+        if sock := transport.get_extra_info("socket"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not self._server.admit(self):
+            transport.abort()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Called by the event loop."""
+        self._transport = None
+        self._server.forget(self)
+        if self._exchange is not None:
+            self._exchange.gone()
+        self._waiting.clear()
+
+    def pause_writing(self) -> None:
+        """Called by the event loop: the client is slow."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Called by the event loop: what was written has left."""
+        self._paused = False
+        if self._exchange is not None:
+            self._exchange.drained()
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the event loop."""
+        if self._discarding:
+            return
+        if not self._headers_done:
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._refuse(_headers_too_large())
+                return
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(Fault(ErrorType.CLIENT_BAD_REQUEST, "Protocol upgrades are not supported here; use HTTP/1.1."))
+        except httptools.HttpParserCallbackError:
+            self._refuse(self._fault or Fault(ErrorType.GATEWAY_INTERNAL, "The request could not be read."))
+        except httptools.HttpParserError:
+            self._refuse(
+                Fault(ErrorType.CLIENT_BAD_REQUEST, "This is not a well-formed HTTP/1.1 request. Check its framing.")
+            )
+        if self._exchange is not None:
+            self._ahead_bytes += len(data)
+            if self._ahead_bytes > PIPELINED_BYTES_MAX:
+                self._pause_reading()
+
+    # --- httptools ---------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._target = b""
+        self._headers: dict[str, str] = {}
+        self._header_count = 0
+        self._head_bytes = 0
+        self._headers_done = False
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._fault: Fault | None = None
+
+    def on_message_begin(self) -> None:
+        """A request begins; its time starts to run."""
+        self._begin()
+        self._mid_request = True
+        if self._exchange is None:
+            self.deadline = self._server.clock.now() + self._limits.request_read_timeout_s
+
+    def on_url(self, part: bytes) -> None:
+        """Part of the request target."""
+        self._target += part
+        if len(self._target) > self._limits.header_line_bytes_max:
+            self._raise(_headers_too_large())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header field."""
+        self._header_count += 1
+        if self._header_count > self._limits.headers_max or (
+            len(name) + len(value) > self._limits.header_line_bytes_max
+        ):
+            self._raise(_headers_too_large())
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        known = self._headers.get(key)
+        self._headers[key] = text if known is None else f"{known}, {text}"
+
+    def on_headers_complete(self) -> None:
+        """All header fields are here; refuse early what would be refused later."""
+        self._headers_done = True
+        length = self._headers.get("content-length", "0")
+        if length.isdecimal() and int(length) > self._limits.body_bytes_max:
+            self._raise(self._body_too_large())
+        if "content-encoding" in self._headers and self._headers["content-encoding"].lower() != "identity":
+            self._raise(Fault(ErrorType.CLIENT_UNSUPPORTED_MEDIA, "Send the request body without content-encoding."))
+        if self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
+            self._transport.write(_CONTINUE)
+
+    def on_body(self, part: bytes) -> None:
+        """Part of the body, without its transfer coding."""
+        self._body_bytes += len(part)
+        if self._body_bytes > self._limits.body_bytes_max:
+            self._raise(self._body_too_large())
+        self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if self._parser.should_upgrade():
+            return  # feed_data raises HttpParserUpgrade next
+        self._waiting.append(self._make_exchange(keep_alive=self._parser.should_keep_alive()))
+        self._mid_request = False
+        self._body = []
+        self._pump()
+
+    def _make_exchange(self, *, keep_alive: bool) -> Exchange:
+        path, _, query = self._target.partition(b"?")
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        request = Request(
+            self._parser.get_method().decode("ascii") if self._target else "",
+            path.decode("latin-1"),
+            query.decode("latin-1"),
+            self._headers,
+            body,
+            self._peer,
+        )
+        return Exchange(
+            self,
+            request,
+            keep_alive=keep_alive,
+            chunked=bool(self._target) and self._parser.get_http_version() != "1.0",
+        )
+
+    def _raise(self, fault: Fault) -> None:
+        """Stop the parser from inside a callback; `data_received` answers."""
+        self._fault = fault
+        raise RefusedError
+
+    def _body_too_large(self) -> Fault:
+        mebibytes = self._limits.body_bytes_max / (1024 * 1024)
+        return Fault(ErrorType.CLIENT_BODY_TOO_LARGE, f"The request body is larger than {mebibytes:g} MiB.")
+
+    # --- answers -----------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Hand over requests one after the other. A loop, since an answer may be complete before this returns."""
+        if self._pumping:
+            return
+        self._pumping = True
+        while self._exchange is None and self._waiting and self._transport is not None:
+            self._exchange = exchange = self._waiting.popleft()
+            self.deadline = float("inf")
+            try:
+                self._server.on_request(exchange)
+            except Exception as error:
+                log.exception("request_handler_failed", error=type(error).__name__)
+                self._server.on_fault(exchange, Fault(ErrorType.GATEWAY_INTERNAL, "The gateway failed. Please retry."))
+        self._pumping = False
+
+    def _refuse(self, fault: Fault) -> None:
+        """Answer a request that cannot be read further, throw the rest away, close."""
+        self._discarding = True
+        self._waiting.clear()
+        if self._exchange is not None:
+            return  # an answer is under way: its end closes the connection
+        exchange = self._exchange = self._make_exchange(keep_alive=False)
+        self._server.on_fault(exchange, fault)
+
+    def time_out(self) -> None:
+        """The client has not sent a whole request in time, or nothing at all since the last one."""
+        if self._transport is None:
+            return
+        if self._discarding:
+            self._transport.abort()
+            return
+        if not self._mid_request:
+            self._transport.close()
+            return
+        self._refuse(
+            Fault(
+                ErrorType.CLIENT_TOO_SLOW,
+                f"The request was not complete within {self._limits.request_read_timeout_s:g} s. Send it faster.",
+            )
+        )
+
+    def write(self, wire: bytes) -> bool:
+        """Write to the client; returns whether it is slow. A client that has gone is not."""
+        if self._transport is None:
+            return False
+        self._transport.write(wire)
+        return self._paused
+
+    def date_line(self) -> bytes:
+        """The Date header field, kept for a second."""
+        return self._server.date_line
+
+    def exchange_ended(self, *, keep_alive: bool) -> None:
+        """The answer is complete (or cut): go on with the next request, or close."""
+        self._exchange = None
+        if self._transport is None:
+            return
+        if self._discarding:
+            # Say that nothing more comes, and let the sweeper close after the client has read it.
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            self.deadline = self._server.clock.now() + LINGER_S
+        elif not keep_alive or self._server.draining:
+            self._waiting.clear()
+            self._transport.close()
+        elif self._waiting:
+            self._pump()
+        else:
+            self._ahead_bytes = 0
+            wait_s = self._limits.request_read_timeout_s if self._mid_request else self._limits.keep_alive_s
+            self.deadline = self._server.clock.now() + wait_s
+            if not self._reading:
+                self._reading = True
+                self._transport.resume_reading()
+
+    def cut(self) -> None:
+        """Reset the connection: the only way to tell a client without chunked coding that its answer is not whole."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _pause_reading(self) -> None:
+        if self._transport is not None and self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def close_idle(self) -> None:
+        """Close now if no request is under way."""
+        if self._exchange is None and self._transport is not None:
+            self._transport.close()
+
+
+class RefusedError(Exception):
+    """Leaves the parser from inside a callback; never seen by callers."""
+
+
+def _headers_too_large() -> Fault:
+    return Fault(ErrorType.CLIENT_HEADERS_TOO_LARGE, "The request's headers are too large or too many.")
+
+
+class HTTPServer:
+    """Listens, and keeps what connections share.
+
+    Args:
+        on_request: called with each whole request.
+        on_fault: called for a request that could not be read.
+        server_limits: see there.
+        clock, tasks: of the process.
+    """
+
+    def __init__(
+        self,
+        on_request: OnRequest,
+        on_fault: OnFault,
+        server_limits: ServerLimits,
+        *,
+        clock: Clock,
+        tasks: TaskSet,
+    ) -> None:
+        self.on_request = on_request
+        self.on_fault = on_fault
+        self.limits = server_limits
+        self.clock = clock
+        self.draining = False
+        self.date_line = b""
+        self._connections: set[ServerConnection] = set()
+        self._tasks = tasks
+        self._server: asyncio.Server | None = None
+        self._date_timer: Timer | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Bind and serve; returns the port.
+
+        Raises:
+            OSError: it cannot be bound.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: ServerConnection(self), host, port, backlog=4096, reuse_address=True
+        )
+        self._tasks.spawn(self._sweep(), name="http_sweep")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def _sweep(self) -> None:
+        while True:
+            self.date_line = f"date: {formatdate(self.clock.wall_ms() / 1000, usegmt=True)}\r\n".encode()
+            now = self.clock.now()
+            for connection in [connection for connection in self._connections if connection.deadline <= now]:
+                connection.time_out()
+            await self.clock.sleep(SWEEP_INTERVAL_S)
+
+    def admit(self, connection: ServerConnection) -> bool:
+        """Note a new connection; False if there are too many."""
+        self._connections.add(connection)
+        return len(self._connections) <= self.limits.connections_max
+
+    def forget(self, connection: ServerConnection) -> None:
+        """Note a lost connection."""
+        self._connections.discard(connection)
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def drain(self) -> None:
+        """Accept no new connection, close the idle ones; the others close after their answer."""
+        self.draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.close_idle()
