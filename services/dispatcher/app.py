@@ -23,7 +23,7 @@ from trunkline.runtime.metrics import ReadGauge
 from trunkline.runtime.process import Process
 
 TICK_S = 0.25
-"""Resolution of an attempt's timeouts; they are seconds long."""
+"""Resolution of an attempt's timeouts, which are seconds long, and what ACCEPTED may wait for a fast answer."""
 
 DRAIN_POLL_S = 0.05
 
@@ -89,6 +89,7 @@ class Dispatcher:
     async def _tick(self) -> None:
         while True:
             await self._process.clock.sleep(TICK_S)
+            self._intake.announce()
             self._runner.tick()
             self._catalog.tick()
             if self._process.bus.connected:

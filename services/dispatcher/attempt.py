@@ -10,7 +10,7 @@ import dataclasses
 
 from services.dispatcher.answers import AnswerFacts, PlainAnswer, StreamAnswer
 from services.dispatcher.job_entry import JobEntry
-from trunkline.bus.messages import Head
+from trunkline.bus.messages import End, Head
 from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
@@ -69,11 +69,6 @@ class Attempt:
         self.first_output_at = 0.0
         self.committed = False
         self.ended: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
-
-    @property
-    def last_bytes(self) -> bytes:
-        """What of a whole answer is still to be sent along with END."""
-        return self._held
 
     def facts(self) -> AnswerFacts:
         """Return what is known of the answer's usage, at its end or wherever it was cut."""
@@ -146,6 +141,7 @@ class Attempt:
             attempt=self.number,
             attempts=self._entry.attempts,
             channel=self.candidate.channel.name,
+            dispatcher=self._entry.machine.dispatcher,
             upstream_id=self._headers.get("x-request-id", ""),
         )
 
@@ -162,16 +158,15 @@ class Attempt:
             self._end_with(answer.error)
             return
         if not self.committed:
-            self._held += last
-            last = b""
-            if isinstance(answer, StreamAnswer):
-                self._commit()
-            else:
-                self.first_output_at = self._clock.now()
-                self.committed = True
-                self._entry.publish(self._entry.machine.head(self._head()))
+            self.first_output_at = self._clock.now()
         self._held += last
         self._end(AttemptResult(None))
+
+    def complete(self, end: End) -> None:
+        """Send what is left of a good answer, and that it is complete."""
+        machine = self._entry.machine
+        held, self._held = self._held, b""
+        self._entry.publish(machine.end(end, held) if self.committed else machine.whole(self._head(), end, held))
 
     def on_error(self, error: HTTPClientError) -> None:
         """See `AnswerReceiver`."""

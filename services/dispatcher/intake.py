@@ -58,6 +58,7 @@ class Intake:
         self._clock = clock
         self._tasks = tasks
         self._metrics = metrics
+        self._unannounced: list[JobEntry] = []
         self._verdicts = {verdict: metrics.offers.labels(verdict.value) for verdict in Verdict}
 
     async def start(self, lanes: tuple[str, ...]) -> None:
@@ -107,10 +108,13 @@ class Intake:
         earlier = self._table.get(frame.job)
         if earlier is not None:
             earlier.cancel()  # its edge has given that offer up
-        machine = DispatchJob(frame.job, frame.offer, envelope, part)
+        machine = DispatchJob(self._dispatcher, frame.job, frame.offer, envelope, part)
         entry = JobEntry(machine, self._bus, now + envelope.deadline_s)
         self._table.add(frame.job, entry, envelope.body_bytes)
-        entry.publish((machine.accept(self._dispatcher),))
+        if machine.state is DispatchState.RECEIVING:
+            entry.publish(machine.accept())  # the edge waits for it to send the rest of the body
+        else:
+            self._unannounced.append(entry)
         self._tasks.spawn(self._run(entry), name="job")
 
     async def _run(self, entry: JobEntry) -> None:
@@ -133,7 +137,7 @@ class Intake:
         elif credit.sync and reply:
             # The edge waits for a job that has ended here: what it misses was lost on the way. Its own sequence
             # number is sent back, so that it takes this for the next frame.
-            fail = messages.encode(Fail(_UNKNOWN_JOB))
+            fail = messages.encode(Fail(_UNKNOWN_JOB, dispatcher=self._dispatcher))
             self._answer(reply, frames.encode(Kind.FAIL, frame.offer, frame.job, credit.expects, fail))
 
     def _body(self, frame: Frame) -> None:
@@ -169,8 +173,14 @@ class Intake:
         self._edges.receive(beat, now)
         self._table.delay_s(beat.process, beat.sent_ms, self._clock.wall_ms(), now)
 
+    def announce(self) -> None:
+        """Send ACCEPTED for the jobs taken since the last time that have no answer yet. Called by the tick."""
+        unannounced, self._unannounced = self._unannounced, []
+        for entry in unannounced:
+            entry.publish(entry.machine.accept())
+
     def tick(self) -> None:
-        """Close the calls of lost edges. Called about twice a second, while the bus is connected."""
+        """Close the calls of lost edges. Called by the tick while the bus is connected."""
         now = self._clock.now()
         for edge in self._edges.take_lost(now):
             self._metrics.edges_lost.inc()

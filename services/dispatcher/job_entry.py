@@ -88,4 +88,4 @@ class JobEntry:
 
     def fail(self, fault: Fault) -> None:
         """End the job with an error that no attempt stands behind."""
-        self.publish(self.machine.fail(Fail(fault, attempts=self.attempts)))
+        self.publish(self.machine.fail(Fail(fault, attempts=self.attempts, dispatcher=self.machine.dispatcher)))

@@ -94,13 +94,23 @@ class JobRunner:
         charged = result.fault is None or (attempt.committed and facts.output)
         event, number = self._settlement.book(entry, attempt, result, facts, charged=charged)
         if result.fault is None:
-            entry.publish(entry.machine.end(End(event, number), attempt.last_bytes))
+            attempt.complete(End(event, number))
             return True
         if entry.cancelled:
             return True
         if attempt.committed:
             usage = event if charged else None
-            entry.publish(entry.machine.fail(Fail(result.fault, attempts=entry.attempts, usage=usage, usage_no=number)))
+            entry.publish(
+                entry.machine.fail(
+                    Fail(
+                        result.fault,
+                        attempts=entry.attempts,
+                        usage=usage,
+                        usage_no=number,
+                        dispatcher=entry.machine.dispatcher,
+                    )
+                )
+            )
             return True
         if result.retry is RetryClass.NEVER:
             entry.fail(result.fault)

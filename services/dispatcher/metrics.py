@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from trunkline.core.errors import ErrorType
+from trunkline.core.usage import UsageSource
 from trunkline.runtime.metrics import LATENCY_BUCKETS_S
 
 
@@ -45,3 +47,30 @@ class DispatcherMetrics:
             "Channel snapshots that this dispatcher cannot use.",
             registry=registry,
         )
+
+
+class ChannelCounters:
+    """One channel's metrics, looked up once: finding a child by its labels costs as much as counting.
+
+    Args:
+        metrics: of the process.
+        channel: its name.
+    """
+
+    def __init__(self, metrics: DispatcherMetrics, channel: str) -> None:
+        self._attempts = metrics.attempts
+        self._channel = channel
+        self._by_outcome: dict[ErrorType | None, Counter] = {}
+        self.first_token_seconds = metrics.first_token_seconds.labels(channel)
+        self.tokens = {
+            source: tuple(metrics.tokens.labels(channel, direction, source.value) for direction in ("input", "output"))
+            for source in UsageSource
+        }
+
+    def attempts(self, error: ErrorType | None) -> Counter:
+        """Return the counter of attempts that ended so; None for a good end."""
+        counter = self._by_outcome.get(error)
+        if counter is None:
+            outcome = "ok" if error is None else error.value
+            counter = self._by_outcome[error] = self._attempts.labels(self._channel, outcome)
+        return counter

@@ -3,7 +3,7 @@
 from services.dispatcher.answers import AnswerFacts
 from services.dispatcher.attempt import Attempt, AttemptResult
 from services.dispatcher.job_entry import JobEntry
-from services.dispatcher.metrics import DispatcherMetrics
+from services.dispatcher.metrics import ChannelCounters, DispatcherMetrics
 from services.dispatcher.outcome_outbox import OutcomeOutbox
 from services.dispatcher.usage_outbox import UsageOutbox
 from trunkline.bus.messages import AttemptOutcome, UsageEvent
@@ -26,6 +26,7 @@ class Settlement:
         self._outcomes = outcomes
         self._clock = clock
         self._metrics = metrics
+        self._counters: dict[str, ChannelCounters] = {}
 
     def book(
         self, entry: JobEntry, attempt: Attempt, result: AttemptResult, facts: AnswerFacts, *, charged: bool
@@ -84,11 +85,15 @@ class Settlement:
         )
 
     def _count(self, attempt: Attempt, facts: AnswerFacts, error: ErrorType | None, first_token_s: float) -> None:
-        channel = attempt.candidate.channel.name
-        self._metrics.attempts.labels(channel, "ok" if error is None else error.value).inc()
+        name = attempt.candidate.channel.name
+        counters = self._counters.get(name)
+        if counters is None:
+            counters = self._counters[name] = ChannelCounters(self._metrics, name)
+        counters.attempts(error).inc()
         if first_token_s:
-            self._metrics.first_token_seconds.labels(channel).observe(first_token_s)
-        units, source = facts.usage.units, facts.usage.source.value
+            counters.first_token_seconds.observe(first_token_s)
+        units = facts.usage.units
         if units.any():
-            self._metrics.tokens.labels(channel, "input", source).inc(units.input_total)
-            self._metrics.tokens.labels(channel, "output", source).inc(units.output_total)
+            tokens_in, tokens_out = counters.tokens[facts.usage.source]
+            tokens_in.inc(units.input_total)
+            tokens_out.inc(units.output_total)

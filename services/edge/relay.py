@@ -5,11 +5,10 @@ as it comes. An error before the first byte is a response of its own; after it, 
 a stream, and a cut connection otherwise, so that nobody takes the answer for whole.
 """
 
-from trunkline.protocol.openai.errors import render_error, render_stream_error
-
 from services.edge.client_job import ClientJob
 from trunkline.bus.messages import Head
 from trunkline.core.errors import Fault
+from trunkline.protocol.openai.errors import render_error, render_stream_error
 
 _STREAM_HEADERS = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 

@@ -9,6 +9,7 @@ answer has ended. docs/life-of-a-request.md walks along it with the same words.
 from collections.abc import Awaitable, Callable
 
 import structlog
+from prometheus_client import Counter
 
 from services.edge.allowances import Allowances
 from services.edge.client_job import ClientJob
@@ -82,6 +83,7 @@ class RequestPath:
         self._metrics = metrics
         self._log = request_log
         self._waiting = 0
+        self._counted: dict[tuple[str, str], Counter] = {}
         self._chat_steps: tuple[Step, ...] = (self.identify, self.read, self.admit, self.hold, self.publish)
         self._list_steps: tuple[Step, ...] = (self.identify, self.answer_models)
 
@@ -240,7 +242,10 @@ class RequestPath:
         """The answer has ended, one way or the other: count it and write its one line of log."""
         now = self._clock.now()
         route = client.route.value if client.route is not None else "none"
-        self._metrics.requests.labels(route, client.outcome).inc()
+        counted = self._counted.get((route, client.outcome))
+        if counted is None:
+            counted = self._counted[route, client.outcome] = self._metrics.requests.labels(route, client.outcome)
+        counted.inc()
         self._metrics.request_seconds.observe(now - client.begun)
         if client.first_byte:
             self._metrics.first_byte_seconds.observe(client.first_byte - client.begun)

@@ -35,6 +35,7 @@ class DispatchJob:
     """One offer of a job that this dispatcher took. Methods return the frames to publish, in order.
 
     Args:
+        dispatcher: process id.
         job, offer: which offer of which job.
         envelope: from the OPEN frame.
         part: the first part of the body, from the OPEN frame.
@@ -49,13 +50,15 @@ class DispatchJob:
         "_pending",
         "_sent",
         "_seq",
+        "dispatcher",
         "envelope",
         "job",
         "offer",
         "state",
     )
 
-    def __init__(self, job: JobID, offer: int, envelope: Envelope, part: bytes) -> None:
+    def __init__(self, dispatcher: str, job: JobID, offer: int, envelope: Envelope, part: bytes) -> None:
+        self.dispatcher = dispatcher
         self.job = job
         self.offer = offer
         self.envelope = envelope
@@ -77,9 +80,15 @@ class DispatchJob:
 
     # --- Body --------------------------------------------------------------------------------------------------
 
-    def accept(self, dispatcher: str) -> bytes:
-        """Return the ACCEPTED frame."""
-        return self._frame(Kind.ACCEPTED, messages.encode(Accepted(dispatcher, self._body_credit())))
+    def accept(self) -> list[bytes]:
+        """Say that the job is taken, unless an answer has said so already.
+
+        Nobody waits for it but an edge with more of the body to send, so the shell may let some time pass: a fast
+        answer then needs one frame less.
+        """
+        if self._seq or self.state is DispatchState.ENDED:
+            return []
+        return [self._frame(Kind.ACCEPTED, messages.encode(Accepted(self.dispatcher, self._body_credit())))]
 
     def _body_credit(self) -> int:
         return self._body_received + limits.BODY_WINDOW_BYTES
@@ -134,6 +143,16 @@ class DispatchJob:
         opening = self._frame(Kind.HEAD, frames.join_parts(messages.encode(head), first))
         rest = data[len(first) :]
         return [opening, *self.data(rest)] if rest else [opening]
+
+    def whole(self, head: Head, end: End, data: bytes) -> list[bytes]:
+        """Send a whole answer that came in one piece."""
+        if len(data) > limits.DATA_BYTES_MAX or len(data) > self._credit:
+            return [*self.head(head), *self.end(end, data)]
+        if self.state is not DispatchState.CALLING:
+            raise IllegalDispatchError("whole", self.state)
+        self.state = DispatchState.ENDED
+        rest = frames.join_parts(messages.encode(end), data)
+        return [self._frame(Kind.WHOLE, frames.join_parts(messages.encode(head), rest))]
 
     def data(self, data: bytes) -> list[bytes]:
         """Send bytes of the answer; what exceeds the credit is kept until more comes."""

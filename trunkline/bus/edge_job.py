@@ -6,6 +6,8 @@
        │ refused, silent      │ dispatcher lost, frame lost        ▲
        └──────▶ offered again ◀┘          any state ──FAIL, client gone, deadline──┘
 
+A fast answer skips ACCEPTED (its HEAD names the dispatcher), and one in one piece comes as a single WHOLE.
+
 Until the first byte has gone to the client a job may be offered again; after it, the only ends left are END and
 an error. Whatever is lost, repeated, late or reordered on the bus, the machine emits exactly one of `Finish`,
 `Abort` and `Forget` (the client left), and nothing after it.
@@ -111,6 +113,8 @@ _NO_DISPATCHER = Fault(
 )
 _DEADLINE = Fault(ErrorType.UPSTREAM_TIMEOUT, "The request did not finish within its deadline.")
 _OVERRUN = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway broke its own flow control. Please retry.")
+
+_BEFORE_HEAD = frozenset({EdgeState.OFFERED, EdgeState.ACCEPTED})
 
 DEADLINE_SLACK_S = 5.0
 """The dispatcher ends a job at its deadline by itself, with a better message; the edge waits this much longer."""
@@ -231,6 +235,8 @@ class EdgeJob:
                 return self._end(frame.payload)
             case Kind.ACCEPTED:
                 return self._accepted(frame.payload)
+            case Kind.WHOLE:
+                return self._whole(frame.payload)
             case Kind.FAIL:
                 return self._fail(frame.payload)
             case _:
@@ -243,13 +249,21 @@ class EdgeJob:
         return self._send_body(accepted.body_credit)
 
     def _head(self, payload: bytes) -> tuple[Command, ...]:
-        if self.state is not EdgeState.ACCEPTED:
-            raise IllegalInputError("HEAD", self.state)
         encoded, data = frames.split_parts(payload)
+        return (self._begin(messages.decode_head(encoded)), *self._data(data))
+
+    def _begin(self, head: Head) -> Start:
+        if self.state not in _BEFORE_HEAD:
+            raise IllegalInputError("HEAD", self.state)
         self.state = EdgeState.ANSWERING
         self.started = True
+        self.dispatcher = head.dispatcher
         self._body = None
-        return (Start(messages.decode_head(encoded)), *self._data(data))
+        return Start(head)
+
+    def _whole(self, payload: bytes) -> tuple[Command, ...]:
+        encoded, rest = frames.split_parts(payload)
+        return (self._begin(messages.decode_head(encoded)), *self._end(rest))
 
     def _data(self, data: bytes) -> tuple[Command, ...]:
         if not data:
@@ -274,6 +288,7 @@ class EdgeJob:
         if fail.elsewhere:
             self.tried.add(fail.dispatcher)
             return self._again(fail.fault)
+        self.dispatcher = fail.dispatcher
         return self._abort(fail.fault, fail)
 
     def _abort(self, fault: Fault, fail: Fail | None) -> tuple[Command, ...]:

@@ -48,9 +48,11 @@ class Kind(IntEnum):
     """Dispatcher to edge: the answer is complete; its usage."""
     FAIL = 20
     """Dispatcher to edge: the job ended badly. Before ACCEPTED: refused (BUSY)."""
+    WHOLE = 21
+    """Dispatcher to edge: HEAD, DATA and END in one, for an answer that came in one piece."""
 
 
-TO_EDGE = frozenset({Kind.CREDIT, Kind.ACCEPTED, Kind.HEAD, Kind.DATA, Kind.END, Kind.FAIL})
+TO_EDGE = frozenset({Kind.CREDIT, Kind.ACCEPTED, Kind.HEAD, Kind.DATA, Kind.END, Kind.FAIL, Kind.WHOLE})
 TO_DISPATCHER = frozenset({Kind.OPEN, Kind.CREDIT, Kind.CANCEL, Kind.BODY})
 _KINDS = {int(kind): kind for kind in Kind}
 

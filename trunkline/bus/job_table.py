@@ -4,6 +4,7 @@ An offer is run at most once here: one already taken is ignored, one withdrawn b
 while, and one that arrives too late is dropped, because its edge has offered it elsewhere by then.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
@@ -11,8 +12,9 @@ from typing import Generic, Protocol, TypeVar
 from trunkline.core import limits
 from trunkline.core.ids import JobID
 
-LATE_AFTER_S = 0.8 * limits.ACCEPT_TIMEOUT_S
-"""An offer older than this is dropped: what is left until the edge gives it up must carry ACCEPTED back."""
+LATE_AFTER_S = 0.5 * limits.ACCEPT_TIMEOUT_S
+"""An offer older than this is dropped. What is left until the edge gives it up must carry ACCEPTED back, which is
+sent up to a quarter of a second after the job was taken."""
 
 _SKEW_WINDOW_S = 60.0
 
@@ -76,7 +78,8 @@ class JobTable(Generic[E]):
         self._body_bytes_max = body_bytes_max
         self._body_bytes = 0
         self._entries: dict[JobID, E] = {}
-        self._withdrawn: dict[JobID, tuple[int, float]] = {}
+        self._withdrawn: dict[JobID, int] = {}
+        self._expiring: deque[tuple[float, JobID]] = deque()
         self._gauges: dict[str, DelayGauge] = {}
         self.draining = False
 
@@ -109,7 +112,7 @@ class JobTable(Generic[E]):
         if known is not None and known.offer >= offer:
             return Verdict.DUPLICATE
         withdrawn = self._withdrawn.get(job)
-        if withdrawn is not None and offer <= withdrawn[0] and now < withdrawn[1]:
+        if withdrawn is not None and offer <= withdrawn:
             return Verdict.WITHDRAWN
         if delay_s > LATE_AFTER_S:
             return Verdict.LATE
@@ -136,9 +139,8 @@ class JobTable(Generic[E]):
         self._remember(job, entry.offer, now)
 
     def _remember(self, job: JobID, offer: int, now: float) -> None:
-        known = self._withdrawn.pop(job, None)
-        # Put at the end: entries stand in the order in which they expire.
-        self._withdrawn[job] = (offer if known is None else max(offer, known[0]), now + limits.TOMBSTONE_S)
+        self._withdrawn[job] = max(offer, self._withdrawn.get(job, 0))
+        self._expiring.append((now + limits.TOMBSTONE_S, job))
 
     def withdraw(self, job: JobID, offer: int, now: float) -> E | None:
         """Note that offers up to ``offer`` are void; returns the job if it is one of them and in hand."""
@@ -150,8 +152,5 @@ class JobTable(Generic[E]):
 
     def sweep(self, now: float) -> None:
         """Drop memories that have served. Call about once a second."""
-        while self._withdrawn:
-            job, (_, until) = next(iter(self._withdrawn.items()))
-            if until > now:
-                return
-            del self._withdrawn[job]
+        while self._expiring and self._expiring[0][0] <= now:
+            self._withdrawn.pop(self._expiring.popleft()[1], None)

@@ -69,6 +69,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
         attempt: number of the attempt that answers.
         attempts: how many attempts were made for the job in this offer.
         channel: name of the channel that answers.
+        dispatcher: process id, for an edge that has had no ACCEPTED: a fast answer comes without.
         upstream_id: the provider's own request id, empty if it gave none.
     """
 
@@ -77,6 +78,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     attempt: int
     attempts: int
     channel: str
+    dispatcher: str
     upstream_id: str = ""
 
 
@@ -149,7 +151,7 @@ class Fail(msgspec.Struct, frozen=True, array_like=True):
         attempts: how many upstream calls were made.
         usage: of an attempt that produced output before it failed.
         usage_no: as in `End`.
-        dispatcher: process id of who refuses, where ``elsewhere`` is set.
+        dispatcher: process id.
     """
 
     fault: Fault

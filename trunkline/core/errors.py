@@ -57,12 +57,14 @@ class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
         message: one or two sentences for the client that say what to do; never a secret, prompt or answer.
         param: the request field at fault, where one is.
         retry_after_ms: when a retry has a chance, where that is known.
+        code: a finer machine-readable reason where a dialect has one, such as ``context_length_exceeded``.
     """
 
     type: ErrorType
     message: str
     param: str | None = None
     retry_after_ms: int | None = None
+    code: str | None = None
 
 
 class FaultError(Exception):

@@ -70,6 +70,14 @@ REQUEST_READ_TIMEOUT_S = 60.0
 JSON_DEPTH_MAX = 128
 """Nesting of a request body. Real requests stay under 20; JSON schemas in tools are the deepest."""
 
+JSON_CONTAINERS_MAX = 500_000
+"""Lists and objects in a request body: following them costs 30 ns each, 30 ms at this bound. Long conversations with
+tools have some ten thousand."""
+
+CHAT_FIELDS_BYTES_MAX = 1024 * 1024
+"""A chat request without its messages, tools, schema and prediction. Finding the members costs memory for each,
+and a body of nothing but short ones would take 2 GB of it; real requests stay under a few KB here."""
+
 MODEL_NAME_CHARS_MAX = 256
 """Longer model names are refused before any look-up."""
 

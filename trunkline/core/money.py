@@ -4,7 +4,7 @@ Prices are nano-USD per million units, so that list prices such as $0.0375 per m
 nano-USD a token, are whole numbers. An amount is rounded once, when all units of one job have been added up.
 """
 
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import NewType
 
 NanoUSD = NewType("NanoUSD", int)
@@ -13,6 +13,8 @@ NanoUSD = NewType("NanoUSD", int)
 NANO_PER_USD = 1_000_000_000
 UNITS_PER_PRICE = 1_000_000
 """Prices are quoted for this many units."""
+PARTS_PER_MILLION = 1_000_000
+"""A multiplier of one."""
 
 
 def nano_from_usd(usd: Decimal | str | float) -> NanoUSD:
@@ -40,10 +42,15 @@ def usd_text(nano: int) -> str:
     return f"{sign}{whole}.{digits}"
 
 
-def scaled_amount(scaled: int) -> NanoUSD:
-    """Return the amount of a sum of ``units * price`` products, rounded half to even.
+def scaled_amount(scaled: int, multiplier_ppm: int = PARTS_PER_MILLION) -> NanoUSD:
+    """Return the amount of a sum of ``units * price`` products, rounded once, half to even.
 
     Args:
         scaled: in nano-USD per `UNITS_PER_PRICE`.
+        multiplier_ppm: price multiplier in parts per million.
     """
-    return NanoUSD(int((Decimal(scaled) / UNITS_PER_PRICE).to_integral_value(ROUND_HALF_EVEN)))
+    divisor = UNITS_PER_PRICE * PARTS_PER_MILLION
+    amount, rest = divmod(scaled * multiplier_ppm, divisor)
+    if rest * 2 > divisor or (rest * 2 == divisor and amount % 2 == 1):
+        amount += 1
+    return NanoUSD(amount)

@@ -8,6 +8,7 @@ the service. On SIGTERM: not ready, drain within the grace time, close, flush, e
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import os
 import secrets
 import signal
@@ -36,6 +37,10 @@ from trunkline.runtime.tasks import TaskSet
 log = structlog.get_logger()
 
 NATS_RETRY_S = 0.5
+
+GC_ALLOCATIONS = 20_000
+"""New containers between two passes of the cycle collector. Requests leave hardly any cycles, so Python's 700 would
+only cost time (2 to 3 % of a busy process)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,6 +182,10 @@ class _Skeleton:
             async with self._open_service(process, self._settings) as service:
                 self._service = service
                 self._tasks.spawn(self._beat(clock), name="beat")
+                # What start-up has made lives as long as the process: keep the collector from walking it each time.
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(GC_ALLOCATIONS)
                 log.info("service_ready")
                 await self._stop.wait()
                 self._draining = True
