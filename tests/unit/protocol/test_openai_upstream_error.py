@@ -1,0 +1,158 @@
+"""What an upstream's errors mean."""
+
+import json
+
+import pytest
+
+from trunkline.core.errors import ErrorType
+from trunkline.protocol.openai.upstream_error import RetryClass, UpstreamError, cleaned, read_upstream_error
+
+NEVER, CREDENTIAL, CHANNEL = RetryClass.NEVER, RetryClass.OTHER_CREDENTIAL, RetryClass.OTHER_CHANNEL
+T = ErrorType
+
+
+def read(status: int, body: object, **headers: str) -> UpstreamError:
+    source = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_upstream_error(status, {name.replace("_", "-"): value for name, value in headers.items()}, source, 0)
+
+
+def error(message: str = "", **members: object) -> dict[str, object]:
+    return {"error": {"message": message, **members}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "cls"),
+    [
+        (400, error("Unknown parameter: 'x'", type="invalid_request_error"), T.UPSTREAM_BAD_REQUEST, NEVER),
+        (422, {"detail": [{"loc": ["body", "n"], "msg": "too large"}]}, T.UPSTREAM_BAD_REQUEST, NEVER),
+        (400, {"object": "error", "message": "bad image", "code": 400}, T.UPSTREAM_BAD_REQUEST, NEVER),
+        (413, b"", T.UPSTREAM_BAD_REQUEST, NEVER),
+        (400, [error("API key not valid. Please pass a valid API key.")], T.UPSTREAM_CREDENTIAL, CREDENTIAL),
+        (
+            400,
+            error("bad", status="INVALID_ARGUMENT", details=[{"reason": "API_KEY_INVALID"}]),
+            T.UPSTREAM_CREDENTIAL,
+            CREDENTIAL,
+        ),
+        (400, error("Your credit balance is too low", type="x"), T.UPSTREAM_CREDENTIAL, CREDENTIAL),
+        (400, error("The credit balance in your text", type="x"), T.UPSTREAM_BAD_REQUEST, NEVER),
+        (401, error("Incorrect API key provided: sk-abc"), T.UPSTREAM_CREDENTIAL, CREDENTIAL),
+        (402, b"", T.UPSTREAM_CREDENTIAL, CREDENTIAL),
+        (403, b"<html>", T.UPSTREAM_CREDENTIAL, CREDENTIAL),
+        (403, error("Country, region, or territory not supported"), T.UPSTREAM_BAD_REQUEST, NEVER),
+        (429, error("Rate limit reached"), T.UPSTREAM_RATE_LIMITED, CREDENTIAL),
+        (429, error("You exceeded your quota", code="insufficient_quota"), T.UPSTREAM_CREDENTIAL, CREDENTIAL),
+        (404, error("The model `x` does not exist", code="model_not_found"), T.UPSTREAM_ERROR, CHANNEL),
+        (400, error("x is not a thing", code="model_not_found"), T.UPSTREAM_ERROR, CHANNEL),
+        (405, b"", T.UPSTREAM_ERROR, CHANNEL),
+        (302, b"", T.UPSTREAM_ERROR, CHANNEL),
+        (500, b"Internal Server Error", T.UPSTREAM_ERROR, CHANNEL),
+        (502, b"<html>", T.UPSTREAM_ERROR, CHANNEL),
+        (503, b"", T.UPSTREAM_OVERLOADED, CHANNEL),
+        (529, error(type="overloaded_error"), T.UPSTREAM_OVERLOADED, CHANNEL),
+        (500, error(type="overloaded_error"), T.UPSTREAM_OVERLOADED, CHANNEL),
+        (504, b"", T.UPSTREAM_TIMEOUT, CHANNEL),
+        (408, b"", T.UPSTREAM_TIMEOUT, CHANNEL),
+        # Inside a 200 the body alone tells.
+        (200, error("x", code=429), T.UPSTREAM_RATE_LIMITED, CREDENTIAL),
+        (200, error("x", code="503"), T.UPSTREAM_OVERLOADED, CHANNEL),
+        (200, error("x", type="rate_limit_error"), T.UPSTREAM_RATE_LIMITED, CREDENTIAL),
+        (200, error("x", type="overloaded_error"), T.UPSTREAM_OVERLOADED, CHANNEL),
+        (200, error("bad tool", type="invalid_request_error"), T.UPSTREAM_BAD_REQUEST, NEVER),
+        (200, error("Incorrect API key", code="invalid_api_key"), T.UPSTREAM_CREDENTIAL, CREDENTIAL),
+        (200, {"error": "boom"}, T.UPSTREAM_ERROR, CHANNEL),
+        (200, b"", T.UPSTREAM_ERROR, CHANNEL),
+    ],
+)
+def test_errors_are_told_apart(status: int, body: object, kind: ErrorType, cls: RetryClass) -> None:
+    result = read(status, body)
+    assert (result.fault.type, result.cls) == (kind, cls)
+    assert result.fault.message.strip()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, error("This model's maximum context length is 8192 tokens, 9000 asked.", code="context_length_exceeded")),
+        (400, error("prompt is too long: 9000 tokens > 8192 maximum")),
+        (400, error("input length and `max_tokens` exceed context limit: 9000 + 1 > 8192")),
+        (400, [error("The input token count (9000) exceeds the maximum number of tokens allowed (8192)")]),
+        (400, {"object": "error", "message": "maximum context length is 8192 tokens, not 9000"}),
+        (400, error("the request (9000) exceeds 8192", type="exceed_context_size_error")),
+        (400, error("exceeds the maximum allowed input length 8192 9000", code="1261")),
+        (413, error("9000 is longer than the model's context length 8192")),
+        (200, error("maximum context length is 8192, not 9000")),
+    ],
+)
+def test_a_context_overflow_is_recognised_and_keeps_its_numbers(status: int, body: object) -> None:
+    result = read(status, body)
+    assert result.cls is NEVER
+    assert result.fault.code == "context_length_exceeded"
+    assert "8192" in result.fault.message
+    assert "9000" in result.fault.message
+
+
+def test_too_many_tokens_per_minute_is_no_context_overflow() -> None:
+    body = error("Too many tokens: maximum context length", type="rate_limit_error")
+    assert read(400, body).fault.type is ErrorType.UPSTREAM_RATE_LIMITED
+
+
+def test_a_blocked_input_keeps_azures_code() -> None:
+    body = error("Filtered", code="BadRequest", innererror={"code": "ResponsibleAIPolicyViolation"})
+    assert read(400, body).fault.code == "content_filter"
+
+
+@pytest.mark.parametrize("words", ["insufficient_quota", "invalid api key", "rate limit", "billing", "unauthenticated"])
+def test_a_client_cannot_set_a_credential_aside_with_words_that_are_quoted(words: str) -> None:
+    for status in (400, 200):
+        body = error(f"Invalid value: '{words}'", type="invalid_request_error", param="temperature")
+        result = read(status, body)
+        assert result.cls is NEVER
+        assert result.fault.param == "temperature"
+
+
+def test_field_and_code_are_kept_where_they_look_like_names() -> None:
+    fault = read(400, error("m", code="unsupported_parameter", param="messages[0].content")).fault
+    assert (fault.code, fault.param) == ("unsupported_parameter", "messages[0].content")
+    fault = read(400, error("m", code=1214, param="say this <b>")).fault
+    assert (fault.code, fault.param) == (None, None)
+    assert read(400, error("m", code="1214")).fault.code is None
+
+
+def test_waits_come_from_headers_then_body_then_words() -> None:
+    words = error("Rate limit. Please try again in 20s.")
+    assert read(429, words, retry_after="7").cool_ms == 7000
+    assert read(429, words, retry_after="7").fault.retry_after_ms == 7000
+    assert read(429, words).cool_ms == 20_000
+    google = [error("quota, check billing", status="RESOURCE_EXHAUSTED", details=[{"retryDelay": "37s"}])]
+    assert read(429, google).cool_ms == 37_000
+    assert read(429, b"").cool_ms is None
+    assert read(503, b"", retry_after="3").fault.retry_after_ms == 3000
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("see https://platform.openai.com/account?x=1 for more", "see [link] for more"),
+        ("key sk-proj-abcDEF123456 is bad", "key [key] is bad"),
+        ("Incorrect: sk-abc***********xyz.", "Incorrect: [key]"),
+        ("Bearer abc.def.ghi", "[key]"),
+        ("AIzaSyD-1234567890", "[key]"),
+        ("org-AbC123456789 user-provided", "[key] user-provided"),
+        ("ask admin@corp.example.com", "ask [address]"),
+        ("id 0123456789abcdef0123456789abcdef0123", "id [key]"),
+        ("a\x00b\r\nc", "a b c"),
+        ("model gpt-4o-mini-2024-07-18 needs 8192 tokens", "model gpt-4o-mini-2024-07-18 needs 8192 tokens"),
+    ],
+)
+def test_messages_are_cleaned(message: str, expected: str) -> None:
+    assert cleaned(message) == expected
+
+
+def test_messages_are_bounded() -> None:
+    assert len(cleaned("word " * 10_000)) <= 1000
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
+def test_a_providers_words_about_itself_stay_with_us(status: int) -> None:
+    assert "secret-host" not in read(status, error("secret-host said no")).fault.message

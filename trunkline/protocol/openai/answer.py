@@ -1,0 +1,84 @@
+"""A whole chat answer: its usage, what is wrong with it, and its model's public name. Called by the dispatcher."""
+
+import msgspec
+
+from trunkline.core.usage import Units
+from trunkline.protocol.json_span import edit_object, top_level_spans
+from trunkline.protocol.openai.count import count_text
+from trunkline.protocol.openai.upstream_error import UpstreamError, invalid_answer, read_upstream_error
+from trunkline.protocol.openai.usage import read_usage
+from trunkline.protocol.openai.wire import FAILED_FINISHES, Answer, output_texts, read_answer_object
+
+_INVALID = "The provider's answer is not a chat completion."
+
+
+class ChatAnswer(msgspec.Struct, frozen=True):
+    """What the dispatcher needs to know of a whole answer.
+
+    Attributes:
+        units: as the provider reported them; None if it did not.
+        output_tokens_counted: of its text; counted only where ``units`` is None.
+        error: why it is no answer, although its status said so; None for a good one.
+    """
+
+    units: Units | None
+    output_tokens_counted: int
+    error: UpstreamError | None
+
+    @property
+    def valid(self) -> bool:
+        """Whether it may be relayed."""
+        return self.error is None
+
+
+def read_answer(body: bytes) -> ChatAnswer:
+    """Return what a body says that came with status 200. Never raises, whatever the bytes.
+
+    Args:
+        body: all of it.
+    """
+    try:
+        answer = read_answer_object(body)
+    except ValueError:
+        answer = None
+    if answer is None:
+        return ChatAnswer(None, 0, invalid_answer(_INVALID))
+    units, counted = _usage(answer)
+    if answer.failed:
+        return ChatAnswer(units, counted, read_upstream_error(200, {}, body, 0))
+    if not answer.choices:
+        return ChatAnswer(units, counted, invalid_answer(_INVALID))
+    if any(choice.finish_reason in FAILED_FINISHES for choice in answer.choices):
+        return ChatAnswer(units, counted, read_upstream_error(500, {}, b"", 0))
+    return ChatAnswer(units, counted, None)
+
+
+def _usage(answer: Answer) -> tuple[Units | None, int]:
+    outputs = [choice.message or choice.delta for choice in answer.choices or ()]
+    texts = [text for output in outputs if output is not None for text in output_texts(output) or ()]
+    report = answer.reported
+    units = read_usage(report) if report else None
+    # No output tokens for a text that is there: the report is missing, whatever it says (DIALECTS section 5).
+    if units is not None and (units.output_total or not texts):
+        return units, 0
+    return None, count_text("\n".join(texts))
+
+
+def rename_answer(body: bytes, public_model: str) -> bytes:
+    """Return an answer with the top-level ``model`` under its public name, every other byte as it was.
+
+    Args:
+        body: an answer that `read_answer` found valid.
+        public_model: the name the client knows.
+
+    Raises:
+        MalformedJSONError: the body is not a JSON object.
+    """
+    members = top_level_spans(body)
+    name = msgspec.json.encode(public_model)
+    replaced = {
+        index: name
+        for index, member in enumerate(members)
+        if member.key == "model" and body[member.value_start : member.value_end] != name
+    }
+    return edit_object(body, members, replaced=replaced)

@@ -1,0 +1,149 @@
+"""The one place where a `Fault` becomes an error in OpenAI's shape. Called by the edge.
+
+Statuses, types and codes are those of DIALECTS section 4.2. The official SDKs retry 408, 409, 429 and 5xx by
+themselves, so ``x-should-retry: false`` stands on whatever a repetition would not help.
+"""
+
+from typing import assert_never
+
+import msgspec
+
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.protocol.sse import render_event
+
+RETRY_AFTER_MS_DEFAULT = 1000
+"""Where a retry has a chance and nobody knows when: long enough to spread clients, short enough not to annoy."""
+
+
+class ErrorResponse(msgspec.Struct, frozen=True):
+    """An HTTP response.
+
+    Attributes:
+        status: HTTP status.
+        headers: names in lower case, without ``content-length``.
+        body: JSON.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    """How one kind of error looks.
+
+    Attributes:
+        status: HTTP status.
+        type, code: OpenAI's words.
+        retry: whether the same request may succeed later.
+        wait: say when, too.
+    """
+
+    status: int
+    type: str
+    code: str
+    retry: bool = False
+    wait: bool = False
+
+
+class _Error(msgspec.Struct):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class _StreamError(_Error):
+    request_id: str
+
+
+class _Body(msgspec.Struct):
+    error: _Error
+
+
+_encode = msgspec.json.Encoder().encode
+
+_INVALID = "invalid_request_error"
+_SERVER = "server_error"
+
+
+def render_error(fault: Fault, request_id: str) -> ErrorResponse:
+    """Return the response for a fault that is known before the answer's head was sent."""
+    shape = _shape(fault.type)
+    headers = {"content-type": "application/json", "x-request-id": request_id}
+    if not shape.retry:
+        headers["x-should-retry"] = "false"
+    wait_ms = fault.retry_after_ms
+    if wait_ms is None and shape.wait:
+        wait_ms = RETRY_AFTER_MS_DEFAULT
+    if wait_ms is not None:
+        # Whole seconds, rounded up: a client that comes early is refused again.
+        headers["retry-after"] = str(-(-wait_ms // 1000))
+        headers["retry-after-ms"] = str(wait_ms)
+    if shape.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    error = _Error(message=fault.message, type=shape.type, param=fault.param, code=fault.code or shape.code)
+    return ErrorResponse(shape.status, headers, _encode(_Body(error)))
+
+
+def render_stream_error(fault: Fault, request_id: str) -> bytes:
+    """Return the event that ends a broken stream. No ``[DONE]`` follows it: the stream is then closed."""
+    shape = _shape(fault.type)
+    error = _StreamError(
+        message=fault.message, type=shape.type, param=fault.param, code=fault.code or shape.code, request_id=request_id
+    )
+    return render_event(_encode(_Body(error)))
+
+
+def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind of error, checked to be exhaustive
+    match kind:
+        case ErrorType.CLIENT_BAD_REQUEST:
+            shape = _Shape(400, _INVALID, "invalid_value")
+        case ErrorType.CLIENT_BAD_JSON:
+            shape = _Shape(400, _INVALID, "invalid_json")
+        case ErrorType.UPSTREAM_BAD_REQUEST:
+            shape = _Shape(400, _INVALID, "invalid_value")
+        case ErrorType.CLIENT_UNAUTHENTICATED | ErrorType.POLICY_KEY_BLOCKED:
+            shape = _Shape(401, _INVALID, "invalid_api_key")
+        case ErrorType.POLICY_NO_CREDIT:
+            shape = _Shape(403, "insufficient_quota", "insufficient_quota")
+        case ErrorType.POLICY_MODEL_NOT_ALLOWED:
+            shape = _Shape(403, "permission_error", "model_not_allowed")
+        case ErrorType.CLIENT_NOT_FOUND:
+            shape = _Shape(404, _INVALID, "not_found")
+        case ErrorType.CLIENT_MODEL_NOT_FOUND:
+            shape = _Shape(404, _INVALID, "model_not_found")
+        case ErrorType.CLIENT_METHOD_NOT_ALLOWED:
+            shape = _Shape(405, _INVALID, "method_not_allowed")
+        case ErrorType.CLIENT_TOO_SLOW:
+            shape = _Shape(408, _INVALID, "request_timeout", retry=True)
+        case ErrorType.CLIENT_BODY_TOO_LARGE:
+            shape = _Shape(413, _INVALID, "request_too_large")
+        case ErrorType.CLIENT_UNSUPPORTED_MEDIA:
+            shape = _Shape(415, _INVALID, "unsupported_media_type")
+        case ErrorType.CLIENT_HEADERS_TOO_LARGE:
+            shape = _Shape(431, _INVALID, "headers_too_large")
+        case ErrorType.POLICY_RATE_LIMITED | ErrorType.UPSTREAM_RATE_LIMITED:
+            shape = _Shape(429, "rate_limit_error", "rate_limit_exceeded", retry=True, wait=True)
+        case ErrorType.CLIENT_GONE:
+            shape = _Shape(499, _INVALID, "client_closed_request")
+        case ErrorType.UPSTREAM_CREDENTIAL | ErrorType.UPSTREAM_ERROR | ErrorType.UPSTREAM_UNREACHABLE:
+            shape = _Shape(502, _SERVER, "upstream_unavailable")
+        case ErrorType.UPSTREAM_INVALID | ErrorType.UPSTREAM_CUT:
+            shape = _Shape(502, _SERVER, "upstream_invalid_response")
+        case ErrorType.UPSTREAM_TIMEOUT:
+            shape = _Shape(504, _SERVER, "upstream_timeout")
+        case (
+            ErrorType.UPSTREAM_OVERLOADED
+            | ErrorType.GATEWAY_BUSY
+            | ErrorType.GATEWAY_NO_CHANNEL
+            | ErrorType.GATEWAY_NO_DISPATCHER
+            | ErrorType.GATEWAY_SHUTTING_DOWN
+            | ErrorType.GATEWAY_NOT_READY
+        ):
+            shape = _Shape(503, _SERVER, "overloaded", retry=True, wait=True)
+        case ErrorType.GATEWAY_DISPATCHER_LOST | ErrorType.GATEWAY_FRAME_LOST | ErrorType.GATEWAY_INTERNAL:
+            shape = _Shape(500, _SERVER, "internal_error", retry=True)
+        case _:
+            assert_never(kind)
+    return shape

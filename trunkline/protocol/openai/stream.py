@@ -1,0 +1,286 @@
+"""Relays a chat stream: the provider's bytes go on as they came, and what the gateway must know is read beside it.
+
+The dispatcher holds one `ChatStreamRelay` per streamed attempt and calls it for each chunk of the body. Each event is
+decoded into the few members that matter (`wire`) and then forgotten; none is ever encoded again.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from trunkline.core import limits
+from trunkline.core.errors import Fault, FaultError
+from trunkline.core.usage import Units
+from trunkline.protocol.json_span import edit_object, top_level_spans
+from trunkline.protocol.openai.count import count_text
+from trunkline.protocol.openai.upstream_error import UpstreamError, invalid_answer, read_upstream_error
+from trunkline.protocol.openai.usage import read_usage
+from trunkline.protocol.openai.wire import FAILED_FINISHES, Answer, Choice, output_texts, read_answer_object
+from trunkline.protocol.sse import (
+    EventBuffer,
+    event_data,
+    leading_line_ends,
+    parse_event,
+    render_event,
+    split_events,
+)
+
+COUNT_PIECES_MAX = 64
+"""Pieces of output that wait to be counted together: one call of the tokenizer for all, and some 4 KB at most."""
+
+COUNT_PIECE_CHARS_MAX = 2048
+"""A longer piece is counted at once, so that what waits stays small."""
+
+_MODEL_PREFIX_BYTES_MAX = 1024
+"""An event's beginning up to its model is remembered if it is no longer than this."""
+
+_CHOICE_INDEX_MAX = 127
+"""OpenAI's bound on ``n``; a stream cannot make us remember more choices than that."""
+
+_NO_STREAM = "The provider's answer is not an event stream."
+_BROKEN_EVENT = "The provider sent a broken event."
+
+
+class ChatStreamRelay:
+    """Bytes of one streamed answer in, bytes for the client out, and facts about it as attributes.
+
+    A stream that fails says so in ``error``: what was forwarded until then is all whole events, and nothing is
+    returned any more. It never raises.
+
+    Args:
+        public_model: what ``model`` is changed to in each chunk; None leaves it.
+        hide_usage: withhold the extra chunk with the usage (``choices`` empty), as the client did not ask for it.
+        lenient: take ``[DONE]`` without a finish reason for a good end.
+
+    Attributes:
+        first_output: whether any text, tool call, reasoning or media has come; a role alone is none.
+        done: whether ``[DONE]`` has come.
+        error: what ended the stream: an error event, a broken event, or a body that is no event stream.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_counted",
+        "_finished_choices",
+        "_foreign",
+        "_hide_usage",
+        "_lenient",
+        "_output_choices",
+        "_pieces",
+        "_prefix",
+        "_prefix_renamed",
+        "_public_model",
+        "_started",
+        "_units",
+        "done",
+        "error",
+        "first_output",
+    )
+
+    def __init__(self, *, public_model: str | None = None, hide_usage: bool = False, lenient: bool = False) -> None:
+        self._public_model = msgspec.json.encode(public_model) if public_model is not None else None
+        self._hide_usage = hide_usage
+        self._lenient = lenient
+        self._buffer = EventBuffer()
+        self._started = False
+        self._foreign: bytearray | None = None
+        self._prefix = b""
+        self._prefix_renamed = b""
+        self._pieces: list[str] = []
+        self._counted = 0
+        self._units: Units | None = None
+        self._output_choices: set[int] = set()
+        self._finished_choices: set[int] = set()
+        self.first_output = False
+        self.done = False
+        self.error: UpstreamError | None = None
+
+    @property
+    def fault(self) -> Fault | None:
+        """What to tell the client if no other attempt helps."""
+        return self.error.fault if self.error is not None else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether a finish reason has come."""
+        return bool(self._finished_choices)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the body may end here as a success (DIALECTS section 3.2): each choice with output has finished."""
+        if self.error is not None:
+            return False
+        if self._lenient and self.done:
+            return True
+        return self.finished and self._output_choices <= self._finished_choices
+
+    @property
+    def units(self) -> Units | None:
+        """What the provider reported last; None if it reported nothing, or no output although there was some."""
+        if self._units is not None and self.first_output and not self._units.output_total:
+            return None
+        return self._units
+
+    def output_tokens_counted(self) -> int:
+        """Return the tokens of the output so far, counted here. Exact to about one per hundred pieces."""
+        self._count_pieces()
+        return self._counted
+
+    def receive(self, chunk: bytes) -> bytes:
+        """Return what the client gets now: whole events only, so it may be nothing."""
+        if self.error is not None:
+            return b""
+        if not self._started and not self._is_stream(chunk):
+            return b""
+        try:
+            block = self._buffer.receive(chunk)
+        except FaultError as error:
+            self.error = invalid_answer(error.fault.message)
+            return b""
+        return self._relay(block) if block else b""
+
+    def finish(self) -> bytes:
+        """Return what the client gets at the end of the body: a last event without its blank line, if it is whole."""
+        if self.error is not None:
+            return b""
+        if self._foreign is not None:
+            self.error = _foreign_error(bytes(self._foreign))
+            return b""
+        rest = self._buffer.finish()
+        data = parse_event(rest).data
+        if data is None or not (data == b"[DONE]" or _is_json(data)):
+            # Nobody can read the beginning of an event; `complete` tells whether the stream was cut in it.
+            return leading_line_ends(rest)
+        return self._relay(rest.rstrip(b"\r\n") + b"\n\n")
+
+    def _is_stream(self, chunk: bytes) -> bool:
+        """Look at the first bytes: no line of an event stream begins like JSON or HTML, whatever its content type."""
+        if self._foreign is None:
+            start = chunk.lstrip(b" \t\r\n\xef\xbb\xbf")
+            if not start:
+                return True
+            if start[0] not in b"{[<":
+                self._started = True
+                return True
+            self._foreign = bytearray()
+        self._foreign += chunk[: limits.UPSTREAM_ERROR_BYTES_MAX - len(self._foreign)]
+        return False
+
+    def _relay(self, block: bytes) -> bytes:
+        end = block.find(b"\n")
+        if block.startswith(b"data: {") and (end == len(block) - 2 or (end == len(block) - 3 and block[-2] == 0x0D)):
+            # Nearly always: one event of one line. The CR of a CRLF is white space to JSON; one that ends a line
+            # inside makes it no JSON.
+            data = block[6:end]
+            try:
+                chunk = read_answer_object(data)
+            except ValueError:
+                pass
+            else:
+                return self._relay_chunk(block, data, chunk) if chunk is not None else block
+        relayed = []
+        for event in split_events(block):
+            relayed.append(self._relay_event(event))
+            if self.error is not None:
+                break
+        return b"".join(relayed)
+
+    def _relay_event(self, event: bytes) -> bytes:
+        data = event_data(event)
+        if not data:
+            return event
+        if data == b"[DONE]":
+            self.done = True
+            return event
+        try:
+            chunk = read_answer_object(data)
+        except ValueError:
+            self.error = invalid_answer(_BROKEN_EVENT)
+            return leading_line_ends(event)
+        return self._relay_chunk(event, data, chunk) if chunk is not None else event
+
+    def _relay_chunk(self, event: bytes, data: bytes, chunk: Answer) -> bytes:
+        choices = chunk.choices
+        if (chunk.error is not msgspec.UNSET or not choices) and chunk.failed:
+            self.error = read_upstream_error(200, {}, data, 0)
+            return leading_line_ends(event)
+        for choice in choices or ():
+            self._read_choice(choice)
+        if chunk.usage is not msgspec.UNSET or chunk.x_groq is not None:
+            report = chunk.reported
+            if report:
+                self._units = read_usage(report) or self._units
+                if self._hide_usage and not choices:
+                    return leading_line_ends(event)
+        if self.error is not None:
+            return leading_line_ends(event)
+        return event if self._public_model is None else self._renamed(event, data)
+
+    def _read_choice(self, choice: Choice) -> None:
+        output = choice.delta or choice.message
+        if output is not None and (texts := output_texts(output)) is not None:
+            self.first_output = True
+            self._output_choices.add(_index(choice))
+            self._keep(texts)
+        finish_reason = choice.finish_reason
+        if finish_reason:
+            self._finished_choices.add(_index(choice))
+            if finish_reason in FAILED_FINISHES:
+                self.error = read_upstream_error(500, {}, b"", 0)
+
+    def _keep(self, texts: Sequence[str]) -> None:
+        pieces = self._pieces
+        for text in texts:
+            pieces.append(text)
+            if len(text) > COUNT_PIECE_CHARS_MAX:
+                self._count_pieces()
+        if len(pieces) >= COUNT_PIECES_MAX:
+            self._count_pieces()
+
+    def _count_pieces(self) -> None:
+        self._counted += count_text("".join(self._pieces))
+        self._pieces.clear()
+
+    def _renamed(self, event: bytes, data: bytes) -> bytes:
+        """Return an event under the public model name.
+
+        All chunks of a stream begin alike up to their model, so it is looked for once and then replaced together
+        with what stands before it; where the beginning differs it is looked for again.
+        """
+        if self._prefix and event.startswith(self._prefix):
+            return self._prefix_renamed + event[len(self._prefix) :]
+        members = top_level_spans(data)
+        name = self._public_model or b""
+        replaced = {index: name for index, member in enumerate(members) if member.key == "model"}
+        renamed = edit_object(data, members, replaced=replaced)
+        offset = event.find(data)
+        if offset < 0:
+            return render_event(renamed, parse_event(event).event)
+        if len(replaced) == 1:
+            member = members[next(iter(replaced))]
+            if offset + member.value_end <= _MODEL_PREFIX_BYTES_MAX:
+                self._prefix = event[: offset + member.value_end]
+                self._prefix_renamed = event[: offset + member.value_start] + name
+        return event[:offset] + renamed + event[offset + len(data) :]
+
+
+def _index(choice: Choice) -> int:
+    return choice.index if 0 <= choice.index <= _CHOICE_INDEX_MAX else _CHOICE_INDEX_MAX
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        read_answer_object(data)
+    except ValueError:
+        return False
+    return True
+
+
+def _foreign_error(body: bytes) -> UpstreamError:
+    try:
+        answer = read_answer_object(body)
+    except ValueError:
+        answer = None
+    if answer is not None and answer.failed:
+        return read_upstream_error(200, {}, body, 0)
+    return invalid_answer(_NO_STREAM)

@@ -1,0 +1,284 @@
+"""What an upstream's error means: whose fault it is, what to tell the client, and where a retry has a chance.
+
+Called by the dispatcher for an answer with an error status and by the answer and stream readers for an error inside
+a 200. An upstream's words reach the client only where the client can act on them, and cleaned (DIALECTS section 4.2).
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from trunkline.core import limits
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.protocol.openai.retry_after import duration_ms, wait_from_headers, wait_from_words
+
+MESSAGE_CHARS_MAX = 1000
+"""Of a provider's message; longer ones quote the request."""
+
+
+class RetryClass(StrEnum):
+    """Where another attempt has a chance."""
+
+    NEVER = "never"
+    """Nowhere: the request itself is at fault."""
+    OTHER_CREDENTIAL = "other_credential"
+    """With another credential of the channel, or on another channel."""
+    OTHER_CHANNEL = "other_channel"
+    """On another channel."""
+
+
+class UpstreamError(msgspec.Struct, frozen=True):
+    """An upstream's error, understood.
+
+    Attributes:
+        fault: what the client is told if no other attempt helps.
+        cls: where to try again.
+        cool_ms: how long the upstream wants this credential left alone, where it limits it and says so.
+    """
+
+    fault: Fault
+    cls: RetryClass
+    cool_ms: int | None = None
+
+
+class _Details(msgspec.Struct, frozen=True):
+    """An error body, whatever its shape.
+
+    Attributes:
+        message: as sent.
+        kind: type, code and reasons in lower case: the provider's own words, for patterns.
+        words: the same and the message, which may quote what a client wrote.
+        code: the machine-readable code, if it looks like one.
+        param: the field at fault, if it looks like one.
+        status: an HTTP status inside the body, 0 if there is none.
+        wait_ms: asked for inside the body.
+    """
+
+    message: str = ""
+    kind: str = ""
+    words: str = ""
+    code: str | None = None
+    param: str | None = None
+    status: int = 0
+    wait_ms: int | None = None
+
+
+_NAME = re.compile(r"[a-z0-9_.\[\]-]{1,64}", re.ASCII | re.IGNORECASE)
+
+_THROTTLED = re.compile(
+    r"rate.?limit|too many requests|resource_exhausted|tokens per (?:min|day)|requests per (?:min|day)"
+)
+_QUOTA = re.compile(
+    r"insufficient_quota|billing|insufficient (?:balance|credit|funds)|credit balance|payment required|arrears"
+)
+_BAD_KEY = re.compile(
+    r"(?:invalid|incorrect|expired|missing|no) (?:\w+ )?api.?key|api.?key (?:\w+ )?(?:not valid|invalid|expired)"
+    r"|invalid_api_key|api_key_invalid|authentication_error|unauthenticated"
+)
+_CONTEXT = re.compile(
+    r"context_length_exceeded|prompt is too long|exceed context limit|input token count|maximum context length"
+    r"|exceed_context_size|exceeds the maximum allowed input length|longer than the model's context length"
+    r"|model_max_prompt_tokens_exceeded|context window"
+)
+_FILTERED = re.compile(
+    r"content_filter|content_policy_violation|responsibleaipolicy|content management policy|safety system"
+)
+_REGION = re.compile(
+    r"unsupported_country|country, region|not available in your (?:country|region)|location is not supported"
+)
+_NO_MODEL = re.compile(
+    r"model_not_found|no such model|unknown model|invalid model|model\b.{0,80}(?:does not exist|not found)"
+)
+_INVALID_REQUEST = re.compile(
+    rf"invalid_request|invalid_argument|{_CONTEXT.pattern}|{_FILTERED.pattern}|{_BAD_KEY.pattern}"
+)
+_OVERLOADED = re.compile(r"overloaded|server_busy|at capacity|capacity exceeded|service.?unavailable")
+
+_SECRETS = (
+    (re.compile(r"\b[a-z][a-z0-9+.-]{1,15}://[^\s\"'<>)]+", re.IGNORECASE), "[link]"),
+    (re.compile(r"\bwww\.[^\s\"'<>)]+", re.IGNORECASE), "[link]"),
+    (re.compile(r"\bbearer\s+\S+", re.IGNORECASE), "[key]"),
+    (re.compile(r"\b(?:sk|rk|gsk|xai|tgp|nvapi)[-_][A-Za-z0-9_*.-]{6,}"), "[key]"),
+    (re.compile(r"\b(?:pk|hf|fw|org|proj|acct|user|key)[-_](?=[A-Za-z_*-]*[0-9*])[A-Za-z0-9_*.-]{6,}"), "[key]"),
+    (re.compile(r"\bAIza[A-Za-z0-9_*-]{6,}"), "[key]"),
+    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "[address]"),
+    # Any other long run of letters and digits mixed, masked ones included, is more likely a secret than a word.
+    (re.compile(r"\b(?=[A-Za-z_*-]*[0-9])(?=[0-9_*-]*[A-Za-z])[A-Za-z0-9_*-]{32,}"), "[key]"),
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+def read_upstream_error(status: int, headers: Mapping[str, str], body: bytes, now_ms: int) -> UpstreamError:
+    """Return what an upstream's error means. Never raises, whatever the bytes.
+
+    Args:
+        status: its HTTP status; below 300 for an error inside a 200, which then tells its kind itself.
+        headers: names in lower case.
+        body: as far as it was read; only `limits.UPSTREAM_ERROR_BYTES_MAX` are looked at.
+        now_ms: Unix time in milliseconds.
+    """
+    details = _details(body[: limits.UPSTREAM_ERROR_BYTES_MAX])
+    wait_ms = wait_from_headers(headers, now_ms)
+    if wait_ms is None:
+        wait_ms = details.wait_ms if details.wait_ms is not None else wait_from_words(details.message)
+    return _classify(status if status >= 300 else _inner_status(details), details, wait_ms)
+
+
+def _inner_status(details: _Details) -> int:
+    """Return the HTTP status that an error inside a 200 would have deserved."""
+    if details.status:
+        return details.status
+    # The provider's own words first, then its sentence: that one may quote the client.
+    for words in (details.kind, details.words):
+        if _INVALID_REQUEST.search(words):
+            return 400
+        if _THROTTLED.search(words) or _QUOTA.search(words):
+            return 429
+        if _OVERLOADED.search(words):
+            return 503
+    return 500
+
+
+def _classify(status: int, details: _Details, wait_ms: int | None) -> UpstreamError:
+    words = details.words
+    if status == 429:
+        # Some call a plain rate limit a quota; one that names a time is no matter of money.
+        return _refused() if wait_ms is None and _QUOTA.search(words) else _limited(wait_ms)
+    if status in {401, 402}:
+        return _refused()
+    if status == 403:
+        return _bad_request(status, details) if _REGION.search(words) or _FILTERED.search(words) else _refused()
+    if status in {400, 413, 422}:
+        return _read_bad_request(status, details, wait_ms)
+    if status in {408, 504, 522, 524}:
+        fault = Fault(ErrorType.UPSTREAM_TIMEOUT, "The provider did not answer in time.")
+        return UpstreamError(fault, RetryClass.OTHER_CHANNEL)
+    if status in {503, 529} or (status >= 500 and _OVERLOADED.search(words)):
+        message = "The provider is overloaded. Try again in a moment."
+        fault = Fault(ErrorType.UPSTREAM_OVERLOADED, message, retry_after_ms=wait_ms)
+        return UpstreamError(fault, RetryClass.OTHER_CHANNEL)
+    if status == 404:
+        return _unavailable("The provider does not offer this model at present.")
+    return _unavailable("The provider failed to answer the request.")
+
+
+def _read_bad_request(status: int, details: _Details, wait_ms: int | None) -> UpstreamError:
+    """Return what a 400 means: not always the client's mistake (Gemini answers a bad key with one).
+
+    A client must not be able to have a credential set aside by writing words that the provider then quotes, so
+    these are looked for in what the provider itself says, and at the beginning of its sentence.
+    """
+    words = details.words
+    # Throttling says "too many tokens", too, so it is looked for before a context overflow.
+    if _THROTTLED.search(details.kind):
+        return _limited(wait_ms)
+    if _CONTEXT.search(words):
+        return _bad_request(status, details, code="context_length_exceeded")
+    if _FILTERED.search(words):
+        return _bad_request(status, details, code="content_filter")
+    sentence = details.message.lower().removeprefix("your ")
+    if any(pattern.search(details.kind) or pattern.match(sentence) for pattern in (_BAD_KEY, _QUOTA)):
+        return _refused()
+    if _NO_MODEL.search(words):
+        return _unavailable("The provider does not offer this model at present.")
+    return _bad_request(status, details, code="request_too_large" if status == 413 else None)
+
+
+def _bad_request(status: int, details: _Details, code: str | None = None) -> UpstreamError:
+    message = cleaned(details.message) or f"The provider refused the request as invalid (status {status})."
+    fault = Fault(ErrorType.UPSTREAM_BAD_REQUEST, message, param=details.param, code=code or details.code)
+    return UpstreamError(fault, RetryClass.NEVER)
+
+
+def _refused() -> UpstreamError:
+    message = "The provider refused the gateway's own credential. Your key is fine; the operator has to act."
+    return UpstreamError(Fault(ErrorType.UPSTREAM_CREDENTIAL, message), RetryClass.OTHER_CREDENTIAL)
+
+
+def _limited(wait_ms: int | None) -> UpstreamError:
+    message = "The provider limits the rate of requests for this model. Try again later."
+    fault = Fault(ErrorType.UPSTREAM_RATE_LIMITED, message, retry_after_ms=wait_ms)
+    return UpstreamError(fault, RetryClass.OTHER_CREDENTIAL, cool_ms=wait_ms)
+
+
+def _unavailable(message: str) -> UpstreamError:
+    return UpstreamError(Fault(ErrorType.UPSTREAM_ERROR, message), RetryClass.OTHER_CHANNEL)
+
+
+def invalid_answer(message: str) -> UpstreamError:
+    """Return the error for an answer that is no answer: HTML, a cut body, broken JSON."""
+    return UpstreamError(Fault(ErrorType.UPSTREAM_INVALID, message), RetryClass.OTHER_CHANNEL)
+
+
+def cleaned(message: str) -> str:
+    """Return a provider's message without links, addresses and anything that looks like a key, and not too long."""
+    # Cut with a margin first, so that a secret at the cut is still seen as a whole.
+    message = _CONTROL.sub(" ", message[: 2 * MESSAGE_CHARS_MAX])
+    for pattern, word in _SECRETS:
+        message = pattern.sub(word, message)
+    return message[:MESSAGE_CHARS_MAX].strip()
+
+
+def _details(body: bytes) -> _Details:
+    try:
+        tree = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        text = body.decode(errors="replace").strip()
+        # HTML and cut JSON say nothing to a client; a plain sentence may.
+        tree = "" if text[:1] in {"<", "{", "["} else text[: 2 * MESSAGE_CHARS_MAX]
+    if isinstance(tree, list):
+        tree = tree[0] if tree else None
+    if isinstance(tree, str):
+        return _details_of({"message": tree})
+    if not isinstance(tree, dict):
+        return _Details()
+    error = tree.get("error") or tree
+    if isinstance(error, str):
+        # xAI: {"code": …, "error": "sentence"}.
+        error = {"message": error, "code": tree.get("code"), "type": tree.get("type")}
+    return _details_of(error) if isinstance(error, dict) else _Details()
+
+
+def _details_of(error: dict[str, object]) -> _Details:
+    message = error.get("message") or error.get("detail") or error.get("msg") or ""
+    if not isinstance(message, str):
+        # FastAPI: a list of {"loc": …, "msg": …}.
+        message = msgspec.json.encode(message).decode()
+    message = message[: 4 * MESSAGE_CHARS_MAX]
+    code = error.get("code")
+    param = error.get("param")
+    inner = error.get("innererror")
+    reasons, wait_ms = _google_details(error.get("details"))
+    kinds = [
+        error.get("type"),
+        code,
+        error.get("status"),
+        inner.get("code") if isinstance(inner, dict) else "",
+        *reasons,
+    ]
+    kind = " ".join(word[:MESSAGE_CHARS_MAX] for word in kinds if isinstance(word, str)).lower()
+    return _Details(
+        message=message,
+        kind=kind,
+        words=f"{kind} {message.lower()}",
+        code=code if isinstance(code, str) and _NAME.fullmatch(code) and not code.isdigit() else None,
+        param=param if isinstance(param, str) and _NAME.fullmatch(param) else None,
+        status=_status(code) or _status(error.get("status")),
+        wait_ms=wait_ms,
+    )
+
+
+def _status(value: object) -> int:
+    """Return an HTTP error status given as a number or in digits, else 0."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:
+        value = int(value)
+    return value if isinstance(value, int) and 400 <= value <= 599 else 0
+
+
+def _google_details(details: object) -> tuple[list[object], int | None]:
+    """Return the reasons in Google's error details, and the wait that its RetryInfo asks for in ms."""
+    items = [item for item in details if isinstance(item, dict)] if isinstance(details, list) else []
+    delays = [item["retryDelay"] for item in items if isinstance(item.get("retryDelay"), str)]
+    return [item.get("reason") for item in items], duration_ms(delays[0]) if delays else None
