@@ -1,0 +1,105 @@
+"""Wires a console together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from aiohttp import web
+
+from services.console.accounts_api import AccountsAPI
+from services.console.channels_api import ChannelsAPI
+from services.console.config import ConsoleSettings
+from services.console.context import Context
+from services.console.http import BODY_BYTES_MAX, shell
+from services.console.metrics import ConsoleMetrics
+from services.console.peers import Peers
+from services.console.projector import Projector
+from services.console.system_api import SystemAPI
+from trunkline.bus.messages import Beat
+from trunkline.policy.vault import Vault, parse_masters
+from trunkline.runtime import config
+from trunkline.runtime.process import Process
+from trunkline.store import database
+from trunkline.store.database import Database
+
+log = structlog.get_logger()
+
+SHUTDOWN_TIMEOUT_S = 10.0
+"""Requests in progress get this long when the console stops."""
+
+
+class Console:
+    """A running console; see `runtime.process.Service`.
+
+    Args:
+        process: from the skeleton.
+        settings: of the console.
+        pool: of the process.
+    """
+
+    def __init__(self, process: Process, settings: ConsoleSettings, pool: Database) -> None:
+        self._process = process
+        metrics = ConsoleMetrics(process.registry)
+        self._projector = Projector(pool, process.bus, clock=process.clock, metrics=metrics)
+        self._peers = Peers(process.bus, process.clock)
+        context = Context(
+            database=pool,
+            clock=process.clock,
+            pepper=settings.key_pepper.encode(),
+            vault=Vault(parse_masters(settings.master_keys)),
+            projector=self._projector,
+        )
+        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[shell(settings.admin_key, metrics)])
+        for api in (AccountsAPI(context), ChannelsAPI(context), SystemAPI(context, self._peers)):
+            app.router.add_routes(api.routes())
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        self._site: web.TCPSite | None = None
+        self._projection: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Begin to project and to answer."""
+        await self._peers.start()
+        self._projection = self._process.tasks.spawn(self._projector.run(), name="projector")
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, host, port)
+        try:
+            await self._site.start()
+        except OSError as error:
+            config.exit_with_faults([f"the console's port {port} cannot be bound: {error.strerror}"])
+        self.port = self._runner.addresses[0][1]
+        log.info("console_listening", host=host, port=self.port)
+
+    def not_ready(self) -> list[str]:
+        """See `runtime.process.Service`."""
+        return [] if self._projector.postgres_up else ["postgres"]
+
+    def beat(self, beat: Beat) -> Beat:
+        """See `runtime.process.Service`."""
+        return beat
+
+    async def drain(self) -> None:
+        """See `runtime.process.Service`."""
+        if self._site is not None:
+            await self._site.stop()
+
+    async def stop(self) -> None:
+        """End what is left, and give the projector's connection back to the pool."""
+        await self._runner.cleanup()
+        if self._projection is not None:
+            self._projection.cancel()
+            await asyncio.wait([self._projection])
+
+
+@contextlib.asynccontextmanager
+async def open_console(process: Process, settings: ConsoleSettings) -> AsyncIterator[Console]:
+    """Start a console; see `runtime.process.main`."""
+    pool = await database.connect(settings.database_url, application=process.id)
+    console = Console(process, settings, pool)
+    try:
+        await console.start(settings.host, settings.port)
+        yield console
+    finally:
+        await console.stop()
+        await pool.close()

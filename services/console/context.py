@@ -1,0 +1,65 @@
+"""What the admin API's handlers share, and how they change the configuration: each change is one transaction."""
+
+import contextlib
+import dataclasses
+import secrets
+from collections.abc import AsyncIterator
+
+from services.console.projector import Projector
+from trunkline.bus.snapshots import SealedCredential
+from trunkline.core.clock import Clock
+from trunkline.policy.changes import Change
+from trunkline.policy.configuration import Configuration
+from trunkline.policy.configuration_file import load
+from trunkline.policy.vault import NONCE_BYTES, Vault
+from trunkline.store.apply import apply_configuration
+from trunkline.store.configuration import lock_configuration, read_names
+from trunkline.store.database import Connection, Database
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """Made once per process.
+
+    Attributes:
+        database, clock: of the process.
+        pepper: of the keyed hashes.
+        vault: seals credentials.
+        projector: rebuilds the projection.
+    """
+
+    database: Database
+    clock: Clock
+    pepper: bytes
+    vault: Vault
+    projector: Projector
+
+    def seal(self, credential: int, secret: str) -> SealedCredential:
+        """Encrypt an upstream secret."""
+        return self.vault.seal(credential, secret, secrets.token_bytes(NONCE_BYTES))
+
+    @contextlib.asynccontextmanager
+    async def changing(self) -> AsyncIterator[Connection]:
+        """Lend a transaction in which the configuration may be changed.
+
+        Raises:
+            StoreError: Postgres is away.
+        """
+        async with self.database.transaction() as connection:
+            await lock_configuration(connection)
+            yield connection
+
+    async def check(self, connection: Connection, parsed: object) -> Configuration:
+        """Read a configuration whose secrets are resolved; what is there already may be referred to.
+
+        Raises:
+            ConfigurationError: with every fault.
+        """
+        # No environment: a client must not be able to read the console's own.
+        return load(parsed, {}, await read_names(connection), self.clock.wall_ms())
+
+    async def apply(self, connection: Connection, configuration: Configuration) -> list[Change]:
+        """Apply a configuration; see `store.apply`."""
+        return await apply_configuration(
+            connection, configuration, pepper=self.pepper, seal=self.seal, now_ms=self.clock.wall_ms()
+        )

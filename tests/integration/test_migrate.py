@@ -1,0 +1,72 @@
+"""Migrations on a real Postgres."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.support.servers import PostgresServer
+from trunkline.store.database import Database, StoreError, connect
+from trunkline.store.migrate import MigrationError, migrate, read_migrations
+
+
+async def test_each_file_runs_once_even_when_several_processes_migrate(database_dsn: str, database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("drop schema public cascade; create schema public")
+    runs = await asyncio.gather(migrate(database_dsn), migrate(database_dsn), migrate(database_dsn))
+    names = [migration.name for migration in read_migrations()]
+    assert sorted(runs, key=len) == [[], [], names]
+
+
+async def test_a_failing_file_leaves_nothing_behind(tmp_path: Path, database_dsn: str, database: Database) -> None:
+    (tmp_path / "0101_good.sql").write_text("create table good (id int)")
+    (tmp_path / "0102_bad.sql").write_text("create table half (id int); select nonsense from nowhere")
+    with pytest.raises(MigrationError, match=r"0102_bad\.sql: "):
+        await migrate(database_dsn, tmp_path)
+    async with database.connection() as connection:
+        assert await connection.fetchval("select to_regclass('good') is not null")
+        assert await connection.fetchval("select to_regclass('half') is null")
+    (tmp_path / "0102_bad.sql").write_text("create table half (id int)")
+    assert await migrate(database_dsn, tmp_path) == ["0102_bad.sql"]
+
+
+async def test_a_changed_file_is_refused(tmp_path: Path, database_dsn: str) -> None:
+    file = tmp_path / "0101_good.sql"
+    file.write_text("create table good (id int)")
+    await migrate(database_dsn, tmp_path)
+    file.write_text("create table good (id bigint)")
+    with pytest.raises(MigrationError, match="was changed after"):
+        await migrate(database_dsn, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [(["1_short.sql"], "is named NNNN_words"), (["0001_a.sql", "0001_b.sql"], "has the same number")],
+)
+def test_badly_named_files_are_refused(tmp_path: Path, names: list[str], fault: str) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(MigrationError, match=fault):
+        read_migrations(tmp_path)
+
+
+async def test_an_outage_is_a_store_error_and_ends_by_itself(
+    postgres_server: PostgresServer, database: Database, database_dsn: str
+) -> None:
+    await database.ping()
+    postgres_server.stop()
+    try:
+        with pytest.raises(StoreError, match="Postgres is not available"):
+            await database.ping()
+        with pytest.raises(StoreError, match="Postgres is not available"):
+            await migrate(database_dsn)
+    finally:
+        postgres_server.start()
+    await database.ping()
+
+
+async def test_a_name_that_is_none_is_a_store_error() -> None:
+    database = await connect("http://example.com/")
+    with pytest.raises(StoreError, match="DATABASE_URL is not of the form"):
+        await database.ping()
+    await database.close()

@@ -1,0 +1,94 @@
+"""What the commands show."""
+
+import datetime as dt
+
+from rich.console import Console, RenderableType
+
+from trunkline.bus.snapshots import ParameterRules, Timeouts
+from trunkline.cli import render
+from trunkline.policy.admin_api import AccountView, ChannelView, Check, CredentialView, KeyView, ModelView, UsageRow
+from trunkline.policy.changes import Change, FieldChange
+
+MOMENT = dt.datetime(2030, 1, 31, 12, 0, tzinfo=dt.UTC)
+
+
+def text(*parts: RenderableType) -> str:
+    console = Console(width=200, color_system=None)
+    with console.capture() as capture:
+        for part in parts:
+            console.print(part, markup=False, highlight=False)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def test_accounts_show_their_money_to_the_last_digit() -> None:
+    view = AccountView(1, "acme", None, 12_345_000_001, 5_000_000_000, None, 2, MOMENT)
+    assert text(render.accounts([view])) == (
+        "account  tier   balance USD  daily USD  monthly USD  keys  since\n"
+        "acme     -     12.345000001       5.00            -     2  2030-01-31 12:00"
+    )
+
+
+def test_keys_show_their_state() -> None:
+    view = KeyView(1, "acme", "ci", "sk-tl-abcd", ("default",), ("*",), None, ("10.0.0.0/8",), True, MOMENT)
+    assert text(render.keys([view])).splitlines()[1] == (
+        "acme/ci  sk-tl-abcd…  blocked  default  *       10.0.0.0/8  -"
+    )
+
+
+def test_a_channel_shows_models_costs_and_marks_of_its_credentials() -> None:
+    view = ChannelView(
+        id=1,
+        name="main",
+        dialect="openai",
+        base_url="http://x",
+        models={"m": "up-m"},
+        groups=("default", "vip"),
+        priority=0,
+        weight=100,
+        enabled=False,
+        timeouts=Timeouts(1, 2, 3, 4),
+        params=ParameterRules(),
+        stream_usage=True,
+        credentials=(CredentialView(7, "deadbeef", MOMENT),),
+        costs={"m": {"input": 100_000_000}},
+    )
+    shown = text(*render.channel(view))
+    for expected in ("disabled", "default, vip", "first_token_s 2", "up-m", "input 0.10", "deadbeef"):
+        assert expected in shown
+
+
+def test_models_show_price_and_source() -> None:
+    views = [
+        ModelView("m", "default", "me", False, {"input": 150_000_000}, "configuration", ("main",)),
+        ModelView("f", "default", "me", True, {"input": 0}, "free", ()),
+    ]
+    assert [line.split()[2] for line in text(render.models(views)).splitlines()[1:]] == ["input", "free"]
+
+
+def test_usage_begins_with_what_was_asked_for() -> None:
+    row = UsageRow(3, 2, 100, 10, 50, 1_500_000_000, 9, model="m", day=dt.date(2030, 1, 31))
+    heading, line = text(render.usage([row], ("day", "model"))).splitlines()
+    assert heading.split()[:2] == ["day", "model"]
+    assert line.split() == ["2030-01-31", "m", "3", "2", "100", "10", "50", "1.50", "0.000000009"]
+
+
+def test_a_diff_says_what_would_be_done() -> None:
+    changes = [
+        Change("create", "group", "vip", (FieldChange("multiplier_ppm", "none", "1200000"),)),
+        Change("update", "channel", "main", (FieldChange("weight", "100", "7"),)),
+    ]
+    assert text(render.changes(changes, dry_run=True)) == (
+        "+ group vip\n    multiplier_ppm: 1200000\n~ channel main\n    weight: 100 → 7\n2 changes would be made."
+    )
+    assert text(render.changes(changes[:1], dry_run=False)).endswith("1 change made.")
+    assert text(render.changes([], dry_run=False)) == "Nothing to change."
+
+
+def test_names_are_neither_markup_nor_terminal_codes() -> None:
+    assert text(render.table(("n",), [("[red]x[/red]\x1b[31m\x9b1m\u202e",)])).splitlines()[1] == "[red]x[/red][31m1m"
+    assert render.printable("a\tb\nc\x07\x1b]0;t\x07") == "a\tb\nc]0;t"
+
+
+def test_checks_are_one_line_each() -> None:
+    found = [Check("nats", True, "connected"), Check("edge", False, "None is alive.")]
+    assert text(render.checks(found)) == "ok    nats: connected\nFAIL  edge: None is alive."

@@ -1,0 +1,142 @@
+"""Pricing: sums, rounding, fallbacks, effective dates."""
+
+import pytest
+
+from trunkline.core.money import scaled_amount
+from trunkline.core.usage import Units
+from trunkline.policy.pricing import UNITS_MAX, PriceBook, PriceVersion, Rates, UnitsError, charge
+
+CHAT = {"input": 150_000_000, "cache_read": 75_000_000, "output": 600_000_000}
+"""$0.15, $0.075 and $0.60 per million tokens."""
+
+
+@pytest.mark.parametrize(
+    ("units", "prices", "multiplier_ppm", "nano"),
+    [
+        (Units(input=1_000_000), CHAT, 1_000_000, 150_000_000),
+        (Units(input=1000, cache_read=2000, output=300), CHAT, 1_000_000, 150_000 + 150_000 + 180_000),
+        (Units(input=1000), CHAT, 1_200_000, 180_000),
+        (Units(input=1000), CHAT, 0, 0),
+        (Units(), CHAT, 1_000_000, 0),
+        (Units(searches=3), {"searches": 10_000_000_000_000}, 1_000_000, 30_000_000),
+        (Units(seconds=61), {"seconds": 100_000_000_000}, 1_000_000, 6_100_000),
+        (Units(images=2), {"images": 40_000_000_000_000}, 1_000_000, 80_000_000),
+    ],
+)
+def test_charge_is_units_times_price_times_multiplier(
+    units: Units, prices: dict[str, int], multiplier_ppm: int, nano: int
+) -> None:
+    assert charge(units, Rates(prices), multiplier_ppm) == nano
+
+
+def test_charge_is_rounded_once_over_all_kinds_of_units() -> None:
+    # Each of the two is 0.4 nano-USD: rounded one by one they would vanish.
+    assert charge(Units(input=1, output=1), Rates({"input": 400_000, "output": 400_000})) == 1
+
+
+@pytest.mark.parametrize(
+    ("scaled", "multiplier_ppm", "nano"),
+    [
+        (500_000, 1_000_000, 0),
+        (1_500_000, 1_000_000, 2),
+        (2_500_000, 1_000_000, 2),
+        (500_001, 1_000_000, 1),
+        (1_000_000, 500_000, 0),
+        (1_000_000, 500_001, 1),
+        (10**30 + 500_000, 1_000_000, 10**24),
+        (10**30 + 500_001, 1_000_000, 10**24 + 1),
+    ],
+)
+def test_half_a_nano_is_rounded_to_even_and_no_digit_is_lost_before(
+    scaled: int, multiplier_ppm: int, nano: int
+) -> None:
+    assert scaled_amount(scaled, multiplier_ppm) == nano
+
+
+@pytest.mark.parametrize(
+    ("kind", "prices", "per_million"),
+    [
+        ("reasoning", {"output": 6, "input": 1}, 6),
+        ("reasoning", {"output": 6, "reasoning": 9}, 9),
+        ("output_audio", {"output": 6}, 6),
+        ("output_image", {"output": 6}, 6),
+        ("cache_read", {"input": 5}, 5),
+        ("cache_read", {"input": 5, "cache_read": 0}, 0),
+        ("cache_write_5m", {"input": 5}, 5),
+        ("cache_write_1h", {"input": 5}, 5),
+        ("cache_write_1h", {"input": 5, "cache_write_5m": 7}, 7),
+        ("cache_write_1h", {"input": 5, "cache_write_5m": 7, "cache_write_1h": 8}, 8),
+        ("input_audio", {"input": 5}, 5),
+        ("input_image", {"input": 5}, 5),
+        ("searches", {"input": 5, "output": 6}, 0),
+    ],
+)
+def test_a_kind_without_a_price_is_priced_as_what_it_is_part_of(
+    kind: str, prices: dict[str, int], per_million: int
+) -> None:
+    assert charge(Units(**{kind: 1_000_000}), Rates(prices)) == per_million
+
+
+@pytest.mark.parametrize("units", [Units(input=-1), Units(output=UNITS_MAX + 1)])
+def test_units_that_cannot_be_are_refused(units: Units) -> None:
+    with pytest.raises(UnitsError):
+        charge(units, Rates(CHAT))
+
+
+def _book() -> PriceBook:
+    return PriceBook(
+        {
+            "small": [
+                PriceVersion(12, 2000, {"input": 2_000_000}),
+                PriceVersion(11, 1000, {"input": 1_000_000}),
+                PriceVersion(13, 2000, {"input": 3_000_000}),
+            ],
+            "words": [PriceVersion(14, 0, {"output": 1_000_000})],
+            "free": [PriceVersion(15, 0, {"input": 0, "output": 0})],
+        },
+        {(7, "small"): [PriceVersion(70, 1000, {"input": 500_000})]},
+        {"vip": 1_500_000},
+    )
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "version", "nano"),
+    [(999, 11, 10), (1000, 11, 10), (1999, 11, 10), (2000, 13, 30), (10**13, 13, 30)],
+    ids=["before the first", "from its moment", "until the next", "the newest id of a moment", "long after"],
+)
+def test_the_version_in_force_at_the_start_applies(at_ms: int, version: int, nano: int) -> None:
+    quote = _book().quote(Units(input=10), charged=True, model="small", group="default", channel=1, at_ms=at_ms)
+    assert (quote.price_version, quote.charge_nano) == (version, nano)
+
+
+def test_a_group_multiplies_the_charge_and_not_the_cost() -> None:
+    quote = _book().quote(Units(input=10), charged=True, model="small", group="vip", channel=7, at_ms=1500)
+    assert (quote.charge_nano, quote.cost_nano) == (15, 5)
+    assert (quote.multiplier_ppm, quote.price_version, quote.cost_version) == (1_500_000, 11, 70)
+
+
+def test_a_failed_attempt_costs_us_and_not_the_client() -> None:
+    quote = _book().quote(Units(input=10), charged=False, model="small", group="default", channel=7, at_ms=1500)
+    assert (quote.charge_nano, quote.cost_nano, quote.unpriced) == (0, 5, False)
+
+
+@pytest.mark.parametrize(
+    ("model", "units", "charged", "unpriced"),
+    [
+        ("unknown", Units(input=1), True, True),
+        ("unknown", Units(), True, False),
+        ("unknown", Units(input=1), False, False),
+        ("words", Units(input=1, output=1), True, True),
+        ("words", Units(reasoning=1), True, False),
+        ("words", Units(output=1, requests=1), True, False),
+        ("free", Units(input=1, cache_read=1, reasoning=1), True, False),
+    ],
+)
+def test_what_has_no_price_is_flagged(model: str, units: Units, charged: bool, unpriced: bool) -> None:
+    quote = _book().quote(units, charged=charged, model=model, group="default", channel=1, at_ms=0)
+    assert quote.unpriced is unpriced
+
+
+def test_a_model_without_a_price_names_no_version() -> None:
+    quote = _book().quote(Units(input=5), charged=True, model="unknown", group="default", channel=1, at_ms=0)
+    assert (quote.charge_nano, quote.cost_nano, quote.price_version, quote.cost_version) == (0, 0, None, None)

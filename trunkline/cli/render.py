@@ -1,0 +1,188 @@
+"""What the commands show: tables and lines from the admin API's structs. Pure but for `show`."""
+
+import datetime as dt
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from trunkline.core.money import usd_text
+from trunkline.policy.admin_api import AccountView, ChannelView, Check, KeyView, ModelView, UsageRow
+from trunkline.policy.changes import Change, prices_text
+
+_SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red"), "grant": ("$", "green")}
+
+
+def show(*parts: RenderableType) -> None:
+    """Print to standard output; plain when it is no terminal."""
+    console = Console(highlight=False, soft_wrap=True)
+    for part in parts:
+        console.print(part, markup=False)
+
+
+def printable(text: str) -> str:
+    """Return a text without the control characters by which it could steer a terminal; line ends and tabs stay."""
+    return "".join(
+        character for character in text if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf"}
+    )
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[str] = frozenset()) -> Table:
+    """Return a table of plain texts."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        # As Text: names come from people and may look like rich's markup.
+        made.add_row(*(Text(printable(cell)) for cell in row))
+    return made
+
+
+def usd(nano: int | None) -> str:
+    """Return an amount for a table."""
+    return "-" if nano is None else usd_text(nano)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "-"
+
+
+def _moment(moment: dt.datetime | None) -> str:
+    return "-" if moment is None else moment.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def accounts(views: Sequence[AccountView]) -> Table:
+    """Return accounts with their balances."""
+    money = ("balance USD", "daily USD", "monthly USD")
+    return table(
+        ("account", "tier", *money, "keys", "since"),
+        (
+            (
+                view.name,
+                view.tier or "-",
+                usd(view.balance_nano),
+                usd(view.daily_nano),
+                usd(view.monthly_nano),
+                str(view.keys),
+                _moment(view.created_at),
+            )
+            for view in views
+        ),
+        right=frozenset({*money, "keys"}),
+    )
+
+
+def keys(views: Sequence[KeyView]) -> Table:
+    """Return keys by what can be known of them."""
+    return table(
+        ("key", "secret", "state", "groups", "models", "from", "expires"),
+        (
+            (
+                f"{view.account}/{view.name}",
+                f"{view.prefix}…",
+                "blocked" if view.blocked else "active",
+                _listed(view.groups),
+                _listed(view.models),
+                _listed(view.allow_ips),
+                _moment(view.expires_at),
+            )
+            for view in views
+        ),
+    )
+
+
+def channels(views: Sequence[ChannelView]) -> Table:
+    """Return channels, one a line."""
+    return table(
+        ("channel", "state", "dialect", "base URL", "groups", "priority", "weight", "credentials", "models"),
+        (
+            (
+                view.name,
+                "enabled" if view.enabled else "disabled",
+                view.dialect,
+                view.base_url,
+                _listed(view.groups),
+                str(view.priority),
+                str(view.weight),
+                str(len(view.credentials)),
+                str(len(view.models)),
+            )
+            for view in views
+        ),
+        right=frozenset({"priority", "weight", "credentials", "models"}),
+    )
+
+
+def channel(view: ChannelView) -> list[RenderableType]:
+    """Return all that can be known of one channel."""
+    timeouts = ", ".join(f"{name} {getattr(view.timeouts, name):g}" for name in view.timeouts.__struct_fields__)
+    models = table(
+        ("model", "upstream", "cost per million, USD"),
+        ((name, upstream, prices_text(view.costs.get(name, {}))) for name, upstream in view.models.items()),
+    )
+    credentials = table(
+        ("credential", "mark", "since"),
+        ((str(one.id), one.mark, _moment(one.created_at)) for one in view.credentials),
+        right=frozenset({"credential"}),
+    )
+    return [channels([view]), Text(f"\ntimeouts: {timeouts}\n"), models, Text(), credentials]
+
+
+def models(views: Sequence[ModelView]) -> Table:
+    """Return models with their prices and who serves them."""
+    return table(
+        ("model", "lane", "price per million, USD", "from", "channels"),
+        (
+            (
+                view.name,
+                view.lane,
+                "free" if view.free else prices_text(view.prices),
+                view.price_source,
+                _listed(view.channels),
+            )
+            for view in views
+        ),
+    )
+
+
+def usage(rows: Sequence[UsageRow], by: Sequence[str]) -> Table:
+    """Return sums, the dimensions that were asked for first."""
+    figures = ("attempts", "answers", "input", "cached", "output", "charged USD", "cost USD")
+
+    def cells(row: UsageRow) -> list[str]:
+        counts = (row.attempts, row.answers, row.input_tokens, row.cache_read_tokens, row.output_tokens)
+        dimensions = [str(getattr(row, name)) for name in by]
+        return [*dimensions, *map(str, counts), usd_text(row.charge_nano), usd_text(row.cost_nano)]
+
+    return table((*by, *figures), map(cells, rows), right=frozenset(figures))
+
+
+def changes(found: Sequence[Change], *, dry_run: bool) -> Text:
+    """Return a diff."""
+    lines = Text()
+    for change in found:
+        sign, colour = _SIGNS[change.action]
+        lines.append(f"{sign} {change.kind} {printable(change.name)}\n", style=colour)
+        for field in change.fields:
+            after = printable(field.after)
+            detail = after if change.action == "create" else f"{printable(field.before)} → {after}"
+            lines.append(f"    {field.field}: {detail}\n")
+    if not found:
+        lines.append("Nothing to change.")
+    else:
+        count = f"{len(found)} change" + ("s" if len(found) > 1 else "")
+        lines.append(f"{count} would be made." if dry_run else f"{count} made.")
+    return lines
+
+
+def checks(found: Sequence[Check]) -> Text:
+    """Return what a doctor found, one line each."""
+    lines = Text()
+    for number, check in enumerate(found):
+        sign, colour = ("ok  ", "green") if check.ok else ("FAIL", "red")
+        lines.append("\n" if number else "")
+        lines.append(sign, style=colour)
+        lines.append(f"  {check.name}: {printable(check.message)}")
+    return lines

@@ -1,0 +1,184 @@
+"""What must hold of a configuration's entries beyond their form. Called by `policy.configuration_file` and the API."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from trunkline.policy import configuration_values as values
+from trunkline.policy.configuration import (
+    AccountEntry,
+    BudgetsEntry,
+    ChannelEntry,
+    GroupEntry,
+    KeyEntry,
+    ModelEntry,
+    Names,
+    ParamsEntry,
+    PriceEntry,
+    TierEntry,
+)
+from trunkline.policy.keys import well_formed
+from trunkline.policy.strict import FaultList
+
+V = TypeVar("V")
+
+ENVIRONMENT_PREFIX = "env:"
+"""A secret that begins so is in a variable; one that still does when it is checked was missing, which is said
+elsewhere."""
+
+TIMEOUT_S_MAX = 24 * 3600.0
+"""A day. Longer waits are mistakes of unit."""
+
+WEIGHT_MAX = 1_000_000
+LIMIT_MAX = 10**12
+PRIORITY_MAX = 1_000_000
+
+
+class Checker:
+    """Checks entries and notes their faults.
+
+    Args:
+        names: what they may refer to.
+        faults: receives the faults.
+    """
+
+    def __init__(self, names: Names, faults: FaultList) -> None:
+        self._names = names
+        self._faults = faults
+
+    def channel(self, entry: ChannelEntry, place: str) -> None:
+        """Check one channel."""
+        self._try(values.check_name, entry.name, f"{place}.name")
+        if entry.dialect not in values.DIALECTS:
+            self._faults.add(f"{place}.dialect", f"must be one of {', '.join(values.DIALECTS)}")
+        self._try(values.normal_base_url, entry.base_url, f"{place}.base_url")
+        self._upstream_secrets(entry.credentials or (), f"{place}.credentials")
+        if not entry.models:
+            self._faults.add(f"{place}.models", "must map at least one public model name to the upstream's")
+        for public, upstream in entry.models.items():
+            self._try(values.check_model_name, public, f"{place}.models.{public}")
+            self._try(values.check_model_name, upstream, f"{place}.models.{public}")
+        self._groups(entry.groups, f"{place}.groups")
+        self._between(entry.priority, -PRIORITY_MAX, PRIORITY_MAX, f"{place}.priority")
+        self._between(entry.weight, 0, WEIGHT_MAX, f"{place}.weight")
+        for name in entry.timeouts.__struct_fields__:
+            timeout_s = getattr(entry.timeouts, name)
+            if not 0 < timeout_s <= TIMEOUT_S_MAX:
+                self._faults.add(f"{place}.timeouts.{name}", f"must be more than 0 and at most {TIMEOUT_S_MAX:g} s")
+        self._params(entry.params, f"{place}.params")
+        for model, price in entry.costs.items():
+            if model not in entry.models:
+                self._faults.add(f"{place}.costs.{model}", "is not among the channel's models")
+            self.price(price, f"{place}.costs.{model}")
+
+    def model(self, entry: ModelEntry, place: str) -> None:
+        """Check one model, but for the presence of its price."""
+        self._try(values.check_model_name, entry.name, f"{place}.name")
+        self._try(values.check_lane, entry.lane, f"{place}.lane")
+        self._try(values.check_name, entry.owned_by, f"{place}.owned_by")
+        if entry.price is not None and entry.free:
+            self._faults.add(f"{place}.price", "must be left out of a free model")
+        if entry.price is not None:
+            self.price(entry.price, f"{place}.price")
+
+    def group(self, entry: GroupEntry, place: str) -> None:
+        """Check one group."""
+        self._try(values.check_name, entry.name, f"{place}.name")
+        self._try(values.multiplier_ppm, entry.multiplier, f"{place}.multiplier")
+
+    def tier(self, entry: TierEntry, place: str) -> None:
+        """Check one tier."""
+        self._try(values.check_name, entry.name, f"{place}.name")
+        for name in entry.__struct_fields__[1:]:
+            limit = getattr(entry, name)
+            if limit is not None:
+                self._between(limit, 1, LIMIT_MAX, f"{place}.{name}")
+
+    def account(self, entry: AccountEntry, place: str) -> None:
+        """Check one account with its keys."""
+        self._try(values.check_name, entry.name, f"{place}.name")
+        if entry.tier is not None and entry.tier not in self._names.tiers:
+            self._faults.add(f"{place}.tier", f"unknown tier {entry.tier!r}; declare it under tiers")
+        self._try(values.nano_amount, entry.credit, f"{place}.credit")
+        self.budgets(entry.budgets, f"{place}.budgets")
+        self.unique(((key.name, f"{place}.keys[{number}].name") for number, key in enumerate(entry.keys)), "name")
+        for number, key in enumerate(entry.keys):
+            self.key(key, f"{place}.keys[{number}]")
+
+    def budgets(self, entry: BudgetsEntry, place: str) -> None:
+        """Check an account's budgets."""
+        for name, usd in (("daily", entry.daily), ("monthly", entry.monthly)):
+            if usd is not None:
+                self._try(values.nano_amount, usd, f"{place}.{name}")
+
+    def key(self, entry: KeyEntry, place: str) -> None:
+        """Check one key."""
+        self._try(values.check_name, entry.name, f"{place}.name")
+        if not entry.secret.startswith(ENVIRONMENT_PREFIX) and not well_formed(entry.secret):
+            self._faults.add(
+                f"{place}.secret",
+                "is not a well-formed key: sk-tl-, 32 letters and digits, and their checksum; "
+                "`trunkline keys create` makes one",
+            )
+        self.key_permissions(entry.groups, entry.models, entry.allow_ips, place)
+
+    def key_permissions(
+        self, groups: tuple[str, ...], models: tuple[str, ...], allow_ips: tuple[str, ...], place: str
+    ) -> None:
+        """Check what a key may do; ``place`` may be empty."""
+        prefix = f"{place}." if place else ""
+        self._groups(groups, f"{prefix}groups")
+        if not models:
+            self._faults.add(f"{prefix}models", 'must name at least one model or pattern; "*" allows all')
+        for number, pattern in enumerate(models):
+            self._try(values.check_model_name, pattern, f"{prefix}models[{number}]")
+        for number, network in enumerate(allow_ips):
+            self._try(values.normal_network, network, f"{prefix}allow_ips[{number}]")
+
+    def price(self, price: PriceEntry, place: str) -> None:
+        """Check prices in USD per million units."""
+        for kind, usd in price.items():
+            self._try(values.unit_kind, kind, f"{place}.{kind}")
+            self._try(values.nano_amount, usd, f"{place}.{kind}")
+        if {"cached_input", "cache_read"} <= price.keys():
+            self._faults.add(place, "has both cached_input and cache_read, which are the same")
+
+    def unique(self, named: Iterable[tuple[str, str]], what: str) -> None:
+        """Note each ``(value, place)`` whose value came before; the value itself is not shown."""
+        first: dict[str, str] = {}
+        for value, place in named:
+            if value in first:
+                self._faults.add(place, f"the same {what} as {first[value]}")
+            first.setdefault(value, place)
+
+    def _upstream_secrets(self, secrets: tuple[str, ...], place: str) -> None:
+        for number, secret in enumerate(secrets):
+            if secret.startswith(ENVIRONMENT_PREFIX):
+                continue
+            self._try(values.check_upstream_secret, secret, f"{place}[{number}]")
+        self.unique(((secret, f"{place}[{number}]") for number, secret in enumerate(secrets)), "secret")
+
+    def _groups(self, groups: tuple[str, ...], place: str) -> None:
+        if not groups:
+            self._faults.add(place, "must name at least one group")
+        for number, group in enumerate(groups):
+            if group not in self._names.groups:
+                self._faults.add(f"{place}[{number}]", f"unknown group {group!r}; declare it under groups")
+        self.unique(((group, f"{place}[{number}]") for number, group in enumerate(groups)), "group")
+
+    def _params(self, params: ParamsEntry, place: str) -> None:
+        for name, clamp in params.clamp.items():
+            if clamp.min is None and clamp.max is None:
+                self._faults.add(f"{place}.clamp.{name}", "must have a min, a max or both")
+            elif clamp.min is not None and clamp.max is not None and clamp.min > clamp.max:
+                self._faults.add(f"{place}.clamp.{name}", "its min is above its max")
+        self._try(values.parameter_rules, params, f"{place}.set")
+
+    def _between(self, value: int, low: int, high: int, place: str) -> None:
+        if not low <= value <= high:
+            self._faults.add(place, f"must be between {low} and {high}")
+
+    def _try(self, check: Callable[[V], object], value: V, place: str) -> None:
+        try:
+            check(value)
+        except ValueError as error:
+            self._faults.add(place, str(error))

@@ -1,0 +1,183 @@
+"""Reads the declarative configuration: form, secrets from the environment, checks. Pure, on parsed YAML or JSON.
+
+The CLI and `dev` call `load` with the environment; the console calls it with what the CLI has resolved.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from trunkline.policy.configuration import (
+    DEFAULT_GROUP,
+    AccountEntry,
+    ChannelEntry,
+    Configuration,
+    ConfigurationError,
+    GroupEntry,
+    ModelEntry,
+    Names,
+    TierEntry,
+)
+from trunkline.policy.configuration_checks import ENVIRONMENT_PREFIX, Checker
+from trunkline.policy.list_prices import Serving, list_prices
+from trunkline.policy.strict import FaultList, convert
+
+_SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "channels": ChannelEntry,
+    "models": ModelEntry,
+    "groups": GroupEntry,
+    "tiers": TierEntry,
+    "accounts": AccountEntry,
+}
+
+
+class _Placed(NamedTuple):
+    entry: Any
+    place: str
+
+
+def load(parsed: object, environment: Mapping[str, str], names: Names, now_ms: int) -> Configuration:
+    """Return the configuration with its secrets resolved, or say everything that is wrong with it.
+
+    Args:
+        parsed: the file's data; None for an empty one.
+        environment: where ``env:NAME`` is looked up.
+        names: what it may refer to beside what is in it.
+        now_ms: Unix time in milliseconds, for list prices.
+
+    Raises:
+        ConfigurationError: has every fault with its place.
+    """
+    faults = FaultList()
+    data: object = {} if parsed is None else parsed
+    if not isinstance(data, Mapping):
+        raise ConfigurationError([f"must be a mapping of {', '.join(_SECTIONS)}"])
+    for name in data:
+        if name not in _SECTIONS:
+            faults.add(str(name), f"unknown section; known are: {', '.join(_SECTIONS)}")
+    sections = {name: _section(data.get(name), name, faults) for name in _SECTIONS}
+    for name, resolve in (("channels", _resolve_channel), ("accounts", _resolve_account)):
+        sections[name] = [_Placed(resolve(*placed, environment, faults), placed.place) for placed in sections[name]]
+    checker = Checker(_declared(data, names), faults)
+    checks: dict[str, Callable[[Any, str], None]] = {
+        "channels": checker.channel,
+        "models": checker.model,
+        "groups": checker.group,
+        "tiers": checker.tier,
+        "accounts": checker.account,
+    }
+    for name, placed_entries in sections.items():
+        for entry, place in placed_entries:
+            checks[name](entry, place)
+        checker.unique(((entry.name, f"{place}.name") for entry, place in placed_entries), "name")
+    checker.unique(_key_secrets(sections["accounts"]), "secret")
+    _check_list_prices(sections["models"], sections["channels"], _declared(data, names).models, now_ms, faults)
+    if faults.faults:
+        raise ConfigurationError(faults.faults)
+    return Configuration(**{name: tuple(placed.entry for placed in entries) for name, entries in sections.items()})
+
+
+def model_servings(model: str, channels: Iterable[ChannelEntry]) -> list[Serving]:
+    """Return how the channels that serve a model do so."""
+    return [
+        Serving(channel.dialect, channel.base_url, channel.models[model])
+        for channel in channels
+        if model in channel.models
+    ]
+
+
+def _section(value: object, name: str, faults: FaultList) -> list[_Placed]:
+    if value is None:
+        return []
+    if not isinstance(value, list | tuple):
+        faults.add(name, "must be a list")
+        return []
+    placed = []
+    for number, item in enumerate(value):
+        place = f"{name}[{number}]"
+        # Entry by entry, so that a fault in the form of one does not hide those in the values of the others.
+        entry = convert(item, _SECTIONS[name], place, faults)
+        if entry is not None:
+            placed.append(_Placed(entry, place))
+    return placed
+
+
+def _declared(data: Mapping[Any, Any], names: Names) -> Names:
+    # From the raw data: an entry that has another fault still declares its name.
+    def declared(section: str) -> frozenset[str]:
+        entries = data.get(section)
+        if not isinstance(entries, list | tuple):
+            return frozenset()
+        found = (entry.get("name") for entry in entries if isinstance(entry, Mapping))
+        return frozenset(name for name in found if isinstance(name, str))
+
+    return Names(
+        groups=names.groups | declared("groups") | {DEFAULT_GROUP},
+        tiers=names.tiers | declared("tiers"),
+        models=names.models | declared("models"),
+    )
+
+
+def _resolved(secret: str, environment: Mapping[str, str], place: str, faults: FaultList) -> str:
+    if not secret.startswith(ENVIRONMENT_PREFIX):
+        return secret
+    name = secret.removeprefix(ENVIRONMENT_PREFIX)
+    if not environment.get(name):
+        faults.add(place, f"the environment variable {name} is not set")
+        return secret
+    return environment[name]
+
+
+def _resolve_channel(
+    entry: ChannelEntry, place: str, environment: Mapping[str, str], faults: FaultList
+) -> ChannelEntry:
+    if entry.credentials is None:
+        return entry
+    secrets = tuple(
+        _resolved(secret, environment, f"{place}.credentials[{number}]", faults)
+        for number, secret in enumerate(entry.credentials)
+    )
+    return msgspec.structs.replace(entry, credentials=secrets)
+
+
+def _resolve_account(
+    entry: AccountEntry, place: str, environment: Mapping[str, str], faults: FaultList
+) -> AccountEntry:
+    keys = tuple(
+        msgspec.structs.replace(
+            key, secret=_resolved(key.secret, environment, f"{place}.keys[{number}].secret", faults)
+        )
+        for number, key in enumerate(entry.keys)
+    )
+    return msgspec.structs.replace(entry, keys=keys)
+
+
+def _key_secrets(accounts: list[_Placed]) -> list[tuple[str, str]]:
+    return [
+        (key.secret, f"{place}.keys[{number}].secret")
+        for account, place in accounts
+        for number, key in enumerate(account.keys)
+        if not key.secret.startswith(ENVIRONMENT_PREFIX)
+    ]
+
+
+def _check_list_prices(
+    models: list[_Placed], channels: list[_Placed], declared: frozenset[str], now_ms: int, faults: FaultList
+) -> None:
+    entries = [placed.entry for placed in channels]
+    wanted = {
+        placed.entry.name: f"{placed.place}.price"
+        for placed in models
+        if placed.entry.price is None and not placed.entry.free
+    }
+    for channel, place in channels:
+        for model in channel.models:
+            if model not in declared:
+                wanted.setdefault(model, f"{place}.models.{model}")
+    for model, place in wanted.items():
+        if list_prices(model, model_servings(model, entries), now_ms) is None:
+            faults.add(
+                place,
+                f"no list price is known for {model!r}; give it a price under models, or free: true",
+            )

@@ -1,0 +1,77 @@
+"""List prices of well-known models, from the data that genai-prices ships. Pure: the data is part of the package."""
+
+import datetime as dt
+from decimal import Decimal
+from typing import NamedTuple
+
+from trunkline.core.money import nano_from_usd
+from trunkline.policy.entities import Prices
+
+SOURCE = "genai-prices"
+
+_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
+"""Whose list a dialect points to, when the base URL does not tell."""
+
+_FIELDS = {
+    "input_mtok": "input",
+    "cache_read_mtok": "cache_read",
+    "cache_write_mtok": "cache_write_5m",
+    "cache_write_1h_mtok": "cache_write_1h",
+    "input_audio_mtok": "input_audio",
+    "input_image_mtok": "input_image",
+    "output_mtok": "output",
+    "output_reasoning_mtok": "reasoning",
+    "output_audio_mtok": "output_audio",
+    "output_image_mtok": "output_image",
+    "web_searches_kcount": "searches",
+}
+"""genai-prices' names of prices, per million tokens or per thousand, and our unit kinds."""
+
+_PER_THOUSAND = "_kcount"
+
+
+class Serving(NamedTuple):
+    """How a channel serves a model: what tells whose list price applies."""
+
+    dialect: str
+    base_url: str
+    upstream_model: str
+
+
+def list_prices(model: str, servings: list[Serving], now_ms: int) -> Prices | None:
+    """Return the list prices of a model, or None if it is on no list.
+
+    The provider is told by a channel's base URL, else by its dialect, else by the model's name alone. Where a list
+    has steps by context length, the first step's price is taken.
+
+    Args:
+        model: public name.
+        servings: of the channels that serve it.
+        now_ms: Unix time in milliseconds; lists have prices by date.
+    """
+    # Here and not above: reading the lists takes half a second, and most runs of the CLI do without.
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - see above
+
+    snapshot = get_snapshot()
+    upstream_models = [serving.upstream_model for serving in servings]
+    for name in dict.fromkeys([model, *upstream_models]):
+        hints: list[tuple[str | None, str | None]] = [(None, serving.base_url) for serving in servings]
+        hints += [(_PROVIDERS.get(serving.dialect), None) for serving in servings]
+        for provider, url in dict.fromkeys([*hints, (None, None)]):
+            try:
+                _, found = snapshot.find_provider_model(name, None, provider, url)
+            except LookupError:
+                continue
+            if prices := _units(found.get_prices(dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC))):
+                return prices
+    return None
+
+
+def _units(prices: object) -> Prices:
+    units: Prices = {}
+    for field, kind in _FIELDS.items():
+        value = getattr(prices, field, None)
+        value = getattr(value, "base", value)
+        if isinstance(value, Decimal):
+            units[kind] = nano_from_usd(value * 1000 if field.endswith(_PER_THOUSAND) else value)
+    return units

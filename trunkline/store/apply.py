@@ -1,0 +1,119 @@
+"""Applies a configuration in the caller's transaction. Called by the console; a dry run rolls the transaction back.
+
+What the configuration does not name is left alone. Applying the same one again changes nothing.
+"""
+
+from collections.abc import Mapping
+
+from trunkline.bus import subjects
+from trunkline.core.money import usd_text
+from trunkline.policy.changes import Change, EntityID, FieldChange, compare, entity_id, fingerprint, wanted_entities
+from trunkline.policy.configuration import Configuration
+from trunkline.policy.configuration_values import nano_amount
+from trunkline.policy.entities import Account, Channel, Cost, Entity, Group, Key, Model, Tier
+from trunkline.store import configuration_writes as writes
+from trunkline.store import ledger, outbox
+from trunkline.store.configuration import read_current, read_names
+from trunkline.store.database import Connection
+
+CREDIT_REFERENCE = "configuration"
+"""Reference of an account's credit from a configuration: one per account, so that it is granted once."""
+
+
+async def apply_configuration(
+    connection: Connection, configuration: Configuration, *, pepper: bytes, seal: writes.Seal, now_ms: int
+) -> list[Change]:
+    """Make the database hold what the configuration says, and return what has changed.
+
+    Args:
+        connection: in a transaction that holds `configuration.lock_configuration`.
+        configuration: read and checked, secrets resolved.
+        pepper: of the keyed hashes.
+        seal: encrypts upstream secrets.
+        now_ms: Unix time in milliseconds.
+
+    Raises:
+        ConflictError: a key's secret belongs to another key.
+    """
+    known = await read_names(connection)
+    current = await read_current(connection, configuration)
+    wanted = wanted_entities(configuration, current, known_models=known.models, pepper=pepper, now_ms=now_ms)
+    secrets = {
+        fingerprint(secret, pepper): secret for entry in configuration.channels for secret in entry.credentials or ()
+    }
+    application = _Application(connection, current, secrets, seal)
+    changes = []
+    for change, entity in compare(wanted, current):
+        await application.write(entity)
+        changes.append(change)
+    changes += await _grant_credits(connection, configuration)
+    await application.project()
+    return changes
+
+
+class _Application:
+    """Writes entities and remembers what has to be projected."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        current: Mapping[EntityID, Entity],
+        secrets: Mapping[str, str],
+        seal: writes.Seal,
+    ) -> None:
+        self._connection = connection
+        self._current = current
+        self._secrets = secrets
+        self._seal = seal
+        self._keys: list[int] = []
+        self._stale_hashes: list[str] = []
+        self._channels: list[int] = []
+        self._models: set[str] = set()
+
+    async def write(self, entity: Entity) -> None:
+        there = self._current.get(entity_id(entity))
+        match entity:
+            case Group():
+                await writes.put_group(self._connection, entity)
+            case Tier():
+                await writes.put_tier(self._connection, entity)
+            case Account():
+                await writes.put_account(self._connection, entity)
+            case Key():
+                if isinstance(there, Key) and there.hash != entity.hash:
+                    self._stale_hashes.append(there.hash)
+                self._keys.append(await writes.put_key(self._connection, entity))
+            case Model():
+                changed = not isinstance(there, Model) or there.prices != entity.prices
+                await writes.put_model(self._connection, entity, changed)
+                self._models.add(entity.name)
+            case Channel():
+                self._channels.append(await writes.put_channel(self._connection, entity, self._secrets, self._seal))
+                self._models.update(entity.models)
+                self._models.update(there.models if isinstance(there, Channel) else ())
+            case Cost():
+                await writes.put_cost(self._connection, entity)
+
+    async def project(self) -> None:
+        # Channels first: a model must not be announced before a dispatcher can know who serves it.
+        if self._channels:
+            await outbox.enqueue_channels(self._connection, self._channels)
+        if self._models:
+            await outbox.enqueue_models(self._connection, self._models)
+        if self._stale_hashes:
+            await outbox.enqueue_delete(self._connection, subjects.KV_KEYS, self._stale_hashes)
+        if self._keys:
+            await outbox.enqueue_keys(self._connection, self._keys)
+
+
+async def _grant_credits(connection: Connection, configuration: Configuration) -> list[Change]:
+    changes = []
+    for entry in configuration.accounts:
+        if not entry.credit:
+            continue
+        account_id = await writes.find_account(connection, entry.name)
+        amount_nano = nano_amount(entry.credit)
+        if await ledger.grant_credit(connection, account_id, amount_nano, CREDIT_REFERENCE):
+            credit = FieldChange("credit", "none", f"{usd_text(amount_nano)} USD")
+            changes.append(Change("grant", "account", entry.name, (credit,)))
+    return changes

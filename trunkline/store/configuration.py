@@ -1,0 +1,195 @@
+"""Configuration rows to structs and back. Called by the console, each time inside its transaction.
+
+Writers hold `lock_configuration` for the length of their transaction: configuration changes are rare, and one at a
+time they see each other's rows, need no retry, and reach the outbox in the order in which they commit.
+"""
+
+import datetime as dt
+from collections.abc import Iterable
+
+import asyncpg
+import msgspec
+
+from trunkline.bus.snapshots import Timeouts
+from trunkline.policy.changes import EntityID, entity_id
+from trunkline.policy.configuration import Configuration, Names, ParamsEntry
+from trunkline.policy.configuration_values import parameter_rules
+from trunkline.policy.entities import Account, Channel, Cost, Entity, Group, Key, Model, Prices, Tier
+from trunkline.store.database import Connection
+
+LOCK = 0x74_6C_63_66
+"""The advisory lock of writers: ``tlcf`` in ASCII."""
+
+decode_map = msgspec.json.Decoder(dict[str, str]).decode
+decode_timeouts = msgspec.json.Decoder(Timeouts).decode
+decode_prices = msgspec.json.Decoder(Prices).decode
+_decode_params = msgspec.json.Decoder(ParamsEntry).decode
+
+CHANNEL_COLUMNS = (
+    "c.id, c.name, c.dialect, c.base_url, c.models, c.groups, c.priority, c.weight, c.enabled, c.timeouts, c.params,"
+    " c.stream_usage"
+)
+
+MODELS_WITH_PRICES = """
+    select m.id, m.name, m.lane, m.owned_by, m.free, m.created_at, p.prices, p.source
+    from models m
+    left join lateral (
+        select prices, source from model_prices
+        where model = m.name and effective_from <= now() order by effective_from desc, id desc limit 1
+    ) p on true
+"""
+
+
+class NotFoundError(Exception):
+    """There is no such account, key, channel, credential or model; says which."""
+
+
+class ConflictError(Exception):
+    """What is wanted contradicts what is there; says how."""
+
+
+def json_text(value: object) -> str:
+    """Return a value as asyncpg takes it for a jsonb column."""
+    return msgspec.json.encode(value).decode()
+
+
+def unix_ms(moment: dt.datetime | None) -> int | None:
+    """Return a timestamp of the database as Unix time in milliseconds."""
+    return None if moment is None else round(moment.timestamp() * 1000)
+
+
+def moment(at_ms: int | None) -> dt.datetime | None:
+    """Return Unix time in milliseconds as a timestamp for the database."""
+    return None if at_ms is None else dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC)
+
+
+async def lock_configuration(connection: Connection) -> None:
+    """Wait until no other transaction changes the configuration, and keep others from it until ours ends."""
+    await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
+
+
+async def read_names(connection: Connection) -> Names:
+    """Return the names that a configuration may refer to."""
+
+    async def names(table: str) -> frozenset[str]:
+        return frozenset(row["name"] for row in await connection.fetch(f"select name from {table}"))  # noqa: S608 - three constants
+
+    return Names(groups=await names("groups"), tiers=await names("tiers"), models=await names("models"))
+
+
+async def read_current(connection: Connection, configuration: Configuration) -> dict[EntityID, Entity]:
+    """Return the rows of the names in a configuration, and of all models that its channels name."""
+    channels = [entry.name for entry in configuration.channels]
+    models = {entry.name for entry in configuration.models}
+    models.update(model for entry in configuration.channels for model in entry.models)
+    accounts = [entry.name for entry in configuration.accounts]
+    found: list[Entity] = [
+        *await _groups(connection, [entry.name for entry in configuration.groups]),
+        *await _tiers(connection, [entry.name for entry in configuration.tiers]),
+        *await _accounts(connection, accounts),
+        *await _keys(connection, accounts),
+        *await _models(connection, list(models)),
+        *await read_channels(connection, channels),
+        *await _costs(connection, channels),
+    ]
+    return {entity_id(entity): entity for entity in found}
+
+
+async def _groups(connection: Connection, names: list[str]) -> Iterable[Group]:
+    rows = await connection.fetch("select name, multiplier_ppm from groups where name = any($1)", names)
+    return [Group(**row) for row in rows]
+
+
+async def _tiers(connection: Connection, names: list[str]) -> Iterable[Tier]:
+    rows = await connection.fetch(
+        "select name, rpm, rpd, tpm, tpd, images_per_minute, concurrency from tiers where name = any($1)", names
+    )
+    return [Tier(**row) for row in rows]
+
+
+async def _accounts(connection: Connection, names: list[str]) -> Iterable[Account]:
+    rows = await connection.fetch(
+        "select a.name, a.tier,"
+        " (select limit_nano from budgets where account_id = a.id and period = 'daily') as daily_nano,"
+        " (select limit_nano from budgets where account_id = a.id and period = 'monthly') as monthly_nano"
+        " from accounts a where a.name = any($1)",
+        names,
+    )
+    return [Account(**row) for row in rows]
+
+
+async def _keys(connection: Connection, accounts: list[str]) -> Iterable[Key]:
+    rows = await connection.fetch(
+        "select a.name as account, k.name, k.hash, k.prefix, k.groups, k.models, k.expires_at, k.allow_ips"
+        " from keys k join accounts a on a.id = k.account_id where a.name = any($1)",
+        accounts,
+    )
+    return [
+        Key(
+            account=row["account"],
+            name=row["name"],
+            hash=row["hash"],
+            prefix=row["prefix"],
+            groups=tuple(row["groups"]),
+            models=tuple(row["models"]),
+            expires_ms=unix_ms(row["expires_at"]),
+            allow_ips=tuple(row["allow_ips"]),
+        )
+        for row in rows
+    ]
+
+
+async def _models(connection: Connection, names: list[str]) -> Iterable[Model]:
+    rows = await connection.fetch(f"{MODELS_WITH_PRICES} where m.name = any($1)", names)
+    return [
+        Model(
+            name=row["name"],
+            lane=row["lane"],
+            owned_by=row["owned_by"],
+            free=row["free"],
+            prices=decode_prices(row["prices"]) if row["prices"] else {},
+            price_source=row["source"] or "",
+        )
+        for row in rows
+    ]
+
+
+async def read_channels(connection: Connection, names: list[str] | None = None) -> list[Channel]:
+    """Return channels by name, all without a list of names."""
+    rows = await connection.fetch(
+        f"select {CHANNEL_COLUMNS},"  # noqa: S608 - constants
+        " array(select fingerprint from credentials where channel_id = c.id) as fingerprints"
+        " from channels c where $1::text[] is null or c.name = any($1) order by c.name",
+        names,
+    )
+    return [channel_of(row) for row in rows]
+
+
+def channel_of(row: asyncpg.Record) -> Channel:
+    """Return the struct of a row with `CHANNEL_COLUMNS` and fingerprints."""
+    return Channel(
+        name=row["name"],
+        dialect=row["dialect"],
+        base_url=row["base_url"],
+        models=decode_map(row["models"]),
+        groups=tuple(row["groups"]),
+        priority=row["priority"],
+        weight=row["weight"],
+        enabled=row["enabled"],
+        timeouts=decode_timeouts(row["timeouts"]),
+        # By way of plain values: jsonb writes with other spaces and another order of names than we do.
+        params=parameter_rules(_decode_params(row["params"])),
+        stream_usage=row["stream_usage"],
+        fingerprints=tuple(sorted(row["fingerprints"])),
+    )
+
+
+async def _costs(connection: Connection, channels: list[str]) -> Iterable[Cost]:
+    rows = await connection.fetch(
+        "select distinct on (c.name, p.model) c.name as channel, p.model, p.prices"
+        " from channel_costs p join channels c on c.id = p.channel_id"
+        " where c.name = any($1) and p.effective_from <= now()"
+        " order by c.name, p.model, p.effective_from desc, p.id desc",
+        channels,
+    )
+    return [Cost(row["channel"], row["model"], decode_prices(row["prices"])) for row in rows]

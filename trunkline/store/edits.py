@@ -1,0 +1,119 @@
+"""Single changes of the configuration, with their projection. Called by the admin API.
+
+Each runs in the caller's transaction, under `configuration.lock_configuration`.
+"""
+
+from trunkline.bus import subjects
+from trunkline.store import outbox
+from trunkline.store.configuration import ConflictError, NotFoundError, decode_map
+from trunkline.store.configuration_writes import Seal, add_credential, find_channel
+from trunkline.store.database import Connection
+
+
+async def set_key_blocked(connection: Connection, account: str, key: str, blocked: bool) -> None:
+    """Block or unblock a key.
+
+    Raises:
+        NotFoundError: there is no such key.
+    """
+    key_id: int | None = await connection.fetchval(
+        "update keys k set blocked = $3 from accounts a where a.id = k.account_id and a.name = $1 and k.name = $2"
+        " returning k.id",
+        account,
+        key,
+        blocked,
+    )
+    if key_id is None:
+        raise NotFoundError(f"there is no key {account}/{key}")
+    await outbox.enqueue_keys(connection, [key_id])
+
+
+async def delete_key(connection: Connection, account: str, key: str) -> None:
+    """Delete a key for good.
+
+    Raises:
+        NotFoundError: there is no such key.
+    """
+    token: str | None = await connection.fetchval(
+        "delete from keys k using accounts a where a.id = k.account_id and a.name = $1 and k.name = $2"
+        " returning k.hash",
+        account,
+        key,
+    )
+    if token is None:
+        raise NotFoundError(f"there is no key {account}/{key}")
+    await outbox.enqueue_delete(connection, subjects.KV_KEYS, [token])
+
+
+async def set_channel_enabled(connection: Connection, channel: str, enabled: bool) -> None:
+    """Enable or disable a channel.
+
+    Raises:
+        NotFoundError: there is no such channel.
+    """
+    row = await connection.fetchrow(
+        "update channels set enabled = $2 where name = $1 returning id, models", channel, enabled
+    )
+    if row is None:
+        raise NotFoundError(f"there is no channel {channel!r}")
+    await outbox.enqueue_channels(connection, [row["id"]])
+    await outbox.enqueue_models(connection, decode_map(row["models"]))
+
+
+async def delete_channel(connection: Connection, channel: str) -> None:
+    """Delete a channel with its credentials and cost prices; what it has earned stays in the ledger.
+
+    Raises:
+        NotFoundError: there is no such channel.
+    """
+    row = await connection.fetchrow("delete from channels where name = $1 returning id, models", channel)
+    if row is None:
+        raise NotFoundError(f"there is no channel {channel!r}")
+    await outbox.enqueue_models(connection, decode_map(row["models"]))
+    await outbox.enqueue_delete(connection, subjects.KV_CHANNELS, [str(row["id"])])
+
+
+async def store_credential(
+    connection: Connection, channel: str, fingerprint: str, secret: str, seal: Seal
+) -> tuple[int, bool]:
+    """Add a credential to a channel; return its id and whether it is new.
+
+    Raises:
+        NotFoundError: there is no such channel.
+    """
+    channel_id = await find_channel(connection, channel)
+    credential_id, new = await add_credential(connection, channel_id, fingerprint, secret, seal)
+    if new:
+        await outbox.enqueue_channels(connection, [channel_id])
+    return credential_id, new
+
+
+async def delete_credential(connection: Connection, channel: str, credential_id: int) -> None:
+    """Remove a credential from a channel.
+
+    Raises:
+        NotFoundError: there is no such channel, or it has no such credential.
+    """
+    channel_id = await find_channel(connection, channel)
+    status = await connection.execute(
+        "delete from credentials where channel_id = $1 and id = $2", channel_id, credential_id
+    )
+    if status != "DELETE 1":
+        raise NotFoundError(f"channel {channel!r} has no credential {credential_id}")
+    await outbox.enqueue_channels(connection, [channel_id])
+
+
+async def delete_model(connection: Connection, model: str) -> None:
+    """Delete a model that no channel serves; its price versions stay, since the ledger names them.
+
+    Raises:
+        NotFoundError: there is no such model.
+        ConflictError: a channel serves it.
+    """
+    serving = await connection.fetch("select name from channels where models ? $1 order by name", model)
+    if serving:
+        names = ", ".join(row["name"] for row in serving)
+        raise ConflictError(f"model {model!r} is served by {names}; take it from there first")
+    if await connection.execute("delete from models where name = $1", model) != "DELETE 1":
+        raise NotFoundError(f"there is no model {model!r}")
+    await outbox.enqueue_delete(connection, subjects.KV_MODELS, [subjects.kv_token(model)])
