@@ -1,0 +1,66 @@
+"""Wires metering."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from services.metering.allowances import AllowanceDesk
+from services.metering.config import MeteringSettings
+from services.metering.consumer import Consumer
+from services.metering.intake import NatsIntake
+from services.metering.metrics import MeteringMetrics
+from services.metering.settler import Settler
+from services.metering.upkeep import Upkeep
+from trunkline.bus.messages import Beat
+from trunkline.runtime.process import Process
+from trunkline.store import database
+
+
+class Metering:
+    """The running service, as the skeleton sees it (`runtime.process.Service`)."""
+
+    def __init__(self, consumer: Consumer, upkeep: Upkeep) -> None:
+        self._consumer = consumer
+        self._upkeep = upkeep
+
+    def not_ready(self) -> list[str]:
+        """Return what is missing: Postgres, or the stream."""
+        missing = []
+        if self._upkeep.postgres_away or self._consumer.postgres_away:
+            missing.append("postgres")
+        if self._consumer.stream_away:
+            missing.append("stream")
+        return missing
+
+    def beat(self, beat: Beat) -> Beat:
+        """Fill in the messages in hand."""
+        return msgspec.structs.replace(beat, in_flight=self._consumer.in_hand)
+
+    async def drain(self) -> None:
+        """Leave the draws to the other replicas and finish the batch in hand."""
+        await self._upkeep.stop()
+        await self._consumer.stop()
+
+
+@contextlib.asynccontextmanager
+async def open_metering(process: Process, settings: MeteringSettings) -> AsyncIterator[Metering]:
+    """Run metering for the length of the block. Postgres need not be there."""
+    clock, tasks = process.clock, process.tasks
+    metrics = MeteringMetrics(process.registry)
+    store = await database.connect(settings.database_url, application="trunkline-metering")
+    intake = NatsIntake(process.bus, settings.messages_max)
+    settler = Settler(store, clock=clock, metrics=metrics)
+    consumer = Consumer(intake, settler, clock=clock, metrics=metrics)
+    desk = AllowanceDesk(process.bus, store, tasks=tasks, metrics=metrics)
+    upkeep = Upkeep(store, desk, intake, settings.usage_days, clock=clock, metrics=metrics)
+    loops = [tasks.spawn(upkeep.run(), name="upkeep"), tasks.spawn(consumer.run(), name="consumer")]
+    try:
+        yield Metering(consumer, upkeep)
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        await desk.close()
+        await store.close()

@@ -1,0 +1,83 @@
+"""Metrics of metering. Labels are closed sets of words."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from trunkline.core.money import NANO_PER_USD
+from trunkline.runtime.metrics import LATENCY_BUCKETS_S, ReadCounter, ReadGauge
+from trunkline.store.settlement import SettledBatch
+
+
+class MeteringMetrics:
+    """Metering's metrics, on the registry of its process.
+
+    Attributes:
+        queue_messages: usage messages in the stream that are not settled yet.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._booked_nano = {"charge": 0, "cost": 0}
+        self.queue_messages = 0
+        self.events = Counter(
+            "trunkline_metering_events",
+            "Usage events by result: settled for the first time, duplicate, or refused and set aside.",
+            ["result"],
+            registry=registry,
+        )
+        self.messages_refused = Counter(
+            "trunkline_metering_messages_refused",
+            "Messages that were no usage batch this version knows; set aside.",
+            registry=registry,
+        )
+        self.batches = Counter("trunkline_metering_batches", "Settled transactions.", registry=registry)
+        self.settle_seconds = Histogram(
+            "trunkline_metering_settle_seconds",
+            "One settlement transaction.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.unpriced = Counter(
+            "trunkline_metering_unpriced",
+            "Events settled without a charge, or with a part of it missing, because no price is known.",
+            registry=registry,
+        )
+        self.postgres_failures = Counter(
+            "trunkline_metering_postgres_failures",
+            "Uses of Postgres that failed and were or will be tried again.",
+            ["use"],
+            registry=registry,
+        )
+        self.draws = Counter(
+            "trunkline_metering_allowance_draws",
+            "Allowance draws by result: answered, dropped (Postgres away), refused (unreadable).",
+            ["result"],
+            registry=registry,
+        )
+        self.forgotten = Counter(
+            "trunkline_metering_usage_forgotten", "Usage rows deleted because of their age.", registry=registry
+        )
+        for kind in self._booked_nano:
+            registry.register(self._booked(kind))
+        registry.register(
+            ReadGauge(
+                "trunkline_metering_queue_messages",
+                "Usage messages in the stream that are not settled yet, over all replicas.",
+                lambda: self.queue_messages,
+            )
+        )
+
+    def _booked(self, kind: str) -> ReadCounter:
+        return ReadCounter(
+            f"trunkline_metering_{kind}_usd",
+            f"Ledger transfers of kind {kind} booked by this process, in USD.",
+            lambda: self._booked_nano[kind] / NANO_PER_USD,
+        )
+
+    def settled(self, batch: SettledBatch, seconds: float) -> None:
+        """Count one settled transaction."""
+        self.batches.inc()
+        self.settle_seconds.observe(seconds)
+        self.events.labels("settled").inc(batch.events)
+        self.events.labels("duplicate").inc(batch.duplicates)
+        self.unpriced.inc(batch.unpriced)
+        self._booked_nano["charge"] += batch.charge_nano
+        self._booked_nano["cost"] += batch.cost_nano

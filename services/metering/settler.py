@@ -1,0 +1,95 @@
+"""Settles events with current prices, and keeps a bad one from holding up the good ones. Called by `consumer`."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from services.metering.metrics import MeteringMetrics
+from trunkline.bus import messages
+from trunkline.bus.messages import UsageBatch, UsageEvent
+from trunkline.core.clock import Clock
+from trunkline.policy.pricing import PriceBook
+from trunkline.store.database import Database
+from trunkline.store.prices import PriceMark, load_price_book, read_mark
+from trunkline.store.settlement import RefusedContentError, settle
+from trunkline.store.usage import set_aside
+
+log = structlog.get_logger()
+
+PRICES_AGE_MAX_S = 1.0
+"""How long a new price may take to apply."""
+
+
+class Settler:
+    """Settles events.
+
+    Args:
+        database: to settle in.
+        clock, metrics: of the process.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock, metrics: MeteringMetrics) -> None:
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+        self._book = PriceBook({}, {}, {})
+        self._mark: PriceMark | None = None
+        self._checked = 0.0
+
+    async def settle(self, events: Sequence[UsageEvent]) -> None:
+        """Book all events, in one transaction unless the content of one of them forbids it.
+
+        Then the batch is halved until the bad event stands alone; it is set aside, and the others are settled.
+
+        Raises:
+            StoreError: Postgres is not available. Part of the events may be settled; all may be given again.
+            asyncpg.PostgresError: Postgres is there and cannot do it (not migrated, read-only); as above.
+        """
+        book = await self._current_prices(events)
+        waiting = [events]
+        while waiting:
+            part = waiting.pop()
+            try:
+                await self._settle(part, book)
+            except RefusedContentError as error:
+                if len(part) == 1:
+                    await self._set_event_aside(part[0], error.reason)
+                else:
+                    middle = len(part) // 2
+                    waiting += [part[middle:], part[:middle]]
+
+    async def _settle(self, events: Sequence[UsageEvent], book: PriceBook) -> None:
+        began = self._clock.now()
+        async with self._database.connection() as connection:
+            batch = await settle(connection, events, book)
+        self._metrics.settled(batch, self._clock.now() - began)
+
+    async def _current_prices(self, events: Sequence[UsageEvent]) -> PriceBook:
+        """Return prices no older than `PRICES_AGE_MAX_S`; and the newest, when a model seems to have none."""
+        now = self._clock.now()
+        known = all(self._book.knows(model) for model in {event.model for event in events})
+        if self._mark is None or not known or now - self._checked >= PRICES_AGE_MAX_S:
+            async with self._database.connection() as connection:
+                mark = await read_mark(connection)
+                if mark != self._mark:
+                    self._book = await load_price_book(connection, mark)
+                    self._mark = mark
+            self._checked = now
+        return self._book
+
+    async def _set_event_aside(self, event: UsageEvent, reason: str) -> None:
+        async with self._database.connection() as connection:
+            await set_aside(connection, subject=None, payload=messages.encode(UsageBatch((event,))), reason=reason)
+        self._metrics.events.labels("refused").inc()
+        log.error("usage_event_refused", job=event.job.hex(), attempt=event.attempt, reason=reason)
+
+    async def set_message_aside(self, subject: str, payload: bytes, reason: str) -> None:
+        """Keep a message that is no usage batch.
+
+        Raises:
+            StoreError, asyncpg.PostgresError: as for `settle`.
+        """
+        async with self._database.connection() as connection:
+            await set_aside(connection, subject=subject, payload=payload, reason=reason)
+        self._metrics.messages_refused.inc()
+        log.error("usage_message_refused", subject=subject, size_bytes=len(payload), reason=reason)

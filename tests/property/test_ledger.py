@@ -1,0 +1,200 @@
+"""The ledger as a state machine on a real Postgres: whatever is delivered, in any order and number, is booked once."""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tests.support import usage_events
+from tests.support.servers import running_postgres
+from trunkline.bus.messages import UsageEvent
+from trunkline.core.ids import job_text
+from trunkline.core.usage import Units
+from trunkline.policy.pricing import PriceBook
+from trunkline.store import ledger
+from trunkline.store.database import Database, connect
+from trunkline.store.migrate import migrate
+from trunkline.store.prices import load_price_book, read_mark
+from trunkline.store.settlement import SettledBatch, settle
+
+T = TypeVar("T")
+
+CHANNEL = 1
+COUNTS = st.integers(0, 1000)
+
+
+class AttemptEnd(NamedTuple):
+    """One attempt that ended: of a new job, or again of the job of an earlier event (``job_of``, if there is one)."""
+
+    input: int
+    output: int
+    charged: bool
+    job_of: int
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Events are made, and delivered alone, in batches, again, shuffled, late, and to two replicas at once."""
+
+    runner: ClassVar[asyncio.Runner]
+    database: ClassVar[Database]
+    book: ClassVar[PriceBook]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.account = 0
+        self.events: list[UsageEvent] = []
+        self.settled: dict[tuple[bytes, int], UsageEvent] = {}
+        self.charges: dict[bytes, int] = {}
+        self.grants: dict[str, int] = {}
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    @initialize()
+    def new_account(self) -> None:
+        async def add() -> int:
+            async with self.database.connection() as connection:
+                return await usage_events.add_account(connection, job_text(usage_events.new_job()))
+
+        self.account = self.run(add())
+
+    @rule(
+        ends=st.lists(st.builds(AttemptEnd, COUNTS, COUNTS, st.booleans(), st.integers(-3, 5)), min_size=1, max_size=5)
+    )
+    def attempts_end(self, ends: list[AttemptEnd]) -> None:
+        for end in ends:
+            self.events.append(self._event(end))
+
+    def _event(self, end: AttemptEnd) -> UsageEvent:
+        job: bytes = usage_events.new_job()
+        attempt = 1
+        if 0 <= end.job_of < len(self.events):
+            job = self.events[end.job_of].job
+            attempt = 1 + max(event.attempt for event in self.events if event.job == job)
+        return usage_events.usage_event(
+            job=job,
+            attempt=attempt,
+            account=self.account,
+            channel=CHANNEL,
+            units=Units(input=end.input, output=end.output),
+            charged=end.charged,
+        )
+
+    @rule(data=st.data())
+    def batch_is_delivered(self, data: st.DataObject) -> None:
+        batch = self._draw_batch(data)
+        expected = self._book(batch)
+        assert self.run(self._settle(batch)) == expected
+
+    @rule(data=st.data())
+    def batch_is_delivered_to_two_replicas_at_once(self, data: st.DataObject) -> None:
+        batch = self._draw_batch(data)
+        other = data.draw(st.permutations(batch))
+        expected = self._book(batch)
+
+        async def both() -> tuple[SettledBatch, SettledBatch]:
+            return await asyncio.gather(self._settle(batch), self._settle(other))
+
+        first, second = self.run(both())
+        assert first.events + second.events == expected.events
+        assert first.charge_nano + second.charge_nano == expected.charge_nano
+        assert first.cost_nano + second.cost_nano == expected.cost_nano
+
+    @rule(reference=st.sampled_from(["spring", "summer", "autumn"]), amount_nano=st.integers(1, 10**15))
+    def credit_is_granted(self, reference: str, amount_nano: int) -> None:
+        async def grant() -> bool:
+            async with self.database.connection() as connection:
+                return await ledger.grant_credit(connection, self.account, amount_nano, reference)
+
+        assert self.run(grant()) is (reference not in self.grants)
+        self.grants.setdefault(reference, amount_nano)
+
+    @rule()
+    def balances_are_rebuilt(self) -> None:
+        async def rebuild() -> None:
+            async with self.database.connection() as connection:
+                await ledger.rebuild(connection)
+
+        self.run(rebuild())
+
+    @invariant()
+    def the_books_are_right(self) -> None:
+        self.run(self._check_books())
+
+    def _draw_batch(self, data: st.DataObject) -> list[UsageEvent]:
+        if not self.events:
+            return []
+        return data.draw(st.lists(st.sampled_from(self.events), max_size=12))
+
+    def _book(self, batch: list[UsageEvent]) -> SettledBatch:
+        """Do in plain Python what the ledger is to do."""
+        seen = len(self.settled)
+        charge_nano = cost_nano = 0
+        for event in sorted(batch, key=lambda event: (event.job, event.attempt)):
+            if (event.job, event.attempt) in self.settled:
+                continue
+            self.settled[event.job, event.attempt] = event
+            cost_nano += self._quote(event).cost_nano
+            charge = self._quote(event).charge_nano
+            if charge > 0 and event.job not in self.charges:
+                self.charges[event.job] = charge
+                charge_nano += charge
+        events = len(self.settled) - seen
+        return SettledBatch(events, len(batch) - events, 0, charge_nano, cost_nano)
+
+    def _quote(self, event: UsageEvent) -> Any:
+        return self.book.quote(
+            event.units, charged=event.charged, model=event.model, group=event.group, channel=CHANNEL, at_ms=0
+        )
+
+    async def _settle(self, batch: list[UsageEvent]) -> SettledBatch:
+        async with self.database.connection() as connection:
+            return await settle(connection, batch, self.book)
+
+    async def _check_books(self) -> None:
+        async with self.database.connection() as connection:
+            assert await ledger.verify(connection) == []
+            assert await connection.fetchval("select coalesce(sum(balance_nano), 0) from balances") == 0
+            wallet = sum(self.grants.values()) - sum(self.charges.values())
+            assert await ledger.balance(connection, self.account) == wallet
+            row = await connection.fetchrow(
+                "select count(*), coalesce(sum(charge_nano), 0), coalesce(sum(cost_nano), 0)"
+                " from usage where account_id = $1",
+                self.account,
+            )
+            costs = sum(self._quote(event).cost_nano for event in self.settled.values())
+            assert tuple(row) == (len(self.settled), sum(self.charges.values()), costs)
+
+
+@pytest.fixture
+def machine() -> Iterator[type[LedgerMachine]]:
+    async def prepare(dsn: str) -> None:
+        await migrate(dsn)
+        LedgerMachine.database = await connect(dsn)
+        async with LedgerMachine.database.connection() as connection:
+            assert await usage_events.add_prices(connection) == CHANNEL
+            LedgerMachine.book = await load_price_book(connection, await read_mark(connection))
+
+    with running_postgres() as server, asyncio.Runner() as runner:
+        LedgerMachine.runner = runner
+        runner.run(prepare(server.admin_dsn))
+        yield LedgerMachine
+        runner.run(LedgerMachine.database.close())
+
+
+def test_nothing_is_booked_twice_and_nothing_is_lost(machine: type[LedgerMachine]) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis leaves it untyped
+        machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+            database=None,
+            report_multiple_bugs=False,
+        ),
+    )
