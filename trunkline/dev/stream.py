@@ -1,0 +1,129 @@
+"""One streamed answer of the demo upstream under way; used by `dev.upstream`."""
+
+from typing import Protocol
+
+from trunkline.core.clock import Clock, Timer
+from trunkline.dev import completion
+from trunkline.dev.completion import Plan
+from trunkline.runtime.http_exchange import Exchange
+
+BURST_BYTES = 32 * 1024
+"""What is written at once of a stream without delays."""
+
+_HEADERS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
+
+
+class Owner(Protocol):
+    """Keeps the books of all answers."""
+
+    clock: Clock
+
+    def header_lines(self, plan: Plan) -> bytes:
+        """Return the header lines that every answer of a plan has."""
+
+    def ended_whole(self, plan: Plan, *, reported: bool) -> None:
+        """The answer is complete."""
+
+    def ended_cut(self, plan: Plan, chunks: int) -> None:
+        """The script broke it off after so many chunks."""
+
+    def ended_aborted(self, plan: Plan, chunks: int) -> None:
+        """The client left after so many chunks."""
+
+
+class Stream:
+    """Writes an answer as fast as its script says and its client reads."""
+
+    __slots__ = ("_ended", "_exchange", "_head", "_next", "_owner", "_plan", "_started", "_timer", "_undrained")
+
+    def __init__(self, owner: Owner, exchange: Exchange, plan: Plan) -> None:
+        self._owner = owner
+        self._exchange = exchange
+        self._plan = plan
+        self._head = plan.event_head()
+        self._next = 0
+        self._undrained = 0
+        self._started = False
+        self._ended = False
+        self._timer: Timer | None = None
+        exchange.on_gone = self._gone
+
+    def run(self) -> None:
+        """Write what is due now and arrange for the rest."""
+        self._timer = None
+        self._exchange.on_drained = self._drained_at_once
+        while not self._ended:
+            data = b"" if self._started else self._plan.opening(self._head)
+            data += self._due()
+            if self._next == self._plan.chunks and not self._breaks_off():
+                self._finish(data)
+                return
+            self._write(data)
+            if self._breaks_off():
+                self._break_off()
+                return
+            if self._undrained:
+                self._exchange.on_drained = self._drained_later
+                return
+            if self._plan.script.delay_ms:
+                self._timer = self._owner.clock.call_later(self._plan.script.delay_ms / 1000, self.run)
+                return
+
+    def _due(self) -> bytes:
+        """Return the next events: one, or a burst of them when no delay lies between."""
+        plan = self._plan
+        if plan.script.delay_ms and not self._started:
+            return b""
+        burst: list[bytes] = []
+        room = 1 if plan.script.delay_ms else BURST_BYTES
+        while room > 0 and self._next < plan.chunks and not self._breaks_off():
+            if self._next == plan.script.broken_chunk_after:
+                burst.append(completion.BROKEN_CHUNK)
+            burst.append(plan.event(self._head, self._next))
+            room -= len(burst[-1])
+            self._next += 1
+        return b"".join(burst)
+
+    def _breaks_off(self) -> bool:
+        script = self._plan.script
+        return self._next in {script.cut_after, script.stall_after}
+
+    def _break_off(self) -> None:
+        if self._next == self._plan.script.stall_after:
+            return  # nothing more comes until the client leaves
+        self._ended = True
+        self._exchange.abort()
+        self._owner.ended_cut(self._plan, self._next)
+
+    def _write(self, data: bytes) -> None:
+        self._undrained += len(data)
+        if self._started:
+            self._exchange.write(data)
+        else:
+            self._started = True
+            self._exchange.start(200, _HEADERS + self._owner.header_lines(self._plan), data)
+
+    def _finish(self, data: bytes) -> None:
+        self._ended = True
+        # Counted first: who has read the end of an answer finds it in the counts.
+        self._owner.ended_whole(self._plan, reported=self._plan.reports_usage)
+        data += self._plan.closing(self._head)
+        if not self._started:
+            self._exchange.start(200, _HEADERS + self._owner.header_lines(self._plan))
+        self._exchange.finish(data)
+
+    def _drained_at_once(self, size: int) -> None:
+        self._undrained -= size
+
+    def _drained_later(self, size: int) -> None:
+        self._undrained -= size
+        if not self._undrained:
+            self.run()
+
+    def _gone(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._owner.ended_aborted(self._plan, self._next)
