@@ -121,6 +121,9 @@ class Attempt:
             self._held += data
             if answer.first_output:
                 self._commit()
+            elif len(self._held) > limits.UPSTREAM_EVENT_BYTES_MAX:
+                self._give_up(_TOO_LARGE, RetryClass.OTHER_CHANNEL)
+                return
         if answer.error is not None:
             self._give_up(answer.error.fault, answer.error.cls, answer.error.cool_ms)
         elif self.committed and entry.machine.room <= 0 and not self._paused and self._connection is not None:

@@ -20,8 +20,12 @@ from trunkline.runtime.tasks import TaskSet
 
 log = structlog.get_logger()
 
+DEADLINE_SLACK_S = 1.0
+"""What an attempt and its edge are left to end a job by themselves, with a better message."""
+
 _BUSY = Fault(ErrorType.GATEWAY_BUSY, "All workers are busy. Please retry.", retry_after_ms=1000)
 _UNKNOWN_JOB = Fault(ErrorType.GATEWAY_FRAME_LOST, "The end of the answer was lost inside the gateway. Please retry.")
+_DEADLINE = Fault(ErrorType.UPSTREAM_TIMEOUT, "The request did not finish within its deadline.")
 _BODY_LOST = Fault(ErrorType.GATEWAY_FRAME_LOST, "A part of the request was lost inside the gateway. Please retry.")
 
 
@@ -78,7 +82,7 @@ class Intake:
                 case Kind.CREDIT:
                     self._credit(frame, message.reply)
                 case Kind.CANCEL:
-                    self._cancel(frame.job, frame.offer)
+                    self._cancel(frame.job, frame.offer, void=frames.decode_void(frame.payload))
                 case Kind.BODY:
                     self._body(frame)
                 case _:
@@ -93,6 +97,9 @@ class Intake:
         encoded, part = frames.split_parts(frame.payload)
         envelope = messages.decode_envelope(encoded)
         now = self._clock.now()
+        earlier = self._table.get(frame.job)
+        if earlier is not None and earlier.offer < frame.offer:
+            earlier.cancel(void=True)  # its edge has given that offer up, whatever becomes of this one
         delay_s = self._table.delay_s(envelope.edge, envelope.offered_ms, self._clock.wall_ms(), now)
         verdict = self._table.judge(frame.job, frame.offer, envelope.body_bytes, delay_s, now)
         if verdict is Verdict.TAKE and self._usage.full:
@@ -105,9 +112,6 @@ class Intake:
             self._answer(envelope.reply, frames.encode(Kind.FAIL, frame.offer, frame.job, 0, fail))
 
     def _take(self, frame: Frame, envelope: Envelope, part: bytes, now: float) -> None:
-        earlier = self._table.get(frame.job)
-        if earlier is not None:
-            earlier.cancel()  # its edge has given that offer up
         machine = DispatchJob(self._dispatcher, frame.job, frame.offer, envelope, part)
         entry = JobEntry(machine, self._bus, now + envelope.deadline_s)
         self._table.add(frame.job, entry, envelope.body_bytes)
@@ -147,15 +151,16 @@ class Intake:
         try:
             entry.publish(entry.machine.receive_body(frame))
         except frames.FrameError:
-            entry.fail(_BODY_LOST)
+            # Not begun, and the edge has the body still: another dispatcher may have it.
+            entry.publish(entry.machine.fail(Fail(_BODY_LOST, elsewhere=True, dispatcher=self._dispatcher)))
             entry.cancel()
             return
         entry.body_progressed()
 
-    def _cancel(self, job: JobID, offer: int) -> None:
+    def _cancel(self, job: JobID, offer: int, *, void: bool) -> None:
         entry = self._table.withdraw(job, offer, self._clock.now())
         if entry is not None:
-            entry.cancel()
+            entry.cancel(void=void)
 
     def _on_withdrawal(self, message: Message) -> None:
         try:
@@ -163,7 +168,7 @@ class Intake:
         except ValueError:
             self._metrics.frames_refused.inc()
             return
-        self._cancel(JobID(withdrawal.job), withdrawal.offer)
+        self._cancel(JobID(withdrawal.job), withdrawal.offer, void=withdrawal.void)
 
     # --- edges -------------------------------------------------------------------------------------------------
 
@@ -189,6 +194,11 @@ class Intake:
                 if entry.machine.envelope.edge == edge:
                     entry.cancel()
         self._table.sweep(now)
+        for entry in self._table.entries():
+            # An attempt under way ends itself. This is for a body or a credit that never comes.
+            if now > entry.deadline + DEADLINE_SLACK_S:
+                entry.fail(_DEADLINE)
+                entry.cancel()
 
     def _answer(self, reply: str, frame: bytes) -> None:
         try:

@@ -22,13 +22,14 @@ class JobEntry:
         deadline: monotonic seconds.
     """
 
-    __slots__ = ("_body_whole", "_bus", "_drained", "attempt", "attempts", "cancelled", "deadline", "machine")
+    __slots__ = ("_body_whole", "_bus", "_drained", "attempt", "attempts", "cancelled", "deadline", "machine", "void")
 
     def __init__(self, machine: DispatchJob, bus: Bus, deadline: float) -> None:
         loop = asyncio.get_running_loop()
         self.machine = machine
         self.deadline = deadline
         self.cancelled = False
+        self.void = False
         self.attempt: Attempt | None = None
         self.attempts = 0
         self._bus = bus
@@ -76,9 +77,14 @@ class JobEntry:
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
 
-    def cancel(self) -> None:
-        """The client or the edge is gone: close the upstream call and wake whoever waits."""
+    def cancel(self, *, void: bool = False) -> None:
+        """The client or the edge is gone: close the upstream call and wake whoever waits.
+
+        Args:
+            void: the edge passed nothing of it on: the client does not pay.
+        """
         self.cancelled = True
+        self.void = self.void or void
         self.machine.cancel()
         if self.attempt is not None:
             self.attempt.cancel()

@@ -5,7 +5,7 @@ One task per job. It awaits the request body, a connection and the end of each a
 
 import structlog
 
-from services.dispatcher.attempt import CANCELLED, Attempt, AttemptResult
+from services.dispatcher.attempt import Attempt, AttemptResult
 from services.dispatcher.catalog import Catalog
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.settlement import Settlement
@@ -91,12 +91,12 @@ class JobRunner:
         self._learn(attempt.candidate, result)
         facts = attempt.facts()
         # Output that reached the client is paid for, however the attempt ended; nothing else is.
-        charged = result.fault is None or (attempt.committed and facts.output)
+        charged = not entry.void and (result.fault is None or (attempt.committed and facts.output))
         event, number = self._settlement.book(entry, attempt, result, facts, charged=charged)
+        if entry.cancelled:
+            return True
         if result.fault is None:
             attempt.complete(End(event, number))
-            return True
-        if entry.cancelled:
             return True
         if attempt.committed:
             usage = event if charged else None
@@ -180,9 +180,10 @@ class JobRunner:
             connection = await self._pool.connect(target.endpoint, attempt.candidate.channel.timeouts.connect_s)
         except HTTPClientError:
             return AttemptResult(_UNREACHABLE, RetryClass.OTHER_CHANNEL)
-        if entry.cancelled:
+        if attempt.ended.done():
+            # Cancelled or timed out meanwhile: nobody would read the answer.
             connection.cancel()
-            return AttemptResult(CANCELLED)
+            return attempt.ended.result()
         attempt.send(connection, wire)
         return await attempt.ended
 

@@ -1,6 +1,6 @@
 """One request on its way through the edge: what the steps of the path have found out so far."""
 
-from services.edge.routes import Route
+from services.edge.routes import Match
 from trunkline.bus.snapshots import ModelSnapshot
 from trunkline.core.ids import JobID, job_text
 from trunkline.policy.keys import CompiledKey
@@ -26,11 +26,11 @@ class ClientJob:
         "groups",
         "job",
         "key",
+        "match",
         "model",
         "offers",
         "outcome",
         "request_id",
-        "route",
         "status",
     )
 
@@ -43,7 +43,7 @@ class ClientJob:
         self.job = job
         self.request_id = job_text(job)
         self.begun = begun
-        self.route: Route | None = None
+        self.match: Match | None = None
         self.groups: tuple[str, ...] = ()
         self.first_byte = 0.0
         self.offers = 0

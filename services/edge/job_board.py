@@ -186,8 +186,8 @@ class JobBoard:
                 self._end(entry, fault.type.value)
             case Reoffer(fault):
                 self._reoffer(entry, fault)
-            case Withdraw(offer):
-                self._publish(subjects.WITHDRAW, messages.encode(Withdrawal(entry.client.job, offer)))
+            case Withdraw(offer, void):
+                self._publish(subjects.WITHDRAW, messages.encode(Withdrawal(entry.client.job, offer, void)))
             case Forget():
                 self._end(entry, ErrorType.CLIENT_GONE.value)
 

@@ -6,8 +6,9 @@ a stream, and a cut connection otherwise, so that nobody takes the answer for wh
 """
 
 from services.edge.client_job import ClientJob
+from services.edge.routes import METHODS
 from trunkline.bus.messages import Head
-from trunkline.core.errors import Fault
+from trunkline.core.errors import ErrorType, Fault
 from trunkline.protocol.openai.errors import render_error, render_stream_error
 
 _STREAM_HEADERS = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
@@ -84,6 +85,8 @@ def respond_with_fault(client: ClientJob, fault: Fault, *, close: bool = False) 
     error = render_error(fault, client.request_id)
     client.status = error.status
     lines = "".join(f"{name}: {value}\r\n" for name, value in error.headers.items()).encode("latin-1", "replace")
+    if fault.type is ErrorType.CLIENT_METHOD_NOT_ALLOWED and client.match is not None:
+        lines += f"allow: {', '.join(METHODS[client.match.route])}\r\n".encode()  # RFC 9110 section 15.5.6 demands it
     client.exchange.respond(error.status, lines, error.body, close=close)
 
 

@@ -125,7 +125,7 @@ class RequestPath:
                     "This endpoint does not exist here. There are /v1/chat/completions and /v1/models.",
                 )
             )
-        client.route = match.route
+        client.match = match
         if request.method not in METHODS[match.route]:
             allowed = " or ".join(METHODS[match.route])
             raise FaultError(
@@ -228,9 +228,7 @@ class RequestPath:
 
     def answer_models(self, client: ClientJob) -> None:
         """Answer ``/v1/models`` from the snapshot; no job."""
-        request = client.exchange.request
-        match = find_route(request.path)
-        body = self._models.render(client.key, match.model if match is not None else "")
+        body = self._models.render(client.key, client.match.model if client.match is not None else "")
         headers = f"content-type: application/json\r\nx-request-id: {client.request_id}\r\n".encode()
         client.status, client.outcome = 200, "ok"
         client.exchange.respond(200, headers, body)
@@ -241,7 +239,7 @@ class RequestPath:
     def finish(self, client: ClientJob) -> None:
         """The answer has ended, one way or the other: count it and write its one line of log."""
         now = self._clock.now()
-        route = client.route.value if client.route is not None else "none"
+        route = client.match.route.value if client.match is not None else "none"
         counted = self._counted.get((route, client.outcome))
         if counted is None:
             counted = self._counted[route, client.outcome] = self._metrics.requests.labels(route, client.outcome)

@@ -11,7 +11,12 @@ class MeteringSettings(ProcessSettings):
     """Settings of metering."""
 
     database_url: str = setting(
-        "DATABASE_URL", help="Where Postgres is: postgresql://user:password@host:port/database.", secret=True
+        "DATABASE_URL",
+        help="Where Postgres is: postgresql://user:password@host:port/database.",
+        secret=True,
+        check=lambda url: (
+            None if url.startswith(("postgresql://", "postgres://")) else "must begin with postgresql:// or postgres://"
+        ),
     )
     messages_max: int = setting(
         "TRUNKLINE_METERING_MESSAGES_MAX",

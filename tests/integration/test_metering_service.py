@@ -33,7 +33,7 @@ def new_process(bus: NatsBus, tasks: TaskSet) -> Process:
 
 async def draw(bus: NatsBus, *accounts: int) -> tuple[AllowanceGrant, ...]:
     request = messages.encode(AllowanceDraw("edge-test", accounts))
-    answer = await bus.request(subjects.ALLOW, request, timeout_s=5)
+    answer = await bus.request(subjects.ALLOW, request, timeout_s=1)
     return messages.decode_allowance_grants(answer).grants
 
 

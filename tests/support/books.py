@@ -1,6 +1,9 @@
-"""Compares the ledger of a stack with what its counting upstream says, once everything has come to rest."""
+"""Compares a stack's ledger with what its counting upstream says, once everything has come to rest."""
 
-import asyncpg
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+
 import aiohttp
 import nats
 
@@ -8,14 +11,116 @@ from tests.support.live_stack import LiveStack
 from tests.support.waiting import eventually
 from trunkline.bus import subjects
 from trunkline.dev.counts import ModelUsage
-from trunkline.store.database import single_connection
-from trunkline.store.ledger import verify
+from trunkline.store import ledger
+from trunkline.store.database import Connection, single_connection
 
-REST_TIMEOUT_S = 60.0
-"""For usage that a killed process had in hand: JetStream gives it to another one after 30 s."""
+REST_TIMEOUT_S = 20.0
 
+REDELIVERY_TIMEOUT_S = 60.0
+"""Where something was killed that had usage in hand: JetStream gives it to another process after 30 s."""
+
+# An upstream's name for a model carries the test's script after a question mark.
 _REPORTED = """
     select split_part(upstream_model, '?', 1) as model, count(*) as answers,
-           sum(input)::bigint as prompt, sum(output)::bigint as completion
+           sum(input)::bigint as prompt_tokens, sum(output)::bigint as completion_tokens
     from usage where not counted group by 1
 """
+
+_WAITING = """
+    select count(*) from pg_stat_activity
+    where application_name = 'trunkline-metering' and wait_event_type = 'Lock'
+"""
+
+_CHARGED = """
+    select (select coalesce(sum(charge_nano), 0) from usage)
+           = (select coalesce(sum(amount_nano), 0) from transfers where kind = 'charge') as charges_agree,
+           (select count(*) from usage_refused) as refused
+"""
+
+
+async def _unrest(stack: LiveStack, http: aiohttp.ClientSession) -> list[str]:
+    """Return what is still in flight."""
+    found = {
+        "jobs at edges": await stack.metric_sum(http, "edge", "trunkline_edge_jobs"),
+        "jobs at dispatchers": await stack.metric_sum(http, "dispatcher", "trunkline_dispatcher_jobs"),
+        "usage at dispatchers": await stack.metric_sum(http, "dispatcher", "trunkline_dispatcher_usage_pending"),
+        "usage kept by edges": await stack.metric_sum(http, "edge", "trunkline_edge_usage_unconfirmed"),
+        "answers at the upstream": (await stack.counts(http)).open,
+        "usage messages in JetStream": await _stored_usage(stack),
+    }
+    return [f"{what}: {count:g}" for what, count in found.items() if count]
+
+
+async def _stored_usage(stack: LiveStack) -> int:
+    client = await nats.connect(stack.ready.nats_url, connect_timeout=2, max_reconnect_attempts=1)
+    try:
+        return (await client.jetstream().stream_info(subjects.USAGE_STREAM)).state.messages
+    finally:
+        await client.close()
+
+
+async def reported_in_ledger(connection: Connection) -> dict[str, ModelUsage]:
+    """Return what the ledger holds as reported, by the upstream's model."""
+    rows = await connection.fetch(_REPORTED)
+    return {row["model"]: ModelUsage(row["answers"], row["prompt_tokens"], row["completion_tokens"]) for row in rows}
+
+
+@contextlib.asynccontextmanager
+async def settlement_held_up(stack: LiveStack) -> AsyncIterator[None]:
+    """Run the block while metering waits in the middle of a settlement; balances can be read meanwhile."""
+    async with _connection(stack) as holding, _connection(stack) as looking, holding.transaction():
+        await holding.execute("lock table transfers in exclusive mode")
+
+        async def waiting() -> bool:
+            return bool(await looking.fetchval(_WAITING))
+
+        await eventually(waiting, within_s=10, what="metering waits for the table")
+        yield
+
+
+def _connection(stack: LiveStack) -> AbstractAsyncContextManager[Connection]:
+    return single_connection(stack.ready.postgres_dsn, application="trunkline-tests", command_timeout_s=10)
+
+
+async def assert_at_rest(stack: LiveStack, http: aiohttp.ClientSession, *, within_s: float = REST_TIMEOUT_S) -> None:
+    """Wait until nothing is in flight anywhere.
+
+    Raises:
+        AssertionError: something still is, after ``within_s``; says what.
+    """
+    unrest: list[str] = []
+
+    async def look() -> bool:
+        unrest[:] = await _unrest(stack, http)
+        return not unrest
+
+    try:
+        await eventually(look, within_s=within_s, what="everything is at rest")
+    except AssertionError as error:
+        raise AssertionError(f"still in flight: {'; '.join(unrest)}") from error
+
+
+async def assert_books_agree(
+    stack: LiveStack,
+    http: aiohttp.ClientSession,
+    *,
+    within_s: float = REST_TIMEOUT_S,
+    elsewhere: Mapping[str, ModelUsage] | None = None,
+) -> None:
+    """Wait until all is at rest, then compare the ledger with the upstream, model by model, to the token.
+
+    Args:
+        stack, http, within_s: as for `assert_at_rest`.
+        elsewhere: what upstreams beside the demo upstream reported.
+
+    Raises:
+        AssertionError: something is still in flight, or the books differ.
+    """
+    await assert_at_rest(stack, http, within_s=within_s)
+    reported = {**(await stack.counts(http)).reported, **(elsewhere or {})}
+    async with _connection(stack) as connection:
+        assert await reported_in_ledger(connection) == reported
+        assert await ledger.verify(connection) == []
+        sums = await connection.fetchrow(_CHARGED)
+        assert sums["charges_agree"]
+        assert sums["refused"] == 0

@@ -15,12 +15,15 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from tests.support.waiting import eventually
 from trunkline.dev.script import FIELD
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.tasks import TaskSet
 
 REQUEST_TIMEOUT_S = 60.0
 """No request of these tests may take this long, whatever breaks."""
+
+PROGRESS_TIMEOUT_S = 30.0
 
 RETRY_WAIT_S = 0.05
 RETRIES_MAX = 200
@@ -250,6 +253,15 @@ class Load:
     def stop(self) -> None:
         """Begin no more."""
         self._stopping = True
+
+    async def progress(self, requests: int) -> None:
+        """Return once so many more have ended."""
+        enough = len(self.outcomes) + requests
+
+        async def look() -> bool:
+            return len(self.outcomes) >= enough
+
+        await eventually(look, within_s=PROGRESS_TIMEOUT_S, what=f"{requests} more requests have ended")
 
 
 @contextlib.asynccontextmanager

@@ -69,7 +69,7 @@ class DispatchJob:
         self._credit = envelope.credit
         self._sent = 0
         self._seq = 0
-        self._pending = b""
+        self._pending = memoryview(b"")
         self._closing: End | None = None
         self._check_body()
 
@@ -115,8 +115,11 @@ class DispatchJob:
         self._check_body()
         if self.state is not DispatchState.RECEIVING:
             return []
-        credit = frames.encode_credit(Credit(self._body_credit(), self._body_expected, sync=False))
-        return [frames.encode(Kind.CREDIT, self.offer, self.job, 0, credit)]
+        return [self._credit_for_body(sync=False)]
+
+    def _credit_for_body(self, *, sync: bool) -> bytes:
+        credit = frames.encode_credit(Credit(self._body_credit(), self._body_expected, sync))
+        return frames.encode(Kind.CREDIT, self.offer, self.job, 0, credit)
 
     def take_body(self) -> bytes:
         """Return the whole request body. It is the caller's from now on."""
@@ -161,14 +164,17 @@ class DispatchJob:
         if not self._pending and len(data) <= limits.DATA_BYTES_MAX and self._sent + len(data) <= self._credit:
             self._sent += len(data)
             return [self._frame(Kind.DATA, data)]
-        self._pending += data
+        self._keep(data)
         return self._release()
+
+    def _keep(self, data: bytes) -> None:
+        self._pending = memoryview(bytes(self._pending) + data)
 
     def _release(self) -> list[bytes]:
         """Send what is pending as far as the credit goes, and END behind it if that was all."""
         released = []
         while self._pending and self._sent < self._credit:
-            part = self._pending[: min(self._credit - self._sent, limits.DATA_BYTES_MAX)]
+            part = bytes(self._pending[: min(self._credit - self._sent, limits.DATA_BYTES_MAX)])
             self._pending = self._pending[len(part) :]
             self._sent += len(part)
             released.append(self._frame(Kind.DATA, part))
@@ -186,7 +192,7 @@ class DispatchJob:
             self.state = DispatchState.ENDED
             return [self._frame(Kind.END, frames.join_parts(messages.encode(end), data))]
         self.state = DispatchState.CLOSING
-        self._pending += data
+        self._keep(data)
         self._closing = end
         return self._release()
 
@@ -195,13 +201,13 @@ class DispatchJob:
         if self.state is DispatchState.ENDED:
             return []
         self.state = DispatchState.ENDED
-        self._pending = b""
+        self._pending = memoryview(b"")
         return [self._frame(Kind.FAIL, messages.encode(fail))]
 
     def cancel(self) -> None:
         """The edge or its client gave the job up: no frame will be read any more."""
         self.state = DispatchState.ENDED
-        self._pending = b""
+        self._pending = memoryview(b"")
 
     def receive_credit(self, credit: Credit) -> list[bytes]:
         """Take a CREDIT frame."""
@@ -209,9 +215,11 @@ class DispatchJob:
             return []
         self._credit = max(self._credit, credit.total)
         released = self._release() if self._pending else []
-        if credit.sync and not released:
-            return [self._frame(Kind.DATA)]
-        return released
+        if not credit.sync or released:
+            return released
+        # While the body comes, the edge must also learn what of it is missing, or that it may send more.
+        body = [self._credit_for_body(sync=True)] if self.state is DispatchState.RECEIVING else []
+        return [*body, self._frame(Kind.DATA)]
 
 
 class IllegalDispatchError(Exception):

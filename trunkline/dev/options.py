@@ -45,14 +45,18 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def _whole(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
+
+
 def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > PORT_MAX:
+    if not _whole(text) or int(text) > PORT_MAX:
         raise ValueError(f"must be a port from 0 to {PORT_MAX}")
     return int(text)
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= PROCESSES_MAX:
+    if not _whole(text) or not 1 <= int(text) <= PROCESSES_MAX:
         raise ValueError(f"must be a number from 1 to {PROCESSES_MAX}")
     return int(text)
 
@@ -84,23 +88,10 @@ _FLAGS = {
 }
 
 
-class OptionsError(Exception):
-    """The command line cannot be understood.
+def parse(args: list[str]) -> tuple[Options, list[str]]:
+    """Return the options, from ``--name value`` or ``--name=value``, and every fault, one sentence each.
 
-    Attributes:
-        faults: one sentence each.
-    """
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
-
-
-def parse(args: list[str]) -> Options:
-    """Return the options, from ``--name value`` or ``--name=value``.
-
-    Raises:
-        OptionsError: has every fault.
+    An option at fault is left at its default, so that the caller can go on and find what else is wrong.
     """
     values: dict[str, Any] = {}
     faults: list[str] = []
@@ -125,9 +116,7 @@ def parse(args: list[str]) -> Options:
             values[_field(name)] = flag.parse(value)
         except ValueError as error:
             faults.append(f"{name} {error}")
-    if faults:
-        raise OptionsError(faults)
-    return Options(**values)
+    return Options(**values), faults
 
 
 def _field(name: str) -> str:

@@ -125,11 +125,9 @@ async def prepare(args: list[str], clock: Clock) -> Plan:
 
 
 def _read_settings(args: list[str], faults: _Faults) -> tuple[Options, DevSettings]:
-    wanted_options, settings = Options(), DevSettings()
-    try:
-        wanted_options = options.parse(args)
-    except options.OptionsError as error:
-        faults.add(*error.faults)
+    wanted_options, option_faults = options.parse(args)
+    faults.add(*option_faults)
+    settings = DevSettings()
     try:
         settings = config.load(DevSettings)
     except SettingsError as error:

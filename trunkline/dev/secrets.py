@@ -1,8 +1,12 @@
-"""The secrets of a development stack: drawn once, kept in its data folder, readable by their owner only."""
+"""The secrets of a development stack: drawn once, kept in its data folder, readable by their owner only.
+
+``python -m trunkline.dev.secrets FILE`` draws some for docker-compose.yml, as ``NAME=value`` lines.
+"""
 
 import base64
 import os
 import secrets
+import sys
 from pathlib import Path
 
 import msgspec
@@ -76,3 +80,28 @@ def write_private(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def environment_lines(drawn: Secrets) -> str:
+    """Return the secrets under the names that docker-compose.yml uses."""
+    values = {
+        "POSTGRES_PASSWORD": drawn.postgres_password,
+        "TRUNKLINE_ADMIN_KEY": drawn.admin_key,
+        "TRUNKLINE_API_KEY": drawn.api_key,
+        "TRUNKLINE_KEY_PEPPER": drawn.key_pepper,
+        "TRUNKLINE_MASTER_KEYS": drawn.master_keys,
+    }
+    return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def main(path: Path) -> None:
+    """Write new secrets to a file that is not there yet: those that are in use must not be lost."""
+    if path.exists():
+        sys.stdout.write(f"{path} is there already; nothing was changed.\n")
+        return
+    write_private(path, environment_lines(draw()).encode())
+    sys.stdout.write(f"{path} was written; keep it to yourself.\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

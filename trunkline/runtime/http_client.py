@@ -13,9 +13,12 @@ from typing import NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
 
 import httptools
+import structlog
 
 from trunkline.core.clock import Clock
 from trunkline.runtime.tasks import TaskSet
+
+log = structlog.get_logger()
 
 HEAD_BYTES_MAX = 64 * 1024
 """Status line and header fields of one answer; what common servers send at most is 8 to 16 KiB."""
@@ -120,6 +123,7 @@ class ClientConnection(asyncio.Protocol):
         """Called by the event loop."""
         transport = cast("asyncio.Transport", transport)  # uvloop's do not derive from it
         self._transport = transport
+        self._pool.connections += 1
         if sock := transport.get_extra_info("socket"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -133,7 +137,11 @@ class ClientConnection(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except httptools.HttpParserCallbackError as error:
+            log.exception("answer_receiver_failed", error=type(error.__context__).__name__)
+            self._fail("the answer could not be taken")
+            return
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(f"not an HTTP answer: {type(error).__name__}")
             return
         if not self._head_done and self._head_bytes > HEAD_BYTES_MAX:
@@ -154,6 +162,8 @@ class ClientConnection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """An answer begins."""
+        if self._receiver is None:
+            self._close()  # a second answer behind the first: nobody asked for it
         self._headers: dict[str, str] = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -275,9 +285,9 @@ class HTTPClientPool:
                 )
         except TimeoutError as error:
             raise HTTPClientError("the connection was not made in time", unused=True) from error
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, UnicodeError) as error:
+            # UnicodeError: the host's name cannot be one. TLS failures are OSErrors.
             raise HTTPClientError(f"the connection was not made: {type(error).__name__}", unused=True) from error
-        self.connections += 1
         return connection
 
     def release(self, connection: ClientConnection) -> None:

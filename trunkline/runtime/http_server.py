@@ -36,6 +36,10 @@ LINGER_S = 2.0
 """How long the rest of a refused request is read and thrown away, so that the refusal reaches the client before
 the reset that an unread socket causes."""
 
+CLOSE_TIMEOUT_S = limits.TOTAL_TIMEOUT_S
+"""How long a client may take to fetch the end of its answer from a connection that is being closed: a window and the
+transport's buffer at 1 KB/s are 320 s."""
+
 SWEEP_INTERVAL_S = 0.5
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -112,11 +116,11 @@ class ServerConnection(asyncio.Protocol):
         """Called by the event loop."""
         if self._discarding:
             return
-        if not self._headers_done:
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self._refuse(_headers_too_large())
-                return
-            self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self._refuse(_headers_too_large())
+            return
+        self._head_bytes += len(data)
+        answering = self._exchange is not None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -127,7 +131,9 @@ class ServerConnection(asyncio.Protocol):
             self._refuse(
                 Fault(ErrorType.CLIENT_BAD_REQUEST, "This is not a well-formed HTTP/1.1 request. Check its framing.")
             )
-        if self._exchange is not None:
+        if answering:
+            # Only what comes after a whole request is ahead of its answer: as long as the socket is read, we see
+            # the client leave.
             self._ahead_bytes += len(data)
             if self._ahead_bytes > PIPELINED_BYTES_MAX:
                 self._pause_reading()
@@ -138,7 +144,7 @@ class ServerConnection(asyncio.Protocol):
         self._target = b""
         self._headers: dict[str, str] = {}
         self._header_count = 0
-        self._head_bytes = 0
+        self._head_bytes = 0  # of the head; later, of what has come since the last part of the body
         self._headers_done = False
         self._body: list[bytes] = []
         self._body_bytes = 0
@@ -164,6 +170,8 @@ class ServerConnection(asyncio.Protocol):
             len(name) + len(value) > self._limits.header_line_bytes_max
         ):
             self._raise(_headers_too_large())
+        if self._headers_done:
+            return  # a trailer field: must not pass for a header field (RFC 9110 section 6.5.1)
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1")
         known = self._headers.get(key)
@@ -172,16 +180,24 @@ class ServerConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """All header fields are here; refuse early what would be refused later."""
         self._headers_done = True
+        self._head_bytes = 0
         length = self._headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._limits.body_bytes_max:
             self._raise(self._body_too_large())
         if "content-encoding" in self._headers and self._headers["content-encoding"].lower() != "identity":
             self._raise(Fault(ErrorType.CLIENT_UNSUPPORTED_MEDIA, "Send the request body without content-encoding."))
-        if self._headers.get("expect", "").lower() == "100-continue" and self._transport is not None:
+        if self._headers.get("expect", "").lower() == "100-continue":
+            self._continue()
+
+    def _continue(self) -> None:
+        """Ask for the body, except in the middle of an earlier answer, and of HTTP/1.0 (RFC 9110 section 10.1.1)."""
+        free = self._exchange is None and not self._waiting
+        if free and self._transport is not None and self._parser.get_http_version() != "1.0":
             self._transport.write(_CONTINUE)
 
     def on_body(self, part: bytes) -> None:
         """Part of the body, without its transfer coding."""
+        self._head_bytes = 0
         self._body_bytes += len(part)
         if self._body_bytes > self._limits.body_bytes_max:
             self._raise(self._body_too_large())
@@ -191,8 +207,10 @@ class ServerConnection(asyncio.Protocol):
         """The request is whole."""
         if self._parser.should_upgrade():
             return  # feed_data raises HttpParserUpgrade next
-        self._waiting.append(self._make_exchange(keep_alive=self._parser.should_keep_alive()))
+        keep_alive = self._parser.should_keep_alive() and not self._server.draining
+        self._waiting.append(self._make_exchange(keep_alive=keep_alive))
         self._mid_request = False
+        self._head_bytes = 0
         self._body = []
         self._pump()
 
@@ -257,7 +275,7 @@ class ServerConnection(asyncio.Protocol):
             self._transport.abort()
             return
         if not self._mid_request:
-            self._transport.close()
+            self._close()
             return
         self._refuse(
             Fault(
@@ -286,19 +304,18 @@ class ServerConnection(asyncio.Protocol):
             # Say that nothing more comes, and let the sweeper close after the client has read it.
             if self._transport.can_write_eof():
                 self._transport.write_eof()
+            self._resume_reading()
             self.deadline = self._server.clock.now() + LINGER_S
         elif not keep_alive or self._server.draining:
             self._waiting.clear()
-            self._transport.close()
+            self._close()
         elif self._waiting:
             self._pump()
         else:
             self._ahead_bytes = 0
             wait_s = self._limits.request_read_timeout_s if self._mid_request else self._limits.keep_alive_s
             self.deadline = self._server.clock.now() + wait_s
-            if not self._reading:
-                self._reading = True
-                self._transport.resume_reading()
+            self._resume_reading()
 
     def cut(self) -> None:
         """Reset the connection: the only way to tell a client without chunked coding that its answer is not whole."""
@@ -310,10 +327,22 @@ class ServerConnection(asyncio.Protocol):
             self._reading = False
             self._transport.pause_reading()
 
-    def close_idle(self) -> None:
-        """Close now if no request is under way."""
-        if self._exchange is None and self._transport is not None:
+    def _resume_reading(self) -> None:
+        if self._transport is not None and not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _close(self) -> None:
+        """Close once the client has taken what was written, or has had long enough for it."""
+        if self._transport is not None:
+            self._discarding = True
+            self.deadline = self._server.clock.now() + CLOSE_TIMEOUT_S
             self._transport.close()
+
+    def close_idle(self) -> None:
+        """Close now if no request is under way, not even one that is still being sent."""
+        if self._exchange is None and not self._mid_request:
+            self._close()
 
 
 class RefusedError(Exception):

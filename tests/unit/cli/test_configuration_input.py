@@ -14,7 +14,7 @@ from trunkline.runtime.config import EXIT_USAGE
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"channels: [", "is not valid YAML in line 2: "),
+        (b"a: 1\nchannels: [", "is not valid YAML in line 2: "),
         (b"a: \x80", "is not valid YAML"),
         (b"\xff\xfe\xff", "is not valid YAML"),
         (b"a: !!python/object/apply:os.system [true]", "is not valid YAML in line 1: "),

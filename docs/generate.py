@@ -1,0 +1,163 @@
+"""Writes the pages of docs/operating that are made from declarations: settings, command line, metrics.
+
+``make docs`` runs it; with ``--check`` it changes nothing and fails if a page is stale, which the tests do. The
+metrics come from a running stack, since each process knows its own best.
+"""
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import click
+import typer.main
+
+from services.console.config import ConsoleSettings
+from services.dispatcher.config import DispatcherSettings
+from services.edge.config import EdgeSettings
+from services.health.config import HealthSettings
+from services.metering.config import MeteringSettings
+from trunkline.cli.__main__ import app
+from trunkline.cli.settings import CLISettings
+from trunkline.runtime.process import ProcessSettings
+
+OPERATING = Path(__file__).parent / "operating"
+READY_TIMEOUT_S = 60.0
+GENERATED = "<!-- Made by `make docs` from the declarations in the code. Do not edit. -->\n\n"
+
+SETTINGS = {
+    "Every service": ProcessSettings,
+    "edge": EdgeSettings,
+    "dispatcher": DispatcherSettings,
+    "metering": MeteringSettings,
+    "health": HealthSettings,
+    "console": ConsoleSettings,
+    "trunkline (command line)": CLISettings,
+}
+
+
+def settings_page() -> str:
+    """Return docs/operating/settings.md."""
+    lines = [
+        "# Settings\n\n",
+        "Each is an environment variable. `NAME_FILE` names a file that holds the value instead, as container ",
+        "platforms mount secrets. All faults are reported together, before any port is bound, with exit code 64.\n",
+    ]
+    common = {field.name for field in dataclasses.fields(ProcessSettings)}
+    for title, settings in SETTINGS.items():
+        lines.append(f"\n## {title}\n\n| setting | type | default | |\n| --- | --- | --- | --- |\n")
+        for field in dataclasses.fields(settings):
+            if settings is not ProcessSettings and issubclass(settings, ProcessSettings) and field.name in common:
+                continue
+            declared = field.metadata["declaration"]
+            lines.append(f"| `{declared.name}` | {_type(field.type)} | {_default(field)} | {declared.help} |\n")
+    return "".join(lines)
+
+
+def _type(kind: object) -> str:
+    name = kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)
+    return {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "Path": "path"}.get(
+        name, "names, separated by commas" if "tuple" in name else name
+    )
+
+
+def _default(field: "dataclasses.Field[object]") -> str:
+    if field.default is dataclasses.MISSING:
+        return "required"
+    if isinstance(field.default, tuple):
+        return f"`{','.join(field.default)}`" if field.default else ""
+    return f"`{field.default}`" if field.default not in {"", None} else ""
+
+
+def commands_page() -> str:
+    """Return docs/operating/commands.md."""
+    lines = ["# The command line\n\n`trunkline` is a thin client of the admin API.\n"]
+    _describe(typer.main.get_command(app), ["trunkline"], lines)
+    return "".join(lines)
+
+
+def _describe(command: click.Command, path: list[str], lines: list[str]) -> None:
+    children = getattr(command, "commands", {})
+    if not children:
+        context = click.Context(command, info_name=" ".join(path))
+        usage = command.get_usage(context).removeprefix("Usage: ")
+        lines.append(f"\n## `{' '.join(usage.split())}`\n\n{(command.help or '').strip()}\n")
+        rows = [param.get_help_record(context) for param in command.params if isinstance(param, click.Option)]
+        shown = [row for row in rows if row is not None and "--help" not in row[0]]
+        if shown:
+            lines.append("\n| option | |\n| --- | --- |\n")
+            lines.extend(f"| `{option}` | {' '.join(text.split())} |\n" for option, text in shown)
+    for name in sorted(children):
+        _describe(children[name], [*path, name], lines)
+
+
+def metrics_page() -> str:
+    """Return docs/operating/metrics.md, from the ops ports of a stack that is started for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        ready_file = Path(folder) / "ready.json"
+        stack = subprocess.Popen(
+            [sys.executable, "-m", "trunkline.dev", "--port", "0", "--ready-file", str(ready_file), "--data-dir", folder],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            processes = _wait_for(ready_file, stack)["processes"]
+            lines = ["# Metrics\n\nOn each process's ops port under `/metrics`. Labels hold configured names only.\n"]
+            for role in ("edge", "dispatcher", "metering", "health", "console"):
+                lines.append(f"\n## {role}\n\n| metric | kind | |\n| --- | --- | --- |\n")
+                lines.extend(_metrics_of(processes[role][0]["ops_url"]))
+        finally:
+            stack.terminate()
+            stack.wait()
+    return "".join(lines)
+
+
+def _wait_for(ready_file: Path, stack: "subprocess.Popen[bytes]") -> dict[str, dict[str, list[dict[str, str]]]]:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while not ready_file.exists():
+        if stack.poll() is not None or time.monotonic() > deadline:
+            raise SystemExit("the stack did not start")
+        time.sleep(0.1)
+    parsed: dict[str, dict[str, list[dict[str, str]]]] = json.loads(ready_file.read_text())
+    return parsed
+
+
+def _metrics_of(ops_url: str) -> list[str]:
+    with urllib.request.urlopen(f"{ops_url}/metrics") as answer:
+        text = answer.read().decode()
+    helps, kinds = {}, {}
+    for line in text.splitlines():
+        if line.startswith("# HELP trunkline_"):
+            _, _, name, words = line.split(" ", 3)
+            helps[name] = words
+        elif line.startswith("# TYPE trunkline_"):
+            _, _, name, kind = line.split(" ", 3)
+            kinds[name] = kind
+    shown = sorted(name for name in helps if not name.endswith("_created"))
+    return [f"| `{name}` | {kinds[name]} | {helps[name]} |\n" for name in shown]
+
+
+def main() -> None:
+    """Write the pages, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail if a page is stale; change nothing")
+    check = parser.parse_args().check
+    stale = []
+    for name, page in (("settings", settings_page), ("commands", commands_page), ("metrics", metrics_page)):
+        path = OPERATING / f"{name}.md"
+        text = GENERATED + page()
+        if path.exists() and path.read_text() == text:
+            continue
+        stale.append(path.name)
+        if not check:
+            path.write_text(text)
+    if stale and check:
+        raise SystemExit(f"stale: {', '.join(stale)}; run `make docs`")
+
+
+if __name__ == "__main__":
+    main()

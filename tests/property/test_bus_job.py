@@ -1,0 +1,118 @@
+"""Whatever the bus loses, repeats, delays or reorders, and whoever dies: a job ends exactly once, and right."""
+
+from unittest import mock
+
+import pytest
+from hypothesis import event, example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.bus_world import SMALL_LIMITS, World
+from trunkline.bus import frames
+from trunkline.bus.edge_job import Abort, EdgeState, Finish, Forget
+from trunkline.bus.frames import Credit, Frame, FrameError, Kind
+from trunkline.core import limits
+from trunkline.core.errors import ErrorType
+from trunkline.core.ids import JobID
+
+NUMBERS = st.lists(st.integers(0, 11), max_size=150)
+
+
+def run(numbers: list[int], dispatchers: int) -> World:
+    world = World(numbers, dispatchers)
+    with mock.patch.multiple(limits, **SMALL_LIMITS):
+        world.run()
+    return world
+
+
+@settings(max_examples=600, deadline=None)
+@given(numbers=NUMBERS, dispatchers=st.integers(1, 3))
+def test_a_job_ends_exactly_once_and_its_answer_is_whole(numbers: list[int], dispatchers: int) -> None:
+    world = run(numbers, dispatchers)
+    assert len(world.ends) == 1
+    assert world.job.state is EdgeState.ENDED
+    answer = world.offers_run.get((world.job.dispatcher or "", world.job.offer_no), b"")
+    match world.ends[0]:
+        case Finish():
+            event("finished")
+            assert world.written == answer
+        case Abort(fault, _):
+            event(f"aborted: {fault.type}")
+            assert answer.startswith(world.written)
+        case Forget():
+            event("forgotten")
+            assert answer.startswith(world.written)
+
+
+@given(dispatchers=st.integers(1, 3), numbers=st.lists(st.sampled_from([0, 1, 2, 4, 7, 8]), max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_on_a_good_bus_every_job_that_was_taken_is_answered(numbers: list[int], dispatchers: int) -> None:
+    """Nothing is lost and nobody dies or leaves: reading slowly and working at odd times does no harm."""
+    good = [0 if number == 4 else number for number in numbers]
+    world = run(good, dispatchers)
+    match world.ends[0]:
+        case Finish():
+            assert len(world.offers_run) == 1
+        case Abort(fault, fail):
+            assert fault.type in {ErrorType.GATEWAY_BUSY, ErrorType.UPSTREAM_CUT}
+            assert fail is None or fail.usage is not None
+        case _:
+            pytest.fail(f"{world.ends}")
+
+
+@given(numbers=NUMBERS)
+@example(numbers=[])
+@settings(max_examples=50, deadline=None)
+def test_without_dispatchers_a_job_is_refused(numbers: list[int]) -> None:
+    world = run(numbers, 0)
+    assert isinstance(world.ends[0], Abort | Forget)
+    assert world.written == b""
+
+
+# --- the wire format -------------------------------------------------------------------------------------------
+
+FRAMES = st.builds(
+    Frame,
+    kind=st.sampled_from(Kind),
+    offer=st.integers(0, 2**16 - 1),
+    job=st.binary(min_size=16, max_size=16).map(JobID),
+    seq=st.integers(0, 2**32 - 1),
+    payload=st.binary(max_size=64),
+)
+
+
+@given(FRAMES)
+def test_frames_survive_the_wire(frame: Frame) -> None:
+    assert frames.decode(frames.encode(*frame)) == frame
+
+
+@given(FRAMES, st.integers(0, 100), st.integers(1, 255), st.integers(0, 100))
+def test_mutated_frames_are_read_or_refused(frame: Frame, position: int, change: int, cut: int) -> None:
+    mutated = bytearray(frames.encode(*frame))
+    mutated[position % len(mutated)] ^= change
+    message = bytes(mutated[: max(0, len(mutated) - cut)])
+    try:
+        read = frames.decode(message)
+    except FrameError:
+        assert len(message) < frames.HEADER_BYTES or message[0] != frames.VERSION or message[1] not in set(Kind)
+    else:
+        assert frames.encode(*read) == message
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_read_or_refused(message: bytes) -> None:
+    for read in (frames.decode, frames.decode_credit, frames.split_parts):
+        try:
+            read(message)
+        except FrameError as error:
+            assert str(error)  # noqa: PT017 - the only error there may be, and it says something
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), st.booleans())
+def test_credits_survive_the_wire(total: int, expects: int, sync: bool) -> None:
+    credit = Credit(total, expects, sync)
+    assert frames.decode_credit(frames.encode_credit(credit)) == credit
+
+
+@given(st.binary(max_size=64), st.binary(max_size=64))
+def test_parts_survive_the_wire(head: bytes, rest: bytes) -> None:
+    assert frames.split_parts(frames.join_parts(head, rest)) == (head, rest)

@@ -1,0 +1,131 @@
+"""A stack of real processes as its clients see it: what the tests of the public surface share.
+
+Everything here is synchronous: a test of a surface asks, and looks at the answer.
+"""
+
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.raw_http import Response
+from trunkline.cli import http
+from trunkline.dev.counts import Counts
+from trunkline.dev.ready import ProcessEntry, ReadyFile
+from trunkline.dev.upstream import LastRequest
+from trunkline.policy.admin_api import PREFIX, CreatedKey
+from trunkline.runtime.clock import SystemClock
+
+CHANGE_TIMEOUT_S = 5.0
+"""A change of the configuration is known everywhere within a second; a busy machine gets more."""
+
+SERVICES = ("edge", "dispatcher", "metering", "health", "console")
+"""Roles that have an ops port."""
+
+_clock = SystemClock()
+
+
+class OpenAIError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The inside of an error as OpenAI words it: these four fields and no other."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class _ErrorBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    error: OpenAIError
+
+
+def read_error(response: Response, *, own_words: bool = True) -> OpenAIError:
+    """Return the error of an answer after checking all that every error must have.
+
+    Args:
+        response: the answer.
+        own_words: whether the message is the gateway's own, not an upstream's.
+    """
+    assert 400 <= response.status < 500, f"{response.status}: {response.body.decode(errors='replace')}"
+    assert response.headers["content-type"] == "application/json"
+    assert uuid.UUID(response.headers["x-request-id"]).version == 7
+    error = msgspec.json.decode(response.body, type=_ErrorBody).error
+    assert not own_words or error.message.endswith("."), "not a sentence"
+    assert not own_words or len(error.message.split()) >= 5, "says too little"
+    assert "Traceback" not in error.message
+    return error
+
+
+class Surface:
+    """A running stack.
+
+    Args:
+        ready_file: in which it describes itself.
+    """
+
+    def __init__(self, ready_file: Path) -> None:
+        self._ready_file = ready_file
+
+    @property
+    def ready(self) -> ReadyFile:
+        """What it says of itself now: a process that was started again has another id."""
+        return msgspec.json.decode(self._ready_file.read_bytes(), type=ReadyFile)
+
+    # --- console -------------------------------------------------------------------------------------------------
+
+    def admin(self, method: str, path: str, body: object = None) -> Any:
+        """Call the admin API, and return the JSON of its good answer."""
+        ready = self.ready
+        headers = {"authorization": f"Bearer {ready.admin_key}", "content-type": "application/json"}
+        content = None if body is None else msgspec.json.encode(body)
+        answer = http.call(method, f"{ready.console_url}{PREFIX}{path}", body=content, headers=headers)
+        assert answer.status < 300, answer.body.decode()
+        return msgspec.json.decode(answer.body) if answer.body else None
+
+    def new_key(self, account: str, name: str, **permissions: object) -> str:
+        """Make a key and return its secret once the first edge takes it."""
+        created = self.admin("POST", f"/accounts/{account}/keys", {"name": name, **permissions})
+        secret = msgspec.convert(created, CreatedKey, strict=False).secret
+        self.wait_for_status(secret, 200)
+        return secret
+
+    def wait_for_status(self, secret: str, status: int, path: str = "/v1/models") -> None:
+        """Return once the edge answers a GET with a key so."""
+        deadline = _clock.now() + CHANGE_TIMEOUT_S
+        while (got := self.get(path, secret)) != status:
+            assert _clock.now() < deadline, f"GET {path} is still answered with {got}, not {status}"
+
+    def get(self, path: str, secret: str) -> int:
+        """Return the status of a GET from the edge."""
+        return http.call("GET", f"{self.ready.base_url}{path}", headers={"authorization": f"Bearer {secret}"}).status
+
+    # --- demo upstream -------------------------------------------------------------------------------------------
+
+    def last_request(self) -> LastRequest:
+        """Return what the demo upstream got last."""
+        return msgspec.json.decode(http.call("GET", f"{self.ready.upstream_url}/last").body, type=LastRequest)
+
+    def counts(self) -> Counts:
+        """Return what the demo upstream has counted."""
+        return msgspec.json.decode(http.call("GET", f"{self.ready.upstream_url}/counts").body, type=Counts)
+
+    # --- ops ports -----------------------------------------------------------------------------------------------
+
+    def processes(self, roles: Iterable[str] = SERVICES) -> list[tuple[str, ProcessEntry]]:
+        """Return the processes of some roles."""
+        ready = self.ready
+        return [(role, entry) for role in roles for entry in ready.processes[role]]
+
+    def metrics(self, ops_url: str) -> list[Metric]:
+        """Return the metrics of a process, parsed."""
+        answer = http.call("GET", f"{ops_url}/metrics")
+        assert answer.status == 200
+        return list(text_string_to_metric_families(answer.body.decode()))
+
+    def edge_sum(self, sample_name: str) -> float:
+        """Return a metric of the first edge, summed over its labels."""
+        metrics = self.metrics(self.ready.processes["edge"][0].ops_url)
+        return sum(sample.value for metric in metrics for sample in metric.samples if sample.name == sample_name)
