@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.servers import server_directory
+from tests.support.surface import BODY_BYTES_MAX, READ_TIMEOUT_S, Surface, configuration, running_surface
 
 
 @pytest.fixture
@@ -13,3 +14,17 @@ def stack_directory() -> Iterator[Path]:
     """A folder for one stack, reachable by the user that Postgres runs as, removed afterwards."""
     with server_directory("dev") as directory:
         yield directory
+
+
+@pytest.fixture(scope="session")
+def surface() -> Iterator[Surface]:
+    """A running stack for all tests of what clients see: the demo, and channels that rename, limit and refuse."""
+    settings = {
+        "TRUNKLINE_REQUEST_READ_TIMEOUT_S": f"{READ_TIMEOUT_S:g}",
+        "TRUNKLINE_BODY_BYTES_MAX": str(BODY_BYTES_MAX),
+    }
+    with running_surface(settings=settings) as surface:
+        surface.admin("POST", "/apply", configuration(surface.ready.upstream_url))
+        for model in ("vendor/model:free", "limited", "refusing", "renamed"):
+            surface.wait_for_status(surface.ready.api_key, 200, f"/v1/models/{model}")
+        yield surface

@@ -9,10 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.e2e.conftest import ACCOUNT, BODY_BYTES_MAX
 from tests.support.raw_http import RawClient, Response, exchange, request
-from tests.support.surface import OpenAIError, read_error
-from tests.support.surface_stack import SurfaceStack
+from tests.support.surface import ACCOUNT, BODY_BYTES_MAX, OpenAIError, Surface, read_error
 from trunkline.policy import keys
 from trunkline.runtime.clock import SystemClock
 
@@ -25,7 +23,7 @@ DEMO: dict[str, Any] = {"model": "demo", "messages": [{"role": "user", "content"
 
 
 @pytest.fixture(autouse=True)
-def still_serves(surface: SurfaceStack) -> Iterator[None]:
+def still_serves(surface: Surface) -> Iterator[None]:
     """After each of these tests the same edge process answers a good request."""
     pid = surface.ready.processes["edge"][0].pid
     yield
@@ -33,7 +31,7 @@ def still_serves(surface: SurfaceStack) -> Iterator[None]:
     assert surface.ready.processes["edge"][0].pid == pid
 
 
-def chat(surface: SurfaceStack, body: bytes, *headers: tuple[str, str], key: str | None = None) -> Response:
+def chat(surface: Surface, body: bytes, *headers: tuple[str, str], key: str | None = None) -> Response:
     """Send a body as a chat request; it must be answered quickly."""
     bearer = ("authorization", f"Bearer {key or surface.ready.api_key}")
     clock = SystemClock()
@@ -43,7 +41,7 @@ def chat(surface: SurfaceStack, body: bytes, *headers: tuple[str, str], key: str
     return response
 
 
-def refused(surface: SurfaceStack, body: bytes, status: int = 400) -> OpenAIError:
+def refused(surface: Surface, body: bytes, status: int = 400) -> OpenAIError:
     """Return the error that a chat request is refused with."""
     response = chat(surface, body)
     assert response.status == status, response.body
@@ -84,14 +82,14 @@ NOT_JSON = {
 
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
-def test_body_that_is_no_json_object(surface: SurfaceStack, body: bytes) -> None:
+def test_body_that_is_no_json_object(surface: Surface, body: bytes) -> None:
     error = refused(surface, body)
     assert (error.type, error.code, error.param) == ("invalid_request_error", "invalid_json", None)
 
 
 @pytest.mark.parametrize("brackets", ["[", "{", '{"a":'], ids=["lists", "objects", "members"])
 @pytest.mark.parametrize("closed", [True, False], ids=["closed", "open"])
-def test_deep_nesting(surface: SurfaceStack, brackets: str, closed: bool) -> None:
+def test_deep_nesting(surface: Surface, brackets: str, closed: bool) -> None:
     depth = 50_000 if brackets == '{"a":' else 100_000
     end = {"[": "]", "{": "}"}[brackets[0]] * depth if closed else ""
     body = f'{{"model":"demo","messages":[1],"x":{brackets * depth}{end}}}'
@@ -99,7 +97,7 @@ def test_deep_nesting(surface: SurfaceStack, brackets: str, closed: bool) -> Non
     assert refused(surface, body.encode()).type == "invalid_request_error"
 
 
-def test_nesting_just_over_the_bound_says_so(surface: SurfaceStack) -> None:
+def test_nesting_just_over_the_bound_says_so(surface: Surface) -> None:
     body = f'{{"model":"demo","messages":[1],"x":{"[" * 200}{"]" * 200}}}'
     assert "nested" in refused(surface, body.encode()).message
 
@@ -120,20 +118,20 @@ WRONG_FIELDS: list[tuple[str, str, object]] = [
 
 
 @pytest.mark.parametrize(("field", "param", "value"), WRONG_FIELDS)
-def test_field_of_the_wrong_type_is_named(surface: SurfaceStack, field: str, param: str, value: object) -> None:
+def test_field_of_the_wrong_type_is_named(surface: Surface, field: str, param: str, value: object) -> None:
     error = refused(surface, json.dumps(DEMO | {field: value}).encode())
     assert error.param == param
     assert f"`{param}`" in error.message
 
 
 @pytest.mark.parametrize("field", ["model", "messages"])
-def test_missing_field_is_named(surface: SurfaceStack, field: str) -> None:
+def test_missing_field_is_named(surface: Surface, field: str) -> None:
     error = refused(surface, msgspec.json.encode({name: value for name, value in DEMO.items() if name != field}))
     assert error.param == field
 
 
 @pytest.mark.parametrize("messages", [[5], ["hi"], [None], [{"role": "user", "content": 5}], [[]]])
-def test_messages_that_only_the_upstream_can_judge(surface: SurfaceStack, messages: list[object]) -> None:
+def test_messages_that_only_the_upstream_can_judge(surface: Surface, messages: list[object]) -> None:
     response = chat(surface, msgspec.json.encode(DEMO | {"messages": messages}))
     assert response.status == 400
     assert read_error(response, own_words=False).type == "invalid_request_error"
@@ -142,7 +140,7 @@ def test_messages_that_only_the_upstream_can_judge(surface: SurfaceStack, messag
 @pytest.mark.parametrize(
     "model", ["unknown", "demo ", "DEMO", "demo\u0000", "../demo", "*", ">", "demo.>", "$KV", "'; drop table keys; --"]
 )
-def test_unknown_model(surface: SurfaceStack, model: str) -> None:
+def test_unknown_model(surface: Surface, model: str) -> None:
     error = refused(surface, msgspec.json.encode(DEMO | {"model": model}), 404)
     assert (error.code, error.param) == ("model_not_found", "model")
     assert "/v1/models" in error.message
@@ -152,7 +150,7 @@ def test_unknown_model(surface: SurfaceStack, model: str) -> None:
 # --- the key ------------------------------------------------------------------------------------------------------
 
 
-def unauthenticated(surface: SurfaceStack, *headers: tuple[str, str]) -> OpenAIError:
+def unauthenticated(surface: Surface, *headers: tuple[str, str]) -> OpenAIError:
     """Return the error that a request without a good key is refused with, wherever it goes."""
     for method, path in (("POST", CHAT), ("GET", "/v1/models"), ("GET", "/v1/models/demo")):
         body = msgspec.json.encode(DEMO) if method == "POST" else None
@@ -165,7 +163,7 @@ def unauthenticated(surface: SurfaceStack, *headers: tuple[str, str]) -> OpenAIE
     return error
 
 
-def test_no_key(surface: SurfaceStack) -> None:
+def test_no_key(surface: Surface) -> None:
     assert "Authorization: Bearer" in unauthenticated(surface).message
 
 
@@ -192,7 +190,7 @@ def malformed_keys() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("key", malformed_keys().values(), ids=malformed_keys())
-def test_malformed_key_is_refused_without_a_look_up(surface: SurfaceStack, key: str) -> None:
+def test_malformed_key_is_refused_without_a_look_up(surface: Surface, key: str) -> None:
     before = surface.edge_sum(LOOKUPS)
     error = unauthenticated(surface, ("authorization", f"Bearer {key}"))
     assert len(key) < 8 or key not in error.message
@@ -200,16 +198,16 @@ def test_malformed_key_is_refused_without_a_look_up(surface: SurfaceStack, key: 
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "Digest", "Token"])
-def test_other_scheme_of_authorization(surface: SurfaceStack, scheme: str) -> None:
+def test_other_scheme_of_authorization(surface: Surface, scheme: str) -> None:
     unauthenticated(surface, ("authorization", f"{scheme} {surface.ready.api_key}"))
 
 
-def test_two_keys_in_one_request(surface: SurfaceStack) -> None:
+def test_two_keys_in_one_request(surface: Surface) -> None:
     key = f"Bearer {surface.ready.api_key}"
     unauthenticated(surface, ("authorization", key), ("Authorization", key))
 
 
-def test_unknown_key_is_looked_up_once(surface: SurfaceStack) -> None:
+def test_unknown_key_is_looked_up_once(surface: Surface) -> None:
     before = surface.edge_sum(LOOKUPS)
     unknown = ("authorization", f"Bearer {keys.mint(bytes(range(100, 164)))}")
     first, second = unauthenticated(surface, unknown), unauthenticated(surface, unknown)
@@ -217,7 +215,7 @@ def test_unknown_key_is_looked_up_once(surface: SurfaceStack) -> None:
     assert surface.edge_sum(LOOKUPS) == before + 1
 
 
-def test_blocked_and_revoked_key(surface: SurfaceStack) -> None:
+def test_blocked_and_revoked_key(surface: Surface) -> None:
     key = surface.new_key(ACCOUNT, "to-be-blocked")
     header = ("authorization", f"Bearer {key}")
     surface.admin("POST", f"/accounts/{ACCOUNT}/keys/to-be-blocked/block")
@@ -230,14 +228,14 @@ def test_blocked_and_revoked_key(surface: SurfaceStack) -> None:
     assert "revoked" in unauthenticated(surface, header).message
 
 
-def test_expired_key(surface: SurfaceStack) -> None:
+def test_expired_key(surface: Surface) -> None:
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1.5)
     key = surface.new_key(ACCOUNT, "short-lived", expires=soon.isoformat())
     surface.wait_for_status(key, 401)
     assert "expired" in unauthenticated(surface, ("authorization", f"Bearer {key}")).message
 
 
-def test_key_for_other_addresses(surface: SurfaceStack) -> None:
+def test_key_for_other_addresses(surface: Surface) -> None:
     created = surface.admin(
         "POST", f"/accounts/{ACCOUNT}/keys", {"name": "elsewhere", "allow_ips": ["203.0.113.0/24", "2001:db8::/32"]}
     )
@@ -246,7 +244,7 @@ def test_key_for_other_addresses(surface: SurfaceStack) -> None:
     assert unauthenticated(surface, header, ("x-forwarded-for", "203.0.113.7")).code == "invalid_api_key"
 
 
-def test_key_for_other_models(surface: SurfaceStack) -> None:
+def test_key_for_other_models(surface: Surface) -> None:
     key = surface.new_key(ACCOUNT, "one-model", models=["vendor/*"])
     response = chat(surface, msgspec.json.encode(DEMO), key=key)
     assert response.status == 403
@@ -264,7 +262,7 @@ def test_key_for_other_models(surface: SurfaceStack) -> None:
      "/metrics", "/readyz", "/admin/v1/accounts", "/v1/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/v1/%00",
      "/.env", "//", "/v1/chat/completions%00", "/" + "a/" * 2000, "*"],
 )  # fmt: skip
-def test_unknown_endpoint(surface: SurfaceStack, path: str) -> None:
+def test_unknown_endpoint(surface: Surface, path: str) -> None:
     key = ("authorization", f"Bearer {surface.ready.api_key}")
     response = exchange(surface.ready.base_url, request("GET", path, headers=[key]))
     assert response.status == 404, response.body
@@ -272,7 +270,7 @@ def test_unknown_endpoint(surface: SurfaceStack, path: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["unknown", "%00", "%FF%FE", "..%2f..%2fetc", "%", "%zz", "a" * 4000, "demo/", "'"])
-def test_unknown_model_in_the_path(surface: SurfaceStack, name: str) -> None:
+def test_unknown_model_in_the_path(surface: Surface, name: str) -> None:
     key = ("authorization", f"Bearer {surface.ready.api_key}")
     response = exchange(surface.ready.base_url, request("GET", f"/v1/models/{name}", headers=[key]))
     if name == "demo/":
@@ -287,7 +285,7 @@ def test_unknown_model_in_the_path(surface: SurfaceStack, name: str) -> None:
     [(method, CHAT) for method in ("GET", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND")]
     + [(method, path) for method in ("POST", "DELETE", "PUT") for path in ("/v1/models", "/v1/models/demo")],
 )
-def test_wrong_method(surface: SurfaceStack, method: str, path: str) -> None:
+def test_wrong_method(surface: Surface, method: str, path: str) -> None:
     key = ("authorization", f"Bearer {surface.ready.api_key}")
     response = exchange(surface.ready.base_url, request(method, path, headers=[key]))
     assert response.status == 405
@@ -296,7 +294,7 @@ def test_wrong_method(surface: SurfaceStack, method: str, path: str) -> None:
     assert allowed in read_error(response).message
 
 
-def test_head_is_answered_without_a_body(surface: SurfaceStack) -> None:
+def test_head_is_answered_without_a_body(surface: Surface) -> None:
     key = ("authorization", f"Bearer {surface.ready.api_key}")
     with RawClient(surface.ready.base_url) as client:
         client.send(request("HEAD", "/v1/models", headers=[key, ("connection", "close")]))
@@ -305,7 +303,7 @@ def test_head_is_answered_without_a_body(surface: SurfaceStack) -> None:
     assert rest == b""
 
 
-async def test_a_flood_of_refusals_does_not_slow_good_requests(surface: SurfaceStack) -> None:
+async def test_a_flood_of_refusals_does_not_slow_good_requests(surface: Surface) -> None:
     clock = SystemClock()
     bad = [asyncio.to_thread(chat, surface, b"[" * 100_000) for _ in range(16)]
     good = [asyncio.to_thread(chat, surface, msgspec.json.encode(DEMO)) for _ in range(16)]

@@ -1,6 +1,6 @@
-"""`trunkline dev` starts everything, keeps it running, stops it cleanly, keeps its state, and refuses in one message."""
+"""`trunkline dev` starts, keeps running and stops everything cleanly, keeps its state, refuses in one message."""
 
-# ruff: noqa: S310, TID251 - addresses of a stack of our own; processes are looked at from outside
+# ruff: noqa: S310 - addresses of a stack of our own; processes are looked at from outside
 
 import json
 import os
@@ -119,7 +119,12 @@ def test_process_that_does_not_hear_is_killed_when_the_stack_stops(stack_directo
 
 def _endless_request(ready: ReadyFile) -> bytes:
     script = {"chunks": 100_000, "delay_ms": 1000}
-    body = {"model": "demo", "stream": True, "messages": [], "trunkline_demo": script}
+    body = {
+        "model": "demo",
+        "stream": True,
+        "messages": [{"role": "user", "content": "Go on!"}],
+        "trunkline_demo": script,
+    }
     content = json.dumps(body).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ready.api_key}\r\n"
     return f"{head}content-length: {len(content)}\r\n\r\n".encode() + content
@@ -144,7 +149,7 @@ def test_all_faults_are_named_at_once_and_nothing_is_started(stack_directory: Pa
         ) as stack:
             assert stack.wait_end() == EXIT_USAGE
             said = stack.said
-    for words in ("french", "NOT_SET is not set", "--edges", "TRUNKLINE_GRACE_S"):
+    for words in ("channels[0].dialect", "channels[0].base_url", "NOT_SET is not set", "--edges", "TRUNKLINE_GRACE_S"):
         assert words in said
     assert not stack.data_dir.exists()
 

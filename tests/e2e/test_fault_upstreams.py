@@ -117,9 +117,10 @@ def stack_and_key() -> Iterator[tuple[LiveStack, str]]:
 @pytest.fixture
 async def rig(stack_and_key: tuple[LiveStack, str]) -> AsyncIterator[Rig]:
     stack, key = stack_and_key
-    async with session() as http, openai.AsyncOpenAI(
-        base_url=f"{stack.edges[0]}/v1", api_key=key, max_retries=0, timeout=20
-    ) as sdk:
+    async with (
+        session() as http,
+        openai.AsyncOpenAI(base_url=f"{stack.edges[0]}/v1", api_key=key, max_retries=0, timeout=20) as sdk,
+    ):
         yield Rig(stack, sdk, http)
 
 

@@ -8,7 +8,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 
-from tests.support.surface_stack import SurfaceStack
+from tests.support.surface import Surface
 from tests.support.waiting import eventually
 from trunkline.dev.completion import SENTENCE
 from trunkline.store.database import single_connection
@@ -19,7 +19,7 @@ ASKED = {"include_usage": True}
 
 
 @pytest.fixture(scope="module")
-def client(surface: SurfaceStack) -> Iterator[OpenAI]:
+def client(surface: Surface) -> Iterator[OpenAI]:
     """The SDK as its users make it, but that it never retries behind our back."""
     ready = surface.ready
     with OpenAI(base_url=f"{ready.base_url}/v1", api_key=ready.api_key, max_retries=0, timeout=20) as client:
@@ -43,7 +43,7 @@ def test_unknown_model_is_not_found(client: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/", "/v1/v1", "/v1/chat/completions"])
-def test_base_url_is_taken_bare_with_version_and_as_full_path(surface: SurfaceStack, suffix: str) -> None:
+def test_base_url_is_taken_bare_with_version_and_as_full_path(surface: Surface, suffix: str) -> None:
     ready = surface.ready
     with OpenAI(base_url=ready.base_url + suffix, api_key=ready.api_key, max_retries=0) as client:
         assert client.chat.completions.create(model="demo", messages=PROMPT).choices[0].message.content == SENTENCE
@@ -83,7 +83,7 @@ def test_streamed_answer(client: OpenAI, model: str, options: dict[str, bool] | 
         assert not any(chunk.usage for chunk in chunks)
 
 
-def test_request_id_names_the_request_in_the_ledger(surface: SurfaceStack, client: OpenAI) -> None:
+def test_request_id_names_the_request_in_the_ledger(surface: Surface, client: OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(model="renamed", messages=PROMPT, max_tokens=4)
     assert raw.headers["x-request-id"] == raw.request_id
     assert raw.request_id is not None
@@ -103,7 +103,7 @@ def test_streamed_head(client: OpenAI) -> None:
     assert lines[-2:] == ["data: [DONE]", ""] or lines[-1] == "data: [DONE]"
 
 
-async def test_200_parallel_requests_get_their_own_answers(surface: SurfaceStack) -> None:
+async def test_200_parallel_requests_get_their_own_answers(surface: Surface) -> None:
     ready = surface.ready
     async with AsyncOpenAI(base_url=f"{ready.base_url}/v1", api_key=ready.api_key, max_retries=0, timeout=60) as client:
 
@@ -125,7 +125,7 @@ async def test_200_parallel_requests_get_their_own_answers(surface: SurfaceStack
     assert sum(row[3] for row in rows) == sum(number % 25 + 1 for number in range(PARALLEL))
 
 
-async def _usage(surface: SurfaceStack, requests: list[str]) -> list[tuple[object, ...]]:
+async def _usage(surface: Surface, requests: list[str]) -> list[tuple[object, ...]]:
     """Return what the ledger holds of requests, once it holds all."""
     jobs = [uuid.UUID(request) for request in requests]
 
@@ -161,7 +161,7 @@ def test_bad_request_of_the_upstream_is_not_to_be_retried(client: OpenAI) -> Non
     assert caught.value.message
 
 
-def test_wrong_key_is_an_authentication_error(surface: SurfaceStack) -> None:
+def test_wrong_key_is_an_authentication_error(surface: Surface) -> None:
     with (
         OpenAI(base_url=surface.ready.base_url, api_key="sk-wrong", max_retries=0) as client,
         pytest.raises(openai.AuthenticationError) as caught,
@@ -171,7 +171,7 @@ def test_wrong_key_is_an_authentication_error(surface: SurfaceStack) -> None:
     assert caught.value.response.headers["x-should-retry"] == "false"
 
 
-def test_retries_of_the_sdk_obey_the_gateway(surface: SurfaceStack) -> None:
+def test_retries_of_the_sdk_obey_the_gateway(surface: Surface) -> None:
     before = surface.counts().refused
     ready = surface.ready
     with (

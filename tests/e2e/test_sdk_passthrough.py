@@ -9,7 +9,7 @@ import pytest
 from openai import OpenAI
 
 from tests.support.raw_http import Response, exchange, request
-from tests.support.surface_stack import SurfaceStack
+from tests.support.surface import Surface
 
 ASK_USAGE = '"stream_options":{"include_usage":true}'
 PRIVATE = '"fallback_models": ["a", "b"], "zenmux-route": {"strategy": "cost", "fallback": ["x"]}, "models": ["demo"]'
@@ -19,7 +19,7 @@ MESSAGES = '"messages":[{"role":"user","content":"hi"}]'
 class Recorder:
     """The SDK, and the bytes that it sent last."""
 
-    def __init__(self, surface: SurfaceStack) -> None:
+    def __init__(self, surface: Surface) -> None:
         self.sent = ""
         ready = surface.ready
         http_client = openai.DefaultHttpxClient(event_hooks={"request": [self._note]})
@@ -30,14 +30,14 @@ class Recorder:
 
 
 @pytest.fixture
-def recorder(surface: SurfaceStack) -> Iterator[Recorder]:
+def recorder(surface: Surface) -> Iterator[Recorder]:
     """See `Recorder`."""
     recorder = Recorder(surface)
     with recorder.client:
         yield recorder
 
 
-def post(surface: SurfaceStack, body: str, *headers: tuple[str, str]) -> Response:
+def post(surface: Surface, body: str, *headers: tuple[str, str]) -> Response:
     """Send a chat request as these very bytes."""
     key = ("authorization", f"Bearer {surface.ready.api_key}")
     wire = request("POST", "/v1/chat/completions", headers=[key, *headers], body=body.encode())
@@ -46,7 +46,7 @@ def post(surface: SurfaceStack, body: str, *headers: tuple[str, str]) -> Respons
     return response
 
 
-def upstream_got(surface: SurfaceStack, body: str) -> str:
+def upstream_got(surface: Surface, body: str) -> str:
     """Send a chat request and return what the upstream received."""
     post(surface, body)
     return surface.last_request().body
@@ -73,7 +73,7 @@ IMAGE: Any = [
 ]
 
 
-def test_everything_an_sdk_sends_arrives_as_it_was(surface: SurfaceStack, recorder: Recorder) -> None:
+def test_everything_an_sdk_sends_arrives_as_it_was(surface: Surface, recorder: Recorder) -> None:
     recorder.client.chat.completions.create(
         model="demo",
         messages=[{"role": "system", "content": "“quoted”\u2028\t\\"}, {"role": "user", "content": IMAGE}],
@@ -92,7 +92,7 @@ def test_everything_an_sdk_sends_arrives_as_it_was(surface: SurfaceStack, record
     assert json.loads(recorder.sent)["vendor_field"]["deep"] == [1, None, True, 1e-9]
 
 
-def test_stream_asks_for_usage_and_changes_nothing_else(surface: SurfaceStack, recorder: Recorder) -> None:
+def test_stream_asks_for_usage_and_changes_nothing_else(surface: Surface, recorder: Recorder) -> None:
     message: Any = {"role": "user", "content": "hi"}
     with recorder.client.chat.completions.create(model="demo", messages=[message], stream=True, tools=TOOLS) as stream:
         assert list(stream)
@@ -101,7 +101,7 @@ def test_stream_asks_for_usage_and_changes_nothing_else(surface: SurfaceStack, r
     assert got.replace(f",{ASK_USAGE}", "").replace(f"{ASK_USAGE},", "") == recorder.sent
 
 
-def test_stream_that_asks_for_usage_itself_arrives_as_it_was(surface: SurfaceStack, recorder: Recorder) -> None:
+def test_stream_that_asks_for_usage_itself_arrives_as_it_was(surface: Surface, recorder: Recorder) -> None:
     options: Any = {"include_usage": True, "vendor": 1}
     message: Any = {"role": "user", "content": "hi"}
     with recorder.client.chat.completions.create(
@@ -111,7 +111,7 @@ def test_stream_that_asks_for_usage_itself_arrives_as_it_was(surface: SurfaceSta
     assert surface.last_request().body == recorder.sent
 
 
-def test_private_fields_never_reach_the_upstream(surface: SurfaceStack, recorder: Recorder) -> None:
+def test_private_fields_never_reach_the_upstream(surface: Surface, recorder: Recorder) -> None:
     message: Any = {"role": "user", "content": "models fallback_models zenmux-route"}
     recorder.client.chat.completions.create(
         model="demo",
@@ -137,11 +137,11 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_unusual_but_valid_json_arrives_byte_for_byte(surface: SurfaceStack, body: str) -> None:
+def test_unusual_but_valid_json_arrives_byte_for_byte(surface: Surface, body: str) -> None:
     assert upstream_got(surface, body) == body
 
 
-def test_half_a_surrogate_pair_arrives_byte_for_byte(surface: SurfaceStack) -> None:
+def test_half_a_surrogate_pair_arrives_byte_for_byte(surface: Surface) -> None:
     body = f'{{"model":"demo",{MESSAGES},"note":"\\ud800"}}'
     key = ("authorization", f"Bearer {surface.ready.api_key}")
     exchange(surface.ready.base_url, request("POST", "/v1/chat/completions", headers=[key], body=body.encode()))
@@ -149,19 +149,19 @@ def test_half_a_surrogate_pair_arrives_byte_for_byte(surface: SurfaceStack) -> N
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
-def test_private_fields_are_cut_out_and_no_other_byte(surface: SurfaceStack, place: str) -> None:
+def test_private_fields_are_cut_out_and_no_other_byte(surface: Surface, place: str) -> None:
     parts = {"first": (PRIVATE, '"model":"demo"', MESSAGES), "middle": ('"model":"demo"', PRIVATE, MESSAGES)}
     body = ", ".join(parts.get(place, ('"model":"demo"', MESSAGES, PRIVATE)))
     got = upstream_got(surface, f"{{{body}}}")
     assert got == f'{{"model":"demo", {MESSAGES}}}'
 
 
-def test_only_the_models_name_is_changed_where_the_channel_maps_it(surface: SurfaceStack) -> None:
+def test_only_the_models_name_is_changed_where_the_channel_maps_it(surface: Surface) -> None:
     body = '{ "temperature":0.10, "model" :  "renamed", "messages":[{"role":"user","content":"renamed"}] }'
     assert upstream_got(surface, body) == body.replace('"renamed", ', '"upstream-name", ')
 
 
-def test_only_the_models_name_is_changed_in_the_answer(surface: SurfaceStack) -> None:
+def test_only_the_models_name_is_changed_in_the_answer(surface: Surface) -> None:
     named = post(surface, f'{{"model":"demo",{MESSAGES}}}').body.decode()
     renamed = post(surface, f'{{"model":"renamed",{MESSAGES}}}').body.decode()
 
@@ -173,7 +173,7 @@ def test_only_the_models_name_is_changed_in_the_answer(surface: SurfaceStack) ->
     assert "upstream-name" not in renamed
 
 
-def test_what_is_of_the_connection_or_secret_stays_at_the_edge(surface: SurfaceStack) -> None:
+def test_what_is_of_the_connection_or_secret_stays_at_the_edge(surface: Surface) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     post(
         surface,

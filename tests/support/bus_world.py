@@ -6,6 +6,7 @@ on. So a test can draw the numbers, and what fails shrinks to the few that matte
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,12 @@ from trunkline.core.errors import ErrorType, Fault
 
 BODY = b"a body that takes several frames"
 WINDOW = 16
-SMALL_LIMITS = {"OPEN_BODY_BYTES_MAX": 8, "DATA_BYTES_MAX": 8, "CREDIT_STEP_BYTES": 4, "BODY_WINDOW_BYTES": 12}
+SMALL_LIMITS: dict[str, Any] = {
+    "OPEN_BODY_BYTES_MAX": 8,
+    "DATA_BYTES_MAX": 8,
+    "CREDIT_STEP_BYTES": 4,
+    "BODY_WINDOW_BYTES": 12,
+}
 """For these tests, so that short bodies and answers already cross every border."""
 
 DEADLINE_S = 30.0

@@ -127,6 +127,10 @@ class LiveStack:
             assert response.status < 300, content.decode()
             return msgspec.json.decode(content) if content else None
 
+    async def apply(self, http: aiohttp.ClientSession, **sections: list[dict[str, object]]) -> None:
+        """Apply a configuration, such as ``channels=[channel_entry(…)]``."""
+        await self.admin(http, "POST", "/apply", sections)
+
     def log_tail(self) -> str:
         """Return the end of the log of `trunkline dev` itself."""
         return (self.logs / "dev.log").read_text()[-2000:]
@@ -221,19 +225,20 @@ class StackPlan:
         return stack
 
 
-def channel_entry(name: str, model: str, base_url: str, *, script: str = "", **fields: object) -> dict[str, object]:
+def channel_entry(
+    name: str, model: str, base_url: str, *, upstream_model: str = MODEL, script: str = "", **fields: object
+) -> dict[str, object]:
     """Return a channel as a configuration has it; its credential is ``sk-`` and its name."""
-    upstream_model = f"{MODEL}?{script}" if script else MODEL
     return {
         "name": name,
         "dialect": "openai",
         "base_url": base_url,
         "credentials": [f"sk-{name}"],
-        "models": {model: upstream_model},
+        "models": {model: f"{upstream_model}?{script}" if script else upstream_model},
         **fields,
     }
 
 
 def model_entry(name: str) -> dict[str, object]:
-    """Return a model at a price at which one token is one or two thousandths of a dollar cent."""
+    """Return a model as a configuration has it: one input token costs 10 micro-USD, one output token 20."""
     return {"name": name, "price": {"input": 10, "output": 20}}

@@ -1,4 +1,4 @@
-"""HTTP/1.1 by hand, for tests of what no well-behaved client sends: bytes out, and a strict reader of what comes back."""
+"""HTTP/1.1 by hand, for what no well-behaved client sends: bytes out, and a strict reader of what comes back."""
 
 import contextlib
 import socket
@@ -72,19 +72,27 @@ class RawClient:
             NoAnswerError: see there.
             TimeoutError: nothing came in time.
         """
-        while b"\r\n\r\n" not in self._received:
-            self._read()
-        head, _, self._received = self._received.partition(b"\r\n\r\n")
-        status_line, *lines = head.decode("latin-1").split("\r\n")
-        version, status, _phrase = status_line.split(" ", 2)
-        assert version == "HTTP/1.1", status_line
+        status, lines = self._head()
         headers: dict[str, str] = {}
         for line in lines:
             name, colon, value = line.partition(": ")
             assert colon, line
             assert name.lower() not in headers, f"{name} is repeated"
             headers[name.lower()] = value
-        return Response(int(status), headers, self._body(headers))
+        return Response(status, headers, self._body(headers))
+
+    def receive_interim(self) -> int:
+        """Read an answer that is a head alone, such as 100 Continue, and return its status."""
+        return self._head()[0]
+
+    def _head(self) -> tuple[int, list[str]]:
+        while b"\r\n\r\n" not in self._received:
+            self._read()
+        head, _, self._received = self._received.partition(b"\r\n\r\n")
+        status_line, *lines = head.decode("latin-1").split("\r\n")
+        version, status, _phrase = status_line.split(" ", 2)
+        assert version == "HTTP/1.1", status_line
+        return int(status), lines
 
     def _body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding") == "chunked":

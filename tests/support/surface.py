@@ -4,8 +4,8 @@ Everything here is synchronous: a test of a surface asks, and looks at the answe
 """
 
 import uuid
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -13,12 +13,13 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.raw_http import Response
+from tests.support.servers import server_directory
+from tests.support.stack import DevStack, running_stack, until
 from trunkline.cli import http
 from trunkline.dev.counts import Counts
 from trunkline.dev.ready import ProcessEntry, ReadyFile
 from trunkline.dev.upstream import LastRequest
 from trunkline.policy.admin_api import PREFIX, CreatedKey
-from trunkline.runtime.clock import SystemClock
 
 CHANGE_TIMEOUT_S = 5.0
 """A change of the configuration is known everywhere within a second; a busy machine gets more."""
@@ -26,7 +27,12 @@ CHANGE_TIMEOUT_S = 5.0
 SERVICES = ("edge", "dispatcher", "metering", "health", "console")
 """Roles that have an ops port."""
 
-_clock = SystemClock()
+ACCOUNT = "surface"
+"""The account of the tests' own keys."""
+
+READ_TIMEOUT_S = 2.0
+BODY_BYTES_MAX = 512 * 1024
+"""Bounds of the edge, so small that tests of them are quick."""
 
 
 class OpenAIError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -63,16 +69,16 @@ class Surface:
     """A running stack.
 
     Args:
-        ready_file: in which it describes itself.
+        stack: the process that runs it.
     """
 
-    def __init__(self, ready_file: Path) -> None:
-        self._ready_file = ready_file
+    def __init__(self, stack: DevStack) -> None:
+        self.stack = stack
 
     @property
     def ready(self) -> ReadyFile:
         """What it says of itself now: a process that was started again has another id."""
-        return msgspec.json.decode(self._ready_file.read_bytes(), type=ReadyFile)
+        return self.stack.ready
 
     # --- console -------------------------------------------------------------------------------------------------
 
@@ -94,9 +100,7 @@ class Surface:
 
     def wait_for_status(self, secret: str, status: int, path: str = "/v1/models") -> None:
         """Return once the edge answers a GET with a key so."""
-        deadline = _clock.now() + CHANGE_TIMEOUT_S
-        while (got := self.get(path, secret)) != status:
-            assert _clock.now() < deadline, f"GET {path} is still answered with {got}, not {status}"
+        until(lambda: self.get(path, secret) == status, CHANGE_TIMEOUT_S, f"GET {path} is answered with {status}")
 
     def get(self, path: str, secret: str) -> int:
         """Return the status of a GET from the edge."""
@@ -129,3 +133,41 @@ class Surface:
         """Return a metric of the first edge, summed over its labels."""
         metrics = self.metrics(self.ready.processes["edge"][0].ops_url)
         return sum(sample.value for metric in metrics for sample in metric.samples if sample.name == sample_name)
+
+
+@contextmanager
+def running_surface(*arguments: str, settings: Mapping[str, str] | None = None) -> Iterator[Surface]:
+    """Run a stack for the length of the block, with the demo configuration unless ``arguments`` name another.
+
+    Args:
+        arguments: further ones of `trunkline dev`.
+        settings: environment variables for its services.
+    """
+    with server_directory("surface") as directory, running_stack(directory, *arguments, environment=settings) as stack:
+        stack.wait_ready()
+        yield Surface(stack)
+
+
+def configuration(upstream_url: str) -> dict[str, object]:
+    """Return channels that rename, limit and refuse, beside the demo's own, and the account `ACCOUNT`."""
+    models = {
+        "surface": {"renamed": "upstream-name", "vendor/model:free": "demo"},
+        "limited": {"limited": "demo?status=429&retry_after=7"},
+        "refusing": {"refusing": "demo?status=400"},
+    }
+    return {
+        "channels": [
+            {
+                "name": channel,
+                "dialect": "openai",
+                "base_url": f"{upstream_url}/v1",
+                "credentials": [f"sk-{channel}-upstream"],
+                "models": served,
+            }
+            for channel, served in models.items()
+        ],
+        "models": [
+            {"name": name, "price": {"input": "0.1", "output": "0.4"}} for served in models.values() for name in served
+        ],
+        "accounts": [{"name": ACCOUNT, "credit": "100"}],
+    }

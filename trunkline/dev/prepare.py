@@ -104,6 +104,9 @@ async def prepare(args: list[str], clock: Clock) -> Plan:
     if not faults.all:
         # Nothing is wrong so far, so only now is anything made.
         descriptor, drawn = await _open_data_dir(data_dir, descriptor, clock, faults)
+    if drawn is not None and wanted_options.ready_file is not None:
+        # Left by a stack that was killed: it would tell whoever waits for it that all is ready.
+        wanted_options.ready_file.unlink(missing_ok=True)
     if drawn is None or descriptor is None:
         if descriptor is not None:
             os.close(descriptor)

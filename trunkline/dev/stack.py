@@ -70,7 +70,6 @@ class Stack:
             StartError: see there.
             PartFailedError: a process says that its settings are wrong.
         """
-        self._remove_ready_file()
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 await _together(self._start_bus(), self._start_books(), self._start_upstreams())
@@ -247,16 +246,13 @@ class Stack:
         except OSError as error:
             log.warning("ready_file_not_written", path=str(path), error=error.strerror)
 
-    def _remove_ready_file(self) -> None:
-        if self._plan.options.ready_file is not None:
-            self._plan.options.ready_file.unlink(missing_ok=True)
-
     # --- stop ----------------------------------------------------------------------------------------------------
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """End every process, in the order of `roles.STOP_ORDER`; ``hurry`` ends all waiting."""
         self._ready = False
-        self._remove_ready_file()
+        if self._plan.options.ready_file is not None:
+            self._plan.options.ready_file.unlink(missing_ok=True)
         for wave in roles.STOP_ORDER:
             await asyncio.gather(*(one.stop(hurry) for one in self._supervisors if one.part.role in wave))
         os.close(self._plan.lock)

@@ -182,11 +182,11 @@ class NATSLink:
         if self._connection is None and self._outbound_bytes + size > AWAY_BYTES_MAX:
             self.dropped += 1  # the receiver sees a gap in the sequence
             return
+        self._outbound_bytes += size
         self._queue(nats_wire.publish(subject, payload, reply))
 
     def _queue(self, wire: bytes) -> None:
         self._outbound.append(wire)
-        self._outbound_bytes += len(wire)
         if not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush)
