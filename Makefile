@@ -8,7 +8,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-model test check bench docs lock clean
+.PHONY: help run run-model test check bench secrets docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -35,6 +35,9 @@ check: .venv/test.stamp ## The fast part: format, lint, types, layers, tests wit
 bench: .venv/run.stamp ## Measure cost, latency and memory.
 	@exec $(BIN)/python -m bench $(ARGS)
 
+secrets: .venv/run.stamp ## Draw the secrets that docker-compose.yml needs, into .env.
+	@$(BIN)/python -m trunkline.dev.secrets .env
+
 docs: .venv/run.stamp ## Make anew the parts of the docs that come from the code.
 	@exec $(BIN)/python docs/generate.py
 
@@ -46,7 +49,10 @@ lock: .venv/build.stamp ## Resolve all dependencies anew and write their hashes.
 	@$(LOCK) pyproject.toml -c requirements/test.txt -o requirements/base.txt
 
 clean: ## Remove the virtual environment, caches and all data of the development stack.
-	@for link in .data/*/postgres.elsewhere; do if [ -L "$$link" ]; then rm -rf "$$(readlink "$$link")"; fi; done
+	@for link in .data/*/postgres.elsewhere; do \
+		home=$$(readlink "$$link") || continue; \
+		case "$$home" in */trunkline-dev-*) rm -rf "$$home";; esac; \
+	done
 	@rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build trunkline.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

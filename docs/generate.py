@@ -23,7 +23,8 @@ from services.edge.config import EdgeSettings
 from services.health.config import HealthSettings
 from services.metering.config import MeteringSettings
 from trunkline.cli.__main__ import app
-from trunkline.cli.settings import CLISettings
+from trunkline.cli.settings import ConsoleAccess, DatabaseAccess, EdgeAccess
+from trunkline.dev.prepare import DevSettings
 from trunkline.runtime.process import ProcessSettings
 
 OPERATING = Path(__file__).parent / "operating"
@@ -37,7 +38,10 @@ SETTINGS = {
     "metering": MeteringSettings,
     "health": HealthSettings,
     "console": ConsoleSettings,
-    "trunkline (command line)": CLISettings,
+    "trunkline: commands that talk to the console": ConsoleAccess,
+    "trunkline chat": EdgeAccess,
+    "trunkline migrate": DatabaseAccess,
+    "trunkline dev": DevSettings,
 }
 
 
@@ -87,7 +91,7 @@ def _describe(command: click.Command, path: list[str], lines: list[str]) -> None
         context = click.Context(command, info_name=" ".join(path))
         usage = command.get_usage(context).removeprefix("Usage: ")
         lines.append(f"\n## `{' '.join(usage.split())}`\n\n{(command.help or '').strip()}\n")
-        rows = [param.get_help_record(context) for param in command.params if isinstance(param, click.Option)]
+        rows = [param.get_help_record(context) for param in command.params if param.param_type_name == "option"]
         shown = [row for row in rows if row is not None and "--help" not in row[0]]
         if shown:
             lines.append("\n| option | |\n| --- | --- |\n")
@@ -101,7 +105,7 @@ def metrics_page() -> str:
     with tempfile.TemporaryDirectory() as folder:
         ready_file = Path(folder) / "ready.json"
         stack = subprocess.Popen(
-            [sys.executable, "-m", "trunkline.dev", "--port", "0", "--ready-file", str(ready_file), "--data-dir", folder],
+            [sys.executable, "-m", "trunkline.dev", "--port=0", f"--ready-file={ready_file}", f"--data-dir={folder}"],
             stdout=subprocess.DEVNULL,
         )
         try:

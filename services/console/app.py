@@ -88,8 +88,7 @@ class Console:
         """End what is left, and give the projector's connection back to the pool."""
         await self._runner.cleanup()
         if self._projection is not None:
-            self._projection.cancel()
-            await asyncio.wait([self._projection])
+            await self._process.tasks.end(self._projection)
 
 
 @contextlib.asynccontextmanager

@@ -6,6 +6,7 @@ writes the same value twice and loses nothing.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 
 import structlog
@@ -126,10 +127,10 @@ class Projector:
             await connection.remove_listener("outbox", announced)
 
     async def _wait(self) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), timeout=POLL_S)
-        except TimeoutError:
-            return
+        # Not wait_for: before Python 3.12 it can lose a cancellation that comes as the event is set.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                await self._wake.wait()
 
     async def drain(self, connection: Connection) -> None:
         """Write what the outbox holds, until it is empty.

@@ -17,6 +17,7 @@ from trunkline.bus.fleet import Fleet
 from trunkline.bus.job_table import JobTable
 from trunkline.bus.messages import Beat
 from trunkline.policy.vault import Vault, parse_masters
+from trunkline.protocol.openai.count import tokenizer
 from trunkline.runtime.http_client import HTTPClientPool
 from trunkline.runtime.kv_view import KVView
 from trunkline.runtime.metrics import ReadGauge
@@ -73,6 +74,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Read the snapshots, then listen for jobs."""
         process = self._process
+        tokenizer()  # now, so that the first answer to be counted does not hold up all the others
         for bucket, changed in (
             (subjects.KV_CHANNELS, self._catalog.channel_changed),
             (subjects.KV_WEIGHTS, self._catalog.weight_changed),

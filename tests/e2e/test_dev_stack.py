@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.servers import running_nats, running_postgres
 from tests.support.stack import GONE_TIMEOUT_S, DevStack, alive, descendants, running_stack, until
 from trunkline.dev.ready import ReadyFile
 
@@ -75,15 +76,16 @@ def test_every_part_that_is_killed_is_started_again(stack_directory: Path) -> No
         for role in ROLES:
             old = stack.ready.processes[role][0].pid
             os.kill(old, signal.SIGKILL)
-            until(
-                lambda role=role, old=old: stack.ready.processes[role][0].pid != old,
-                RESTART_TIMEOUT_S,
-                f"{role} runs again",
-            )
-            assert alive(stack.ready.processes[role][0].pid)
+            new = until(lambda: _successor(stack, role, old), RESTART_TIMEOUT_S, f"{role} runs again")  # noqa: B023
+            assert alive(new)
         assert stack.ready.base_url == first.base_url
         until(lambda: _answers(stack), RESTART_TIMEOUT_S, "requests are answered again")
         assert stack.stop() == 0
+
+
+def _successor(stack: DevStack, role: str, old: int) -> int | None:
+    pid = stack.ready.processes[role][0].pid
+    return None if pid == old else pid
 
 
 def _answers(stack: DevStack) -> bool:
@@ -172,3 +174,23 @@ def test_what_another_stack_holds_is_refused(stack_directory: Path, what: str) -
                 assert f"process {stack.pid}" in second.said
         assert chat(ready.base_url, ready.api_key)["usage"]
         assert stack.stop() == 0
+
+
+def test_servers_of_the_environment_replace_the_embedded_ones(stack_directory: Path) -> None:
+    with running_nats() as nats, running_postgres() as postgres:
+        environment = {"NATS_URL": nats.url, "DATABASE_URL": postgres.admin_dsn}
+        with running_stack(stack_directory, environment=environment) as stack:
+            ready = stack.wait_ready()
+            assert (ready.nats_url, ready.postgres_dsn) == (nats.url, postgres.admin_dsn)
+            assert ready.processes["nats"] == ready.processes["postgres"] == []
+            assert chat(ready.base_url, ready.api_key)["usage"]
+            assert stack.stop() == 0
+        assert not (stack.data_dir / "postgres").exists()
+
+
+def test_database_of_the_environment_that_is_not_there_is_told(stack_directory: Path) -> None:
+    environment = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}
+    with running_stack(stack_directory, environment=environment) as stack:
+        assert stack.wait_end() == 1
+        assert "DATABASE_URL" in stack.said
+        assert "Traceback" not in stack.said

@@ -1,20 +1,18 @@
 """HTTP itself, as nobody should speak it: refused in OpenAI's shape and quickly, and the next client is served."""
 
-import asyncio
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.support.raw_http import NoAnswerError, RawClient, Response, exchange, request
-from tests.support.surface import BODY_BYTES_MAX, READ_TIMEOUT_S, OpenAIError, Surface, read_error
+from tests.support.raw_http import RawClient, exchange, request
+from tests.support.surface import BODY_BYTES_MAX, OpenAIError, Surface, read_error
 from trunkline.runtime.clock import SystemClock
 
 CHAT = "/v1/chat/completions"
 BODY = b'{"model":"demo","messages":[{"role":"user","content":"hi"}]}'
 QUICK_S = 2.0
-SWEEP_S = 3.0
-"""After its deadline a connection is looked at within half a second; a busy machine gets more."""
+"""As long as the edge waits for the rest of a request: whatever comes later was not refused, but timed out."""
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +85,7 @@ def test_huge_request_line(surface: Surface) -> None:
 
 def test_head_without_end_takes_no_more_than_its_bound(surface: Surface) -> None:
     refused(surface, b"GET / HTTP/1.1\r\n", *[b"x: " + b"a" * 4000 + b"\r\n"] * 50, status=431)
+    refused(surface, b"GET / HTTP/1.1\r\nx: ", *[b"a" * 64 * 1024] * 12, status=431)
 
 
 # --- bodies -------------------------------------------------------------------------------------------------------
@@ -161,9 +160,7 @@ def test_bad_chunks(surface: Surface, body: bytes) -> None:
 
 
 def test_endless_chunk_extensions(surface: Surface) -> None:
-    refused(surface, head(surface, "transfer-encoding: chunked") + b"5;x=", *[b"a" * 4096] * 40, status=431)
-    many = b"".join(b"1;%b\r\na\r\n" % (b"x" * 60_000) for _ in range(3))
-    refused(surface, head(surface, "transfer-encoding: chunked") + many * 5, status=431)
+    refused(surface, head(surface, "transfer-encoding: chunked") + b"5;x=", *[b"a" * 64 * 1024] * 12, status=431)
 
 
 def test_endless_trailers(surface: Surface) -> None:
@@ -226,8 +223,9 @@ def _assert_not_read_twice(surface: Surface, wire: bytes) -> None:
 
 NOT_HTTP = {
     "http_0_9": b"GET /v1/models\r\n\r\n",
-    "http_0_9_short": b"GET /\r\n",
+    "http_0_9_with_garbage": b"GET /\r\n\x01\x02\r\n\r\n",
     "http_2_preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "http_2_version": b"GET /v1/models HTTP/2.0\r\nhost: a\r\n\r\n",
     "http_3": b"GET / HTTP/3.0\r\n\r\n",
     "http_1_9": b"GET / HTTP/1.9\r\nhost: a\r\n\r\n",
     "http_lower": b"GET / http/1.1\r\nhost: a\r\n\r\n",
@@ -262,7 +260,7 @@ def test_connect_and_upgrade_are_refused(surface: Surface) -> None:
 
 
 def test_offer_of_http_2_is_ignored(surface: Surface) -> None:
-    """Java's own client and curl offer it with their first request; a server may go on with HTTP/1.1 (RFC 9110, 7.8)."""
+    """Java and curl offer it with their first request; a server may go on in HTTP/1.1 (RFC 9110 section 7.8)."""
     offer = [("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c"), ("http2-settings", "AAEAAEAAAAIAAAAB")]
     with RawClient(surface.ready.base_url) as client:
         client.send(chat(surface, *offer) + chat(surface))

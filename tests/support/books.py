@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple
 
 import aiohttp
 import nats
@@ -26,6 +27,14 @@ _REPORTED = """
     from usage where not counted group by 1
 """
 
+_OF_ACCOUNT = """
+    select count(distinct job) as requests, count(*) filter (where charged) as charged,
+           count(*) filter (where counted and output > 0) as counted,
+           coalesce(sum(input), 0)::bigint as input_tokens, coalesce(sum(output), 0)::bigint as output_tokens,
+           coalesce(sum(charge_nano), 0)::bigint as charge_nano
+    from usage where account_id = (select id from accounts where name = $1)
+"""
+
 _WAITING = """
     select count(*) from pg_stat_activity
     where application_name = 'trunkline-metering' and wait_event_type = 'Lock'
@@ -36,6 +45,32 @@ _CHARGED = """
            = (select coalesce(sum(amount_nano), 0) from transfers where kind = 'charge') as charges_agree,
            (select count(*) from usage_refused) as refused
 """
+
+
+class AccountUsage(NamedTuple):
+    """What the ledger has of an account.
+
+    Attributes:
+        requests: with at least one attempt.
+        charged: attempts that the client pays for.
+        counted: attempts with output that the provider did not report.
+        input_tokens, output_tokens: over all attempts.
+        charge_nano: what the account paid.
+    """
+
+    requests: int
+    charged: int = 0
+    counted: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    charge_nano: int = 0
+
+
+async def account_usage(stack: LiveStack, account: str) -> AccountUsage:
+    """Return what the ledger has of an account."""
+    async with _connection(stack) as connection:
+        row = await connection.fetchrow(_OF_ACCOUNT, account)
+    return AccountUsage(*row)
 
 
 async def _unrest(stack: LiveStack, http: aiohttp.ClientSession) -> list[str]:
@@ -119,8 +154,10 @@ async def assert_books_agree(
     await assert_at_rest(stack, http, within_s=within_s)
     reported = {**(await stack.counts(http)).reported, **(elsewhere or {})}
     async with _connection(stack) as connection:
-        assert await reported_in_ledger(connection) == reported
-        assert await ledger.verify(connection) == []
+        booked = await reported_in_ledger(connection)
+        assert booked == reported, f"the ledger has {booked}, the upstream reported {reported}"
+        wrong = await ledger.verify(connection)
+        assert not wrong, f"balances are wrong: {wrong}"
         sums = await connection.fetchrow(_CHARGED)
-        assert sums["charges_agree"]
-        assert sums["refused"] == 0
+        assert sums["charges_agree"], "charges of usage and of transfers differ"
+        assert sums["refused"] == 0, "usage was set aside"

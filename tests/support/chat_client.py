@@ -66,6 +66,7 @@ class Outcome:
         usage: as reported to this client, if it was.
         seconds: from its start to its end.
         edge: where it was sent.
+        untaken: the connection was refused.
     """
 
     ending: Ending = Ending.MALFORMED
@@ -78,6 +79,7 @@ class Outcome:
     usage: Mapping[str, Any] | None = None
     seconds: float = 0.0
     edge: str = ""
+    untaken: bool = False
 
 
 class ChatClient:
@@ -138,25 +140,34 @@ class ChatClient:
                         _read_whole(await response.read(), outcome)
         except TimeoutError:
             outcome.ending = Ending.HUNG
-        except (aiohttp.ClientError, OSError):
+        except (aiohttp.ClientError, OSError) as error:
             outcome.ending = Ending.CUT
+            outcome.untaken = isinstance(error, aiohttp.ClientConnectorError)
         outcome.seconds = self._clock.now() - began
         return outcome
 
     async def chat_anywhere(
-        self, edges: Sequence[str], first: int, script: Mapping[str, object] | None = None, *, stream: bool = False
+        self,
+        edges: Sequence[str],
+        first: int,
+        script: Mapping[str, object] | None = None,
+        *,
+        stream: bool = False,
+        reuses: bool = False,
     ) -> Outcome:
-        """Make a request as a client behind a load balancer: a connection that is not taken is tried elsewhere.
+        """Make a request as a load balancer does: where a connection is refused, another edge is tried.
 
         Args:
             edges: base URLs.
             first: index of the one to try first.
             script, stream: as for `chat`.
+            reuses: connections are kept. One that is closed just when it is used again, before any byte of an answer,
+                is then like one that was refused (RFC 9112 section 9.3.1).
         """
         for attempt in range(RETRIES_MAX):
             outcome = await self.chat(edges[(first + attempt) % len(edges)], script, stream=stream)
-            # Not one byte came: nobody took the connection, or its listener closed before it had been accepted.
-            if outcome.ending is not Ending.CUT or outcome.status:
+            closed = reuses and outcome.ending is Ending.CUT and not outcome.status
+            if not (outcome.untaken or closed):
                 return outcome
             await self._clock.sleep(RETRY_WAIT_S)
         return outcome
@@ -283,10 +294,10 @@ async def load(request: Callable[[int], Awaitable[Outcome]], *, workers: int) ->
         await tasks.cancel()
 
 
-def session() -> aiohttp.ClientSession:
-    """Return an HTTP client for many requests at once, each over a connection of its own."""
+def session(*, reuse: bool = False) -> aiohttp.ClientSession:
+    """Return an HTTP client for many requests at once, each over a connection of its own unless told otherwise."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, force_close=True),
+        connector=aiohttp.TCPConnector(limit=0, force_close=not reuse),
         timeout=aiohttp.ClientTimeout(total=None),
         read_bufsize=256 * 1024,
     )

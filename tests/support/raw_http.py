@@ -65,6 +65,10 @@ class RawClient:
         with contextlib.suppress(ConnectionError):
             self._socket.sendall(wire)
 
+    def be_patient_for(self, timeout_s: float) -> None:
+        """Change how long each read may take."""
+        self._socket.settimeout(timeout_s)
+
     def receive(self) -> Response:
         """Read one answer, whose framing must be right.
 
@@ -98,7 +102,10 @@ class RawClient:
         if headers.get("transfer-encoding") == "chunked":
             assert "content-length" not in headers
             return b"".join(iter(self._chunk, b""))
-        return self._take(int(headers["content-length"]))
+        if "content-length" in headers:
+            return self._take(int(headers["content-length"]))
+        assert headers["connection"] == "close", "an answer without end"
+        return self.read_to_end()
 
     def _chunk(self) -> bytes:
         while b"\r\n" not in self._received:

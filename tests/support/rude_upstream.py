@@ -69,7 +69,8 @@ class RudeUpstream:
                 if habit is Habit.BABBLES:
                     writer.write(b"Good day to you!\r\n\r\n")
                     break
-                self.reported.setdefault(MODEL, ModelUsage()).add(PROMPT_TOKENS, COMPLETION_TOKENS)
+                if head.startswith(b"POST "):  # the others are probes
+                    self.reported.setdefault(MODEL, ModelUsage()).add(PROMPT_TOKENS, COMPLETION_TOKENS)
                 writer.write(_ANSWER)
                 answered += 1
                 if habit is Habit.CLOSES_IDLE:

@@ -24,6 +24,8 @@ from trunkline.policy.admin_api import PREFIX, CreatedKey
 CHANGE_TIMEOUT_S = 5.0
 """A change of the configuration is known everywhere within a second; a busy machine gets more."""
 
+IDLE_TIMEOUT_S = 10.0
+
 SERVICES = ("edge", "dispatcher", "metering", "health", "console")
 """Roles that have an ops port."""
 
@@ -133,6 +135,10 @@ class Surface:
         """Return a metric of the first edge, summed over its labels."""
         metrics = self.metrics(self.ready.processes["edge"][0].ops_url)
         return sum(sample.value for metric in metrics for sample in metric.samples if sample.name == sample_name)
+
+    def wait_until_idle(self) -> None:
+        """Return once the edge has no job in flight."""
+        until(lambda: self.edge_sum("trunkline_edge_jobs") == 0, IDLE_TIMEOUT_S, "no job is in flight")
 
 
 @contextmanager

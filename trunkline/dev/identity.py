@@ -33,6 +33,12 @@ class Identity:
             entry = pwd.getpwnam(self.name)
             os.chown(path, entry.pw_uid, entry.pw_gid)
 
+    def or_owner(self, path: Path) -> "Identity":
+        """Return the owner of ``path`` where we may become that user and it is not root, else this identity."""
+        if self.name is None or not path.exists() or path.stat().st_uid == 0:
+            return self
+        return Identity(path.owner())
+
     def runs(self, *command: str | Path) -> bool:
         """Return whether this user can run a command to a good end."""
         try:

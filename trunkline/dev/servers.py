@@ -75,15 +75,18 @@ class EmbeddedPostgres:
     Args:
         package: see `postgres_package`.
         data_dir: of the stack.
-        identity: the user to run as; an existing cluster's owner goes before.
+        identity: the user to run as; if that is another one than ours, the owner of an existing cluster goes before.
         password: of `SUPERUSER`; kept from the first run on.
+
+    Raises:
+        ServerError: there is no place for it.
     """
 
     def __init__(self, package: Path, data_dir: Path, identity: Identity, password: str) -> None:
         self._package = package
-        self._identity = identity
         self._password = password
         self._home = _home(data_dir, identity)
+        self._identity = identity.or_owner(self._home / "data")
 
     def prepare(self) -> None:
         """Make the cluster if there is none yet. Blocks for about a second then.

@@ -7,6 +7,7 @@ is bounded by `ServerLimits` and answered through the same error path as any oth
 
 import asyncio
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
@@ -41,6 +42,10 @@ CLOSE_TIMEOUT_S = limits.TOTAL_TIMEOUT_S
 transport's buffer at 1 KB/s are 320 s."""
 
 SWEEP_INTERVAL_S = 0.5
+_VERSIONS = frozenset({"1.0", "1.1"})
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER of 0 s; without it a close looks like a good end."""
+
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -116,14 +121,16 @@ class ServerConnection(asyncio.Protocol):
         """Called by the event loop."""
         if self._discarding:
             return
-        if self._head_bytes > HEAD_BYTES_MAX:
-            self._refuse(_headers_too_large())
-            return
         self._head_bytes += len(data)
         answering = self._exchange is not None
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self._refuse(_headers_too_large())
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._headers.get("upgrade", "").lower() == "h2c":
+                self._ignore_upgrade(data[upgrade.args[0] :])
+                return
             self._refuse(Fault(ErrorType.CLIENT_BAD_REQUEST, "Protocol upgrades are not supported here; use HTTP/1.1."))
         except httptools.HttpParserCallbackError:
             self._refuse(self._fault or Fault(ErrorType.GATEWAY_INTERNAL, "The request could not be read."))
@@ -144,8 +151,10 @@ class ServerConnection(asyncio.Protocol):
         self._target = b""
         self._headers: dict[str, str] = {}
         self._header_count = 0
+        self._header_bytes = 0
         self._head_bytes = 0  # of the head; later, of what has come since the last part of the body
         self._headers_done = False
+        self._version = ""
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._fault: Fault | None = None
@@ -165,9 +174,13 @@ class ServerConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header field."""
+        size = len(name) + len(value)
         self._header_count += 1
-        if self._header_count > self._limits.headers_max or (
-            len(name) + len(value) > self._limits.header_line_bytes_max
+        self._header_bytes += size
+        if (
+            size > self._limits.header_line_bytes_max
+            or self._header_bytes > HEAD_BYTES_MAX
+            or self._header_count > self._limits.headers_max
         ):
             self._raise(_headers_too_large())
         if self._headers_done:
@@ -181,6 +194,9 @@ class ServerConnection(asyncio.Protocol):
         """All header fields are here; refuse early what would be refused later."""
         self._headers_done = True
         self._head_bytes = 0
+        self._version = self._parser.get_http_version()
+        if self._version not in _VERSIONS:
+            self._raise(Fault(ErrorType.CLIENT_BAD_REQUEST, "This version of HTTP is not spoken here; use HTTP/1.1."))
         length = self._headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._limits.body_bytes_max:
             self._raise(self._body_too_large())
@@ -192,7 +208,7 @@ class ServerConnection(asyncio.Protocol):
     def _continue(self) -> None:
         """Ask for the body, except in the middle of an earlier answer, and of HTTP/1.0 (RFC 9110 section 10.1.1)."""
         free = self._exchange is None and not self._waiting
-        if free and self._transport is not None and self._parser.get_http_version() != "1.0":
+        if free and self._transport is not None and self._version != "1.0":
             self._transport.write(_CONTINUE)
 
     def on_body(self, part: bytes) -> None:
@@ -214,6 +230,18 @@ class ServerConnection(asyncio.Protocol):
         self._body = []
         self._pump()
 
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Go on in HTTP/1.1 with a client that offers HTTP/2 (RFC 9110 section 7.8), as Java's own and curl do.
+
+        The parser takes what follows such a head for the other protocol, even a body, so it reads the head again
+        without the offer.
+        """
+        hidden = {"upgrade", "connection", "http2-settings", "expect"}
+        fields = [f"{name}: {value}" for name, value in self._headers.items() if name not in hidden]
+        start = f"{self._parser.get_method().decode('ascii')} {self._target.decode('latin-1')} HTTP/1.1"
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received("\r\n".join([start, *fields, "", ""]).encode("latin-1") + rest)
+
     def _make_exchange(self, *, keep_alive: bool) -> Exchange:
         path, _, query = self._target.partition(b"?")
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
@@ -229,7 +257,7 @@ class ServerConnection(asyncio.Protocol):
             self,
             request,
             keep_alive=keep_alive,
-            chunked=bool(self._target) and self._parser.get_http_version() != "1.0",
+            chunked=self._version == "1.1",
         )
 
     def _raise(self, fault: Fault) -> None:
@@ -285,11 +313,15 @@ class ServerConnection(asyncio.Protocol):
         )
 
     def write(self, wire: bytes) -> bool:
-        """Write to the client; returns whether it is slow. A client that has gone is not."""
+        """Write to the client; returns whether it is slow. A client that has gone is not.
+
+        One that is being found gone is: nothing leaves for it any more, so whoever writes as fast as it takes must
+        wait for `connection_lost` and not go on for ever.
+        """
         if self._transport is None:
             return False
         self._transport.write(wire)
-        return self._paused
+        return self._paused or self._transport.is_closing()
 
     def date_line(self) -> bytes:
         """The Date header field, kept for a second."""
@@ -320,6 +352,8 @@ class ServerConnection(asyncio.Protocol):
     def cut(self) -> None:
         """Reset the connection: the only way to tell a client without chunked coding that its answer is not whole."""
         if self._transport is not None:
+            if sock := self._transport.get_extra_info("socket"):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._transport.abort()
 
     def _pause_reading(self) -> None:

@@ -8,6 +8,9 @@ import structlog
 
 log = structlog.get_logger()
 
+CANCEL_AGAIN_S = 0.5
+"""How long a cancelled task may take over its clean-up before it is cancelled anew."""
+
 
 class TaskSet:
     """The background tasks of one owner.
@@ -40,10 +43,17 @@ class TaskSet:
 
     async def cancel(self) -> None:
         """Cancel all tasks and wait until they are gone."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.end(*self._tasks)
+
+    async def end(self, *tasks: asyncio.Task[Any]) -> None:
+        """Cancel these tasks and wait until they are gone."""
+        pending = set(tasks)
+        while pending:
+            for task in pending:
+                task.cancel()
+            # Again and again: nats-py swallows a cancellation that comes while it flushes, and before Python 3.12
+            # asyncio.wait_for does so when its result comes at the same time.
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
     def __len__(self) -> int:
         return len(self._tasks)

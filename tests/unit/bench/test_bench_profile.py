@@ -1,10 +1,9 @@
 from bench.profile import parse_folded, short, text
 
-FOLDED = """main (trunkline/runtime/process.py:99);run (services/edge/app.py:5);write (x/trunkline/runtime/http_server.py:2) 6
-main (trunkline/runtime/process.py:99);run (services/edge/app.py:5) 3
-main (trunkline/runtime/process.py:99);run (services/edge/app.py:5);run (services/edge/app.py:5) 1
-
-"""
+MAIN = "main (trunkline/runtime/process.py:99)"
+RUN = "run (services/edge/app.py:5)"
+WRITE = "write (x/trunkline/runtime/http_server.py:2)"
+FOLDED = f"{MAIN};{RUN};{WRITE} 6\n{MAIN};{RUN} 3\n{MAIN};{RUN};{RUN} 1\n\n"
 
 
 def test_own_samples_belong_to_the_innermost_frame() -> None:

@@ -44,13 +44,13 @@ def test_stream_has_role_content_finish_usage_and_done(upstream: UpstreamClient)
 
 
 @pytest.mark.parametrize(
-    ("fields", "script"),
-    [({}, {"chunks": 3}), ({"stream_options": {"include_usage": True}}, {"chunks": 3, "no_usage": True})],
+    ("include_usage", "script"),
+    [(False, {"chunks": 3}), (True, {"chunks": 3, "no_usage": True})],
 )
 def test_stream_without_usage_is_counted_as_unreported(
-    upstream: UpstreamClient, fields: dict[str, object], script: dict[str, object]
+    upstream: UpstreamClient, include_usage: bool, script: dict[str, object]
 ) -> None:
-    answer = upstream.chat(stream=True, script=script, **fields)
+    answer = upstream.chat(stream=True, script=script, stream_options={"include_usage": include_usage})
     assert answer.whole
     assert b"usage" not in answer.body
     seen = counts(upstream)

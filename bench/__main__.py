@@ -1,0 +1,104 @@
+"""Entry point: ``python -m bench [measure|scale|profile]``; see ``--help``. Exits 1 if a request failed."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from bench import machine, report, scenarios
+from bench.generator import GeneratorError
+from bench.load import FILES_SPARE, allow_files
+from bench.processes import ProcessGoneError
+from bench.profile import ProfileError
+from bench.results import PROMISED_ROLES, Report
+from bench.scale import ScaleError, sizes
+from bench.stack import StackError, home
+from bench.workloads import FULL, QUICK, Effort
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measures the gateway on this machine, on a stack of its own that it starts and ends.",
+        epilog="measure: CPU, latency, memory and time to ready. scale: a request's cost as keys and channels grow. "
+        "profile: where one service's time goes under load (needs py-spy).",
+    )
+    parser.add_argument("command", nargs="?", default="measure", choices=("measure", "scale", "profile"))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
+    parser.add_argument("--quick", action="store_true", help="less of everything, in about a minute")
+    parser.add_argument(
+        "--only",
+        type=_parts,
+        default=set(scenarios.PARTS),
+        metavar="PARTS",
+        help="measure: some of " + ",".join(scenarios.PARTS),
+    )
+    parser.add_argument("--streams", type=int, metavar="N", help="measure: hold so many open streams and no others")
+    parser.add_argument("--patience", type=float, metavar="S", help="seconds to wait for a calm machine, on each stack")
+    parser.add_argument("--keys", type=int, default=100_000, metavar="N", help="scale: how many keys at the most")
+    parser.add_argument("--channels", type=int, default=1000, metavar="N", help="scale: how many channels at the most")
+    parser.add_argument("--role", default="edge", choices=PROMISED_ROLES, help="profile: which service")
+    parser.add_argument("--load", default="plain", choices=("plain", "stream"), help="profile: under which load")
+    parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="profile: for how long")
+    return parser
+
+
+def _parts(names: str) -> set[str]:
+    parts = set(names.split(","))
+    if unknown := parts - set(scenarios.PARTS):
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(sorted(unknown))}")
+    return parts
+
+
+def _effort(arguments: argparse.Namespace) -> Effort:
+    effort = QUICK if arguments.quick else FULL
+    if arguments.streams is not None:
+        effort = msgspec.structs.replace(effort, held=(arguments.streams,))
+    if arguments.patience is not None:
+        effort = msgspec.structs.replace(effort, patience_s=arguments.patience)
+    return effort
+
+
+def _say(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    effort = _effort(arguments)
+    # A stream is one open file in each process that relays it; processes inherit the limit.
+    allow_files(max(effort.held) + FILES_SPARE)
+    if arguments.command == "profile":
+        with home() as place:
+            print(scenarios.profile(place, arguments.role, arguments.load, arguments.seconds))
+        return 0
+    found = Report(
+        date=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+        commit=machine.commit(),
+        machine=machine.describe(),
+        quick=arguments.quick,
+    )
+    with home() as place:
+        if arguments.command == "scale":
+            scenarios.measure_scale(place, sizes(arguments.keys, arguments.channels), effort, found, _say)
+        else:
+            scenarios.measure(place, arguments.only, effort, found, _say)
+    print(report.text(found))
+    if arguments.json is not None:
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    return 1 if found.failures() else 0
+
+
+def main() -> int:
+    """Run what was asked for; return the exit status."""
+    arguments = _parser().parse_args()
+    try:
+        return _run(arguments)
+    except (StackError, GeneratorError, ProcessGoneError, ProfileError, ScaleError, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
