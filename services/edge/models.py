@@ -28,7 +28,7 @@ class Models:
         """Return a model and the groups through which the key reaches it, in the key's order.
 
         Raises:
-            FaultError: there is no such model, or it is not for this key.
+            FaultError: there is no such model, no channel serves it now, or it is not for this key.
         """
         model = self._models.get(name)
         if model is None:
@@ -40,6 +40,9 @@ class Models:
                 )
             )
         groups = _shared_groups(model, key)
+        if not model.groups and key.allows_model(name):
+            # Its channels are switched off: nothing that another key would change.
+            raise FaultError(Fault(ErrorType.GATEWAY_NO_CHANNEL, "No channel serves this model at present."))
         if not groups or not key.allows_model(name):
             raise FaultError(
                 Fault(

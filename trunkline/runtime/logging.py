@@ -24,24 +24,17 @@ def configure(*, role: str, process: str, level: str = "info", human: bool = Fal
         human: coloured text instead of JSON, for a terminal.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    if human:
-        renderers: list[structlog.typing.Processor] = [structlog.dev.ConsoleRenderer()]
-        factory: structlog.typing.WrappedLogger = structlog.PrintLoggerFactory(sys.stderr)
-    else:
-        renderers = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=orjson.dumps),
-        ]
-        factory = structlog.BytesLoggerFactory(sys.stderr.buffer)
     structlog.configure(
-        processors=[*shared, *renderers],
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *_renderers(human=human),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=factory,
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+        if human
+        else structlog.BytesLoggerFactory(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role, process=process)
@@ -49,6 +42,16 @@ def configure(*, role: str, process: str, level: str = "info", human: bool = Fal
     logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s")
     # nats-py logs each reconnect attempt as an error; the bus wrapper reports connection changes itself.
     logging.getLogger("nats").setLevel(logging.CRITICAL)
+
+
+def _renderers(*, human: bool) -> list[structlog.typing.Processor]:
+    if human:
+        # Plain tracebacks: the prettier ones print local variables, and a secret may be among them.
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    return [
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(serializer=orjson.dumps),
+    ]
 
 
 class LineLog:
