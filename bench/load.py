@@ -92,7 +92,8 @@ class Run:
         self._look_whether_done()
 
     def _look_whether_done(self) -> None:
-        all_ended = self._ended == self._sent and not self._due_ns and (self._all_begun or self._over())
+        begun = self._over() if self.order.pace is Pace.CLOSED else self._all_begun
+        all_ended = begun and self._ended == self._sent and not self._due_ns
         none_left = not self._connections and self.order.pace is not Pace.HOLD
         if all_ended or none_left:
             self._done.set()

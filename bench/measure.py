@@ -59,6 +59,11 @@ class Bench:
         stack: running.
         idle_s: how long it is watched without load.
         patience: see there.
+
+    Attributes:
+        watch: over all of the stack's roles.
+        idle: CPU seconds per second of each role without load.
+        warm_failures: requests that failed while nothing was measured, by reason.
     """
 
     def __init__(self, stack: Stack, idle_s: float, patience: Patience) -> None:
@@ -66,6 +71,7 @@ class Bench:
         self.watch = stack.watch()
         self.patience = patience
         self.idle: dict[str, float] = {}
+        self.warm_failures: dict[str, int] = {}
         self.learn_idle(idle_s)
 
     def learn_idle(self, idle_s: float) -> None:
@@ -85,7 +91,9 @@ class Bench:
 
     def warm(self, order: Order, seconds: float) -> None:
         """Send some of a load without measuring, and wait until it is settled."""
-        generator.run(self.gateway(msgspec.structs.replace(order, seconds_max=min(seconds, order.seconds_max))))
+        shorter = msgspec.structs.replace(order, seconds_max=min(seconds, order.seconds_max))
+        outcome = generator.run(self.gateway(shorter))
+        self.warm_failures = merged(self.warm_failures, outcome.failures)
         self.settle()
 
     def settle(self) -> Reading:

@@ -1,7 +1,8 @@
 """Samples one service under load with py-spy and says where its time goes. Called by `bench.__main__`.
 
 py-spy reads a process from outside, so what is profiled is the service as it always runs. What a Python function
-spends in C and in the kernel (a socket write, say) counts as the function's own.
+spends in C and in the kernel (a socket write, say) counts as the function's own. Only samples in which the interpreter
+runs are taken: waiting for sockets is none of them.
 """
 
 import shutil
@@ -89,7 +90,7 @@ def take(bench: Bench, role: str, order: Order, seconds: float) -> Profile:
             options = {"--pid": entries[0].pid, "--duration": round(seconds), "--rate": RATE_PER_S}
             arguments = [str(part) for option in options.items() for part in option]
             subprocess.run(
-                [*sampler, "record", *arguments, "--format", "raw", "--function", "--output", str(output)],
+                [*sampler, "record", *arguments, "--gil", "--format", "raw", "--function", "--output", str(output)],
                 check=True,
                 capture_output=True,
                 timeout=seconds + MARGIN_S,

@@ -161,6 +161,7 @@ class Report(msgspec.Struct, kw_only=True):
     Attributes:
         date: in UTC.
         commit: of the source, with ``+`` if there are changes.
+        warm_failures: requests that failed while nothing was measured, by reason.
         first_start_s: seconds to ready with an empty data folder.
         starts_s: with the data of an earlier run.
     """
@@ -173,6 +174,7 @@ class Report(msgspec.Struct, kw_only=True):
     latencies: list[Latency] = []
     held: list[Held] = []
     scales: list[Scale] = []
+    warm_failures: dict[str, int] = {}
     first_start_s: float = 0.0
     starts_s: list[float] = []
 
@@ -180,6 +182,7 @@ class Report(msgspec.Struct, kw_only=True):
         """Return all failures by reason."""
         works = [*self.works, *(scale.work for scale in self.scales)]
         return merged(
+            self.warm_failures,
             *(work.failures for work in works),
             *(latency.failures for latency in self.latencies),
             *(held.failures for held in self.held),

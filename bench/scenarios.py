@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 
 from bench import scale, workloads
+from bench.figures import merged
 from bench.held import hold
 from bench.measure import Bench, Patience
 from bench.profile import take, text
@@ -42,6 +43,7 @@ def measure(home: Home, parts: Collection[str], effort: Effort, report: Report, 
                 _stream(bench, effort, report, say)
             if "latency" in parts:
                 _latency(bench, effort, report, say)
+            report.warm_failures = bench.warm_failures
     if "memory" in parts:
         for streams in effort.held:
             _memory(home, streams, effort, report, say)
@@ -56,6 +58,7 @@ def measure_scale(home: Home, steps: list[Size], effort: Effort, report: Report,
     with home.stack() as stack:
         bench = Bench(stack, effort.idle_s, Patience(effort.patience_s))
         report.scales = scale.measure(home, bench, steps, effort, say)
+        report.warm_failures = bench.warm_failures
 
 
 def profile(home: Home, role: str, load: str, seconds: float) -> str:
@@ -105,7 +108,9 @@ def _memory(home: Home, streams: int, effort: Effort, report: Report, say: Say) 
         # A stack of its own: what a process has freed and kept would hide what streams cost.
         with home.stack() as stack:
             report.starts_s.append(stack.started_s)
-            held = hold(Bench(stack, effort.idle_s, patience), streams, BEGUN_PER_S, effort.hold_s, pace_s)
+            bench = Bench(stack, effort.idle_s, patience)
+            held = hold(bench, streams, BEGUN_PER_S, effort.hold_s, pace_s)
+            report.warm_failures = merged(report.warm_failures, bench.warm_failures)
         report.held.append(held)
         if not held.stalled:
             return

@@ -2,13 +2,14 @@
 
 import random
 
+import msgspec
 import structlog
 
 from services.dispatcher.metrics import DispatcherMetrics
 from trunkline.bus import snapshots
 from trunkline.bus.snapshots import SealedCredential
 from trunkline.core.clock import Clock
-from trunkline.core.errors import ErrorType
+from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.breaker import Breaker, Verdict
 from trunkline.policy.credentials import CredentialStates
 from trunkline.policy.routing import Candidate, Plan, RoutingTable
@@ -117,6 +118,18 @@ class Catalog:
             f"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
             f"accept-encoding: identity\r\nuser-agent: {USER_AGENT}\r\n"
         ).encode("latin-1")
+
+    def without_secret(self, candidate: Candidate, fault: Fault) -> Fault:
+        """Return a fault in a provider's words without the credential, should the provider repeat it."""
+        if candidate.credential is None:
+            return fault
+        secret = self._vault.open(candidate.credential)
+        return msgspec.structs.replace(
+            fault,
+            message=fault.message.replace(secret, "[key]"),
+            param=None if fault.param is None or secret in fault.param else fault.param,
+            code=None if fault.code is None or secret in fault.code else fault.code,
+        )
 
     def judge(self, channel_id: int, error: ErrorType | None) -> None:
         """Let an attempt's outcome count in this dispatcher's own judgement, beside health's."""

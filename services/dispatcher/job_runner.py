@@ -151,7 +151,11 @@ class JobRunner:
         entry.attempt = attempt
         self._active.add(attempt)
         try:
-            return await self._send(entry, attempt, target, wire)
+            result = await self._send(entry, attempt, target, wire)
+            if result.fault is not None and result.fault.type is ErrorType.UPSTREAM_BAD_REQUEST:
+                # The one kind of fault that brings the provider's own words.
+                result.fault = self._catalog.without_secret(candidate, result.fault)
+            return result
         finally:
             self._active.discard(attempt)
             entry.attempt = None

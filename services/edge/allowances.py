@@ -121,7 +121,8 @@ class Allowances:
                     self._extend(wanted)
                 finally:
                     for waiting in wanted.values():
-                        waiting.set_result(None)
+                        if not waiting.done():  # its request may have been cancelled
+                            waiting.set_result(None)
         finally:
             self._drawing = False
 

@@ -2,11 +2,13 @@
 
 A change of a key is announced on the bucket's own subjects; the edge drops what it remembers of that key and
 reads it again when it is next used, so that a revocation holds everywhere as soon as the announcement arrives.
+The broker may announce a change before it has stored it: what is read in between is overruled and not remembered.
 After a reconnect everything is dropped, since announcements may have been missed.
 """
 
 import asyncio
 from collections import OrderedDict
+from typing import NamedTuple
 
 import structlog
 
@@ -24,10 +26,21 @@ log = structlog.get_logger()
 UNKNOWN_KEPT_S = 10.0
 """How long an unknown key is remembered as such; creating it is announced and ends this at once."""
 
+STORED_WITHIN_S = 5.0
+"""How long an announcement goes before what is read. The broker stores a change within a millisecond, a busy one
+within some; a bucket's first change may take longer."""
+
 _UNKNOWN_KEY = Fault(ErrorType.CLIENT_UNAUTHENTICATED, "This API key does not exist or was revoked. Check the key.")
 _UNREADABLE = Fault(
     ErrorType.GATEWAY_NOT_READY, "The key cannot be checked at the moment. Please retry.", retry_after_ms=1000
 )
+
+
+class _Announcement(NamedTuple):
+    """A change that was heard of: the new value (empty for a deletion), and until when it goes before a read one."""
+
+    data: bytes
+    until: float
 
 
 class KeyRing:
@@ -48,6 +61,7 @@ class KeyRing:
         self._known: OrderedDict[str, CompiledKey] = OrderedDict()
         self._unknown: OrderedDict[str, float] = OrderedDict()
         self._reading: dict[str, asyncio.Task[CompiledKey | None]] = {}
+        self._announced: OrderedDict[str, _Announcement] = OrderedDict()
 
     async def start(self) -> None:
         """Listen for changes."""
@@ -60,12 +74,21 @@ class KeyRing:
         self._unknown.pop(name, None)
         # A look-up under way may have read the old value: let nobody else wait for it.
         self._reading.pop(name, None)
+        now = self._clock.now()
+        self._announced.pop(name, None)
+        self._announced[name] = _Announcement(message.data, now + STORED_WITHIN_S)
+        while self._announced:
+            oldest = next(iter(self._announced.values()))
+            if oldest.until > now and len(self._announced) <= limits.KEYS_CACHED_MAX:
+                break
+            self._announced.popitem(last=False)
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:
             self._known.clear()
             self._unknown.clear()
             self._reading.clear()
+            self._announced.clear()
 
     def cached(self, secret: str) -> CompiledKey | None:
         """Return a key that is known here.
@@ -111,8 +134,12 @@ class KeyRing:
             if current:
                 del self._reading[name]
         self._metrics.key_lookups.labels("unknown" if value is None else "found").inc()
+        announced = self._announced.get(name)
+        overruled = announced is not None and announced.data != (value or b"") and self._clock.now() < announced.until
+        if announced is not None and overruled:
+            value = announced.data or None
         key = None if value is None else CompiledKey(snapshots.decode_key_policy(value))
-        if current:
+        if current and not overruled:
             self._remember(name, key)
         return key
 

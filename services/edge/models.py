@@ -31,7 +31,8 @@ class Models:
             FaultError: there is no such model, no channel serves it now, or it is not for this key.
         """
         model = self._models.get(name)
-        if model is None:
+        # Without a group no enabled channel serves it: that is no matter of what a key may do.
+        if model is None or not model.groups:
             raise FaultError(
                 Fault(
                     ErrorType.CLIENT_MODEL_NOT_FOUND,

@@ -13,6 +13,7 @@ from tests.support.live_stack import LiveStack, StackPlan
 from tests.support.raw_chat import RawChat, raw_chat
 from tests.support.waiting import eventually
 from trunkline.dev.counts import Abort
+from trunkline.runtime.tasks import TaskSet
 
 MODEL = "demo"
 CLIENTS = 20
@@ -81,7 +82,7 @@ async def test_client_leaves(rig: Rig, name: str) -> None:
             everybody_waits.set()
         return everybody_waits.is_set() or bool(chunks)
 
-    leaving = asyncio.ensure_future(each(come_and_go))
+    leaving = TaskSet().spawn(each(come_and_go), name="clients")
     await eventually(upstream_is_busy, within_s=10, what="every request is at the upstream")
     left_at = await leaving
 

@@ -13,6 +13,7 @@ from tests.support.live_stack import LiveStack, StackPlan
 MODEL = "demo"
 GRACE_S = 15
 ROLES = ("dispatcher", "edge", "metering", "health", "console")
+PLAIN = {"first_delay_ms": 30}
 STREAM = {"chunks": 40, "delay_ms": 50}
 """Two seconds, so that some of them live through each restart."""
 

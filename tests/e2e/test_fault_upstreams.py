@@ -11,6 +11,7 @@ from typing import NamedTuple
 import aiohttp
 import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 
 from tests.support.books import assert_books_agree
 from tests.support.chat_client import session
@@ -87,17 +88,18 @@ class Rig(NamedTuple):
 
     async def ask(self, model: str, *, stream: bool) -> str:
         """Return the text of an answer; raises what the SDK raises."""
-        messages = [{"role": "user", "content": "say something that a test can count"}]
+        messages: list[ChatCompletionMessageParam] = [
+            {"role": "user", "content": "say something that a test can count"}
+        ]
         if not stream:
             answer = await self.sdk.chat.completions.create(model=model, messages=messages)
             assert answer.choices[0].finish_reason == "stop"
-            return answer.choices[0].message.content
+            return answer.choices[0].message.content or ""
         text, finished = "", False
-        async with await self.sdk.chat.completions.create(model=model, messages=messages, stream=True) as events:
-            async for event in events:
-                for choice in event.choices:
-                    text += choice.delta.content or ""
-                    finished = finished or choice.finish_reason == "stop"
+        async for event in await self.sdk.chat.completions.create(model=model, messages=messages, stream=True):
+            for choice in event.choices:
+                text += choice.delta.content or ""
+                finished = finished or choice.finish_reason == "stop"
         assert finished, "a stream ended cleanly before its answer did"
         return text
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from tests.support.job_scripts import HEAD, USAGE, DispatchScript, DispatchStep
@@ -14,6 +15,8 @@ from trunkline.core.errors import ErrorType, Fault
 
 KIB = 1024
 PART = limits.DATA_BYTES_MAX
+WINDOW = limits.CREDIT_WINDOW_BYTES
+STEP = limits.CREDIT_STEP_BYTES
 BODY = limits.BODY_WINDOW_BYTES
 END = End(USAGE, 7)
 
@@ -122,7 +125,10 @@ def test_a_piece_beyond_a_frame_goes_in_several() -> None:
 
 
 def test_the_head_carries_no_more_than_a_frame() -> None:
-    script = calling(window=1 << 30) >> head(bytes(PART + 30)) << f"HEAD 0.0 200 {PART} bytes" << "DATA 0.1 30 bytes"
+    script = calling(window=1 << 30) >> head(bytes(PART)) << f"HEAD 0.0 200 {PART} bytes"
+    script.done()
+    script = calling(window=1 << 30) >> head(bytes(PART + 30)) << "HEAD 0.0 200 b''"
+    script << f"DATA 0.1 {PART} bytes" << "DATA 0.2 30 bytes"
     script.done()
 
 
@@ -144,7 +150,7 @@ def test_without_credit_nothing_leaves() -> None:
 
 
 def test_the_head_itself_keeps_within_the_credit() -> None:
-    script = calling(window=1) >> head(b"abc") << "HEAD 0.0 200 b'a'" >> credit(3) << "DATA 0.1 b'bc'"
+    script = calling(window=1) >> head(b"abc") << "HEAD 0.0 200 b''" << "DATA 0.1 b'a'" >> credit(3) << "DATA 0.2 b'bc'"
     script.done()
     script = calling(window=0) >> head(b"abc") << "HEAD 0.0 200 b''" >> credit(3) << "DATA 0.1 b'abc'"
     script.done()
@@ -172,6 +178,31 @@ def test_much_pending_data_leaves_in_frames_of_bounded_size() -> None:
     script = answering(window=2) >> data(bytes(PART)) >> end(bytes(PART))
     script >> credit(2 + PART // 2) << f"DATA 0.2 {PART // 2} bytes"
     script >> credit(1 << 30) << f"DATA 0.3 {PART} bytes" << f"DATA 0.4 {PART // 2} bytes" << "END 0.5 usage 7 b''"
+    script.done()
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_a_stream_is_split_between_its_events(line_end: bytes) -> None:
+    event = b"data: " + bytes(50 * KIB) + 2 * line_end
+    size = len(event)
+    script = answering(window=WINDOW) >> data(5 * event) << f"DATA 0.2 {5 * size} bytes"
+    script >> data(3 * event)
+    script >> credit(WINDOW + STEP) << f"DATA 0.3 {size} bytes" >> credit(WINDOW + STEP + 100)
+    script >> credit(2 * WINDOW) << f"DATA 0.4 {2 * size} bytes"
+    script.done()
+
+
+def test_an_event_larger_than_a_window_is_split_when_the_window_is_open() -> None:
+    script = answering(window=WINDOW) >> data(b"data: " + bytes(2 * WINDOW)) << f"DATA 0.2 {WINDOW - 2} bytes"
+    script >> credit(WINDOW + STEP) >> credit(2 * WINDOW - STEP)
+    script >> credit(2 * WINDOW - STEP + 1) << f"DATA 0.3 {WINDOW - STEP + 1} bytes"
+    script.done()
+
+
+def test_what_is_no_stream_is_split_anywhere() -> None:
+    script = answering(window=WINDOW)
+    script.job.envelope = msgspec.structs.replace(script.job.envelope, stream=False)
+    script >> data(bytes(2 * WINDOW)) << f"DATA 0.2 {WINDOW - 2} bytes" >> credit(WINDOW + 50) << "DATA 0.3 50 bytes"
     script.done()
 
 

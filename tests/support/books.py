@@ -145,7 +145,9 @@ async def assert_books_agree(
     """Wait until all is at rest, then compare the ledger with the upstream, model by model, to the token.
 
     Args:
-        stack, http, within_s: as for `assert_at_rest`.
+        stack: whose books.
+        http: to ask its processes.
+        within_s: for all to come to rest.
         elsewhere: what upstreams beside the demo upstream reported.
 
     Raises:

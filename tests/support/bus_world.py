@@ -198,7 +198,9 @@ class World:
         """Return an answer in pieces, and whether it fails behind them; no two offers get the same."""
         assert (dispatcher, offer) not in self.offers_run, f"offer {offer} was run twice by {dispatcher}"
         tag = 16 * (1 + offer) + int(dispatcher[1:])
-        pieces = [bytes([tag, index] * self.decisions.choose(12)) for index in range(self.decisions.choose(6))]
+        pieces = [
+            bytes([tag, index] * self.decisions.choose(12)) + b"\n\n" for index in range(self.decisions.choose(6))
+        ]
         fails = bool(pieces) and self.decisions.choose(5) == 4
         answer = [bytes([tag]), *pieces]
         self.offers_run[dispatcher, offer] = b"".join(answer)

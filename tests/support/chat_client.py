@@ -160,7 +160,8 @@ class ChatClient:
         Args:
             edges: base URLs.
             first: index of the one to try first.
-            script, stream: as for `chat`.
+            script: as for `chat`.
+            stream: as for `chat`.
             reuses: connections are kept. One that is closed just when it is used again, before any byte of an answer,
                 is then like one that was refused (RFC 9112 section 9.3.1).
         """

@@ -167,7 +167,7 @@ class StackPlan:
         """Base URL of the demo upstream, for channels."""
         return f"http://127.0.0.1:{self.upstream_port}/v1"
 
-    def channel(self, name: str, model: str, *, script: str = "", base_url: str = "", **fields: object) -> None:
+    def channel(self, name: str, model: str, *, script: str = "", base_url: str = "", **fields: Any) -> None:
         """Add a channel for a model, and the model; ``script`` is a query such as ``status=500``."""
         self._configuration["channels"].append(
             channel_entry(name, model, base_url or self.upstream_url, script=script, **fields)
@@ -226,7 +226,7 @@ class StackPlan:
 
 
 def channel_entry(
-    name: str, model: str, base_url: str, *, upstream_model: str = MODEL, script: str = "", **fields: object
+    name: str, model: str, base_url: str, *, upstream_model: str = MODEL, script: str = "", **fields: Any
 ) -> dict[str, object]:
     """Return a channel as a configuration has it; its credential is ``sk-`` and its name."""
     return {

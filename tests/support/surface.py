@@ -3,6 +3,8 @@
 Everything here is synchronous: a test of a surface asks, and looks at the answer.
 """
 
+import os
+import signal
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.raw_http import Response
 from tests.support.servers import server_directory
-from tests.support.stack import DevStack, running_stack, until
+from tests.support.stack import DevStack, alive, running_stack, until
 from trunkline.cli import http
 from trunkline.dev.counts import Counts
 from trunkline.dev.ready import ProcessEntry, ReadyFile
@@ -25,6 +27,7 @@ CHANGE_TIMEOUT_S = 5.0
 """A change of the configuration is known everywhere within a second; a busy machine gets more."""
 
 IDLE_TIMEOUT_S = 10.0
+RESTART_TIMEOUT_S = 20.0
 
 SERVICES = ("edge", "dispatcher", "metering", "health", "console")
 """Roles that have an ops port."""
@@ -125,6 +128,12 @@ class Surface:
         ready = self.ready
         return [(role, entry) for role in roles for entry in ready.processes[role]]
 
+    def restart(self, role: str, number: signal.Signals) -> None:
+        """End a process with a signal, and return once its successor is ready."""
+        old = self.ready.processes[role][0].pid
+        os.kill(old, number)
+        until(lambda: self.ready.processes[role][0].pid != old, RESTART_TIMEOUT_S, f"{role} is started again")
+
     def metrics(self, ops_url: str) -> list[Metric]:
         """Return the metrics of a process, parsed."""
         answer = http.call("GET", f"{ops_url}/metrics")
@@ -145,6 +154,8 @@ class Surface:
 def running_surface(*arguments: str, settings: Mapping[str, str] | None = None) -> Iterator[Surface]:
     """Run a stack for the length of the block, with the demo configuration unless ``arguments`` name another.
 
+    If the block comes to a good end, so must the stack.
+
     Args:
         arguments: further ones of `trunkline dev`.
         settings: environment variables for its services.
@@ -152,6 +163,8 @@ def running_surface(*arguments: str, settings: Mapping[str, str] | None = None) 
     with server_directory("surface") as directory, running_stack(directory, *arguments, environment=settings) as stack:
         stack.wait_ready()
         yield Surface(stack)
+        if alive(stack.pid):
+            assert stack.stop() == 0, stack.said
 
 
 def configuration(upstream_url: str) -> dict[str, object]:

@@ -141,7 +141,8 @@ class DispatchJob:
         if self.state is not DispatchState.CALLING:
             raise IllegalDispatchError("head", self.state)
         self.state = DispatchState.ANSWERING
-        first = data[: max(0, min(self._credit, limits.DATA_BYTES_MAX))]
+        # What does not fit is split by `_release`.
+        first = data if len(data) <= min(self._credit, limits.DATA_BYTES_MAX) else b""
         self._sent += len(first)
         opening = self._frame(Kind.HEAD, frames.join_parts(messages.encode(head), first))
         rest = data[len(first) :]
@@ -173,8 +174,7 @@ class DispatchJob:
     def _release(self) -> list[bytes]:
         """Send what is pending as far as the credit goes, and END behind it if that was all."""
         released = []
-        while self._pending and self._sent < self._credit:
-            part = bytes(self._pending[: min(self._credit - self._sent, limits.DATA_BYTES_MAX)])
+        while self._pending and (part := self._next_part()):
             self._pending = self._pending[len(part) :]
             self._sent += len(part)
             released.append(self._frame(Kind.DATA, part))
@@ -182,6 +182,24 @@ class DispatchJob:
             self.state = DispatchState.ENDED
             released.append(self._frame(Kind.END, frames.join_parts(messages.encode(self._closing), b"")))
         return released
+
+    def _next_part(self) -> bytes:
+        """Return what of the pending bytes may leave now.
+
+        A stream is split between its events, so that an error can stand behind any frame: an event of which the
+        client has a part is one it cannot read. One that fits into no frame, or into most of a window, is split all
+        the same.
+        """
+        credit = max(0, self._credit - self._sent)
+        part = bytes(self._pending[: min(credit, limits.DATA_BYTES_MAX)])
+        if len(part) == len(self._pending) or not self.envelope.stream:
+            return part
+        border = max(part.rfind(b"\n\n") + 2, part.rfind(b"\n\r\n") + 3)
+        if border > 2:
+            return part[:border]
+        # The edge grants more only once a step of it has been used up.
+        more_will_come = credit <= self.envelope.credit - limits.CREDIT_STEP_BYTES and credit < limits.DATA_BYTES_MAX
+        return b"" if more_will_come else part
 
     def end(self, end: End, data: bytes = b"") -> list[bytes]:
         """Complete the answer, with its last bytes; END follows the last of the pending ones."""

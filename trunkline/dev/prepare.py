@@ -7,16 +7,20 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
+
 from trunkline.core.clock import Clock
 from trunkline.dev import configure, lock, options, secrets, servers
 from trunkline.dev.configure import Wanted
 from trunkline.dev.options import Options
 from trunkline.dev.ports import LOOPBACK, PortPicker, bind_fault
 from trunkline.dev.roles import OPS_PORTS
-from trunkline.dev.secrets import Secrets
+from trunkline.dev.secrets import Secrets, write_private
 from trunkline.policy.configuration import ConfigurationError
 from trunkline.runtime import config
 from trunkline.runtime.config import SettingsError, at_least, setting
+
+LAST_PORTS = "ports.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,16 @@ class Ports:
     nats: int
     postgres: int
     ops: dict[str, tuple[int, ...]]
+
+
+class LastPorts(msgspec.Struct, frozen=True):
+    """Ports of upstreams in the run before, taken again if they are free.
+
+    Snapshots of channels outlive a run: a new address would make each start begin with channels that lead nowhere.
+    """
+
+    upstream: int | None = None
+    model: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,7 +125,7 @@ async def prepare(args: list[str], clock: Clock) -> Plan:
         if descriptor is not None:
             os.close(descriptor)
         raise FaultsError(faults.all)
-    ports = _choose_ports(wanted_options)
+    ports = _choose_ports(wanted_options, data_dir / LAST_PORTS)
     if wanted is None:
         wanted = configure.demo(f"http://{LOOPBACK}:{ports.upstream}/v1")
     if wanted_options.model:
@@ -203,11 +217,13 @@ def _check_ready_file(wanted: Options, faults: _Faults) -> None:
         faults.add(f"the folder of the ready file {wanted.ready_file} is missing or cannot be written to")
 
 
-def _choose_ports(wanted: Options) -> Ports:
+def _choose_ports(wanted: Options, last_path: Path) -> Ports:
+    last = _read_last_ports(last_path)
     picker = PortPicker()
     usual = wanted.port != 0
     first = picker.take(wanted.port) if usual else picker.pick()
-    upstream = picker.take(wanted.upstream_port) if wanted.upstream_port else picker.pick()
+    upstream = picker.take(wanted.upstream_port) if wanted.upstream_port else picker.pick(last.upstream)
+    model = picker.pick(last.model)
     console = picker.pick(first + 1 if usual else None)
     counts = {
         "edge": wanted.edges,
@@ -220,12 +236,20 @@ def _choose_ports(wanted: Options) -> Ports:
         role: tuple(picker.pick(OPS_PORTS[role] if usual and number == 0 else None) for number in range(count))
         for role, count in counts.items()
     }
+    write_private(last_path, msgspec.json.encode(LastPorts(upstream=upstream, model=model)))
     return Ports(
         edges=(first, *(picker.pick(first + 1 + number if usual else None) for number in range(1, wanted.edges))),
         console=console,
         upstream=upstream,
-        model=picker.pick(),
+        model=model,
         nats=picker.pick(),
         postgres=picker.pick(),
         ops=ops,
     )
+
+
+def _read_last_ports(path: Path) -> LastPorts:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=LastPorts)
+    except (OSError, msgspec.DecodeError):
+        return LastPorts()

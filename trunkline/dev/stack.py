@@ -1,7 +1,6 @@
 """A running stack: what starts when, when it is ready, and how it stops. Called by `dev.main`."""
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Coroutine
 from typing import Any
@@ -10,8 +9,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from trunkline.core.clock import Clock
-from trunkline.dev import configure, ready, roles, servers
-from trunkline.dev.http_call import CallError, call
+from trunkline.dev import configure, propagation, ready, roles, servers
 from trunkline.dev.identity import unprivileged
 from trunkline.dev.ports import LOOPBACK
 from trunkline.dev.prepare import Plan
@@ -29,9 +27,6 @@ START_TIMEOUT_S = 90.0
 
 OUTSIDE_TIMEOUT_S = 10.0
 """For a server that was named in the environment to answer."""
-
-KEY_TIMEOUT_S = 10.0
-"""For an edge to know a key that was just applied; it takes some milliseconds."""
 
 POLL_S = 0.02
 
@@ -76,7 +71,7 @@ class Stack:
                 await self._start_services("metering", "console")
                 await self._configure()
                 await _together(*(supervisor.wait_ready() for supervisor in self._supervisors))
-                await _together(*(self._wait_for_key(url) for url in self.base_urls))
+                await self._wait_until_known()
         except TimeoutError as error:
             raise StartError(self._unready()) from error
         self._ready = True
@@ -191,15 +186,16 @@ class Stack:
         except configure.ApplyError as error:
             raise StartError(f"the configuration was not applied: {error}") from error
 
-    async def _wait_for_key(self, base_url: str) -> None:
-        deadline = self._clock.now() + KEY_TIMEOUT_S
-        while self._clock.now() < deadline:
-            with contextlib.suppress(CallError):
-                answer = await call("GET", f"{base_url}/v1/models", bearer=self._plan.wanted.api_key)
-                if answer.status < 500 and answer.status != 401:
-                    return
-            await self._clock.sleep(POLL_S)
-        log.warning("key_not_accepted", edge=base_url)  # it may have expired: the rest works
+    async def _wait_until_known(self) -> None:
+        wanted, clock = self._plan.wanted, self._clock
+        await propagation.wait_for_projection(self.postgres_dsn, clock)
+        await _together(
+            *(propagation.wait_for_key(url, wanted.api_key, clock) for url in self.base_urls),
+            *(
+                propagation.wait_for_channels(roles.ops_url(port), wanted.configuration, clock)
+                for port in self._plan.ports.ops["dispatcher"]
+            ),
+        )
 
     def _unready(self) -> str:
         waiting = [one for one in self._supervisors if not one.ready]

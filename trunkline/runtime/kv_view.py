@@ -1,12 +1,16 @@
 """A snapshot bucket held in memory and kept current.
 
 Changes are announced by plain messages on the bucket's own subjects (a KV write is a publish), and each is
-answered by reading the entry from the broker, so that the order of announcements does not matter. The whole
-bucket is read again after a reconnect and every `REREAD_S`, which bounds how long a lost announcement can hurt.
+answered by reading the entry from the broker, so that the order of announcements does not matter. An announcement
+may come before the broker has stored what it announces, so an entry that is another than announced is read again
+for a while. The whole bucket is read again after a reconnect and every `REREAD_S`, which bounds how long a lost
+announcement can hurt.
 """
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import structlog
 
@@ -19,6 +23,24 @@ log = structlog.get_logger()
 
 REREAD_S = 60.0
 RETRY_S = 0.5
+
+STORE_WAIT_MIN_S = 0.005
+STORE_WAIT_MAX_S = 2.0
+"""An announced entry that is not there yet is looked for after these waits, each twice the one before. Storing takes
+well under a millisecond, but for the first entry of a bucket, whose files have to be made."""
+
+
+class Announcement(NamedTuple):
+    """A write that was heard of.
+
+    Attributes:
+        data: what is written; empty for a deletion.
+        wait_s: before it is looked for again, should it not be stored yet.
+    """
+
+    data: bytes
+    wait_s: float
+
 
 OnChange = Callable[[str, bytes | None], None]
 """Called with an entry's name and its new value, None if it was deleted."""
@@ -41,7 +63,7 @@ class KVView:
         self._clock = clock
         self._tasks = tasks
         self._entries: dict[str, bytes] = {}
-        self._changed: set[str] = set()
+        self._changed: dict[str, Announcement] = {}
         self._reread = True
         self._wake = asyncio.Event()
         self._loaded = asyncio.Event()
@@ -56,7 +78,11 @@ class KVView:
         await self._loaded.wait()
 
     def _announced(self, message: Message) -> None:
-        self._changed.add(message.subject.split(".", 2)[2])
+        self._changed[message.subject.split(".", 2)[2]] = Announcement(message.data, STORE_WAIT_MIN_S)
+        self._wake.set()
+
+    def _look_again(self, token: str, announcement: Announcement) -> None:
+        self._changed.setdefault(token, announcement)
         self._wake.set()
 
     def _connection_changed(self, connected: bool) -> None:
@@ -92,13 +118,16 @@ class KVView:
                 self._apply(token, entry)
             self._loaded.set()
         while self._changed:
-            token = self._changed.pop()
+            token, announcement = self._changed.popitem()
             try:
                 value = await self._bus.kv_get(self._bucket, token)
             except BusError:
-                self._changed.add(token)
+                self._changed.setdefault(token, announcement)
                 raise
             self._apply(token, value)
+            if (value or b"") != announcement.data and announcement.wait_s <= STORE_WAIT_MAX_S:
+                later = announcement._replace(wait_s=announcement.wait_s * 2)
+                self._clock.call_later(announcement.wait_s, partial(self._look_again, token, later))
 
     def _apply(self, token: str, value: bytes | None) -> None:
         if self._entries.get(token) == value:

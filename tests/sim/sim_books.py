@@ -1,0 +1,124 @@
+"""What must be true when a simulation has come to rest: every client has one end, and the ledger fits what happened."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
+
+from tests.sim.sim_clients import Client, Outcome
+from tests.sim.sim_upstream import Call
+from trunkline.bus import messages
+from trunkline.bus.messages import UsageEvent
+from trunkline.core.usage import UsageSource
+from trunkline.runtime.memory_bus import StoredMessage
+
+
+class Ledger:
+    """Consumes the stream as metering does: costs are unique by job and attempt, charges by job.
+
+    Attributes:
+        costs: every attempt.
+        charges: the attempt that each job's client pays for.
+        charged_twice: jobs of which more than one attempt was to be paid.
+    """
+
+    def __init__(self, stored: Iterable[StoredMessage]) -> None:
+        self.costs: dict[tuple[bytes, int], UsageEvent] = {}
+        self.charges: dict[bytes, UsageEvent] = {}
+        self.charged_twice: set[bytes] = set()
+        for message in stored:
+            for event in messages.decode_usage_batch(message.data).events:
+                self._book(event)
+
+    def _book(self, event: UsageEvent) -> None:
+        known = self.costs.setdefault((event.job, event.attempt), event)
+        if known is not event:
+            assert known == event, "two copies of an event differ"
+            return
+        if event.charged and event.units.any():
+            if event.job in self.charges:
+                self.charged_twice.add(event.job)
+            self.charges.setdefault(event.job, event)
+
+
+@dataclasses.dataclass
+class Books:
+    """The clients, the providers' own books and the ledger of one simulation, to be compared.
+
+    Args:
+        clients, calls, ledger: see there.
+        lossless: no message was lost, and none was later than others: the ledger must fit exactly.
+        deaths: processes died: what they held in memory is gone.
+    """
+
+    clients: list[Client]
+    calls: list[Call]
+    ledger: Ledger
+    lossless: bool
+    deaths: bool
+    outcomes: Counter[Outcome] = dataclasses.field(default_factory=Counter)
+    faults: list[str] = dataclasses.field(default_factory=list)
+
+    def compare(self) -> list[str]:
+        """Return what does not fit."""
+        for client in self.clients:
+            self._check_client(client)
+        if self.lossless:
+            if self.ledger.charged_twice:
+                self.faults.append(f"{len(self.ledger.charged_twice)} jobs charged twice")
+            if not self.deaths:
+                self._check_costs()
+        return self.faults
+
+    def _check_client(self, client: Client) -> None:
+        outcome = client.outcome()
+        self.outcomes[outcome] += 1
+        charge = self.ledger.charges.get(client.job)
+        calls = [call for call in self.calls if call.tag == client.plan.tag]
+        problem = ""
+        match outcome:
+            case Outcome.HANGS | Outcome.WRONG:
+                problem = f"it {outcome.value} {client.problem}"
+            case Outcome.FULL:
+                problem = self._check_full(client, charge, calls)
+            case Outcome.ERROR:
+                if charge is not None and self.lossless:
+                    problem = "an error response was charged"
+            case Outcome.IN_BAND | Outcome.CUT:
+                if not any(call.text.startswith(client.answer) for call in calls):
+                    problem = "it got what no provider said"
+                elif charge is None and self.lossless and not self.deaths and client.answer:
+                    problem = "partial output was not charged"
+            case Outcome.LEFT | Outcome.EDGE_DIED:
+                pass
+        if problem:
+            self.faults.append(f"{client.plan.tag}: {problem}")
+
+    def _check_full(self, client: Client, charge: UsageEvent | None, calls: list[Call]) -> str:
+        said = [call for call in calls if call.text == client.answer]
+        if not said:
+            return "its answer is not what a provider said"
+        if charge is None:
+            # Usage has two holders, its dispatcher and the client's edge: both, or the first before it had told the
+            # second, have died.
+            excused = self.deaths and (client.edge_died or client.error_after_done)
+            return "" if excused else "a full answer was not charged"
+        if self.lossless and charge.source is UsageSource.REPORTED:
+            units = charge.units
+            if not any((units.input, units.output) == (call.number, call.output_tokens) for call in said):
+                return f"charged for {units}, answered by {said}"
+        return ""
+
+    def _check_costs(self) -> None:
+        """Without deaths and losses, whatever a provider reported to us is booked, and nothing else."""
+        booked = Counter(
+            (event.units.input, event.units.output)
+            for event in self.ledger.costs.values()
+            if event.source is UsageSource.REPORTED and event.units.any()
+        )
+        reported = Counter((call.number, call.output_tokens) for call in self.calls if call.whole and call.reported)
+        missing = reported - booked
+        if missing:
+            self.faults.append(f"reported and not booked: {dict(missing)}")
+        surplus = booked - Counter((call.number, call.output_tokens) for call in self.calls if call.reported)
+        if surplus:
+            self.faults.append(f"booked and not reported: {dict(surplus)}")

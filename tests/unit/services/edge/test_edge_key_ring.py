@@ -1,0 +1,125 @@
+"""The edge's cache of keys, on a broker that announces a change before it has stored it."""
+
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.edge.key_ring import STORED_WITHIN_S, KeyRing
+from services.edge.metrics import EdgeMetrics
+from tests.support.manual_clock import ManualClock
+from trunkline.bus import snapshots, subjects
+from trunkline.bus.port import Bus, Message
+from trunkline.bus.snapshots import KeyPolicy
+from trunkline.core.errors import FaultError
+from trunkline.policy import keys
+from trunkline.policy.keys import CompiledKey
+from trunkline.runtime.tasks import TaskSet
+
+PEPPER = b"pepper-of-the-tests"
+SECRET = keys.mint(bytes(range(64)))
+NAME = keys.key_hash(SECRET, PEPPER)
+OPEN = snapshots.encode(KeyPolicy(key=1, key_name="k", account=1, account_name="a"))
+BLOCKED = snapshots.encode(KeyPolicy(key=1, key_name="k", account=1, account_name="a", blocked=True))
+
+
+class SlowStore:
+    """A broker whose announcements are ahead of its storage."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, bytes] = {}
+        self.reads = 0
+        self.handler: Callable[[Message], None]
+        self.connection_changed: Callable[[bool], None]
+
+    async def subscribe(self, subject: str, handler: Callable[[Message], None]) -> None:
+        assert subject == f"$KV.{subjects.KV_KEYS}.>"
+        self.handler = handler
+
+    def on_connection(self, callback: Callable[[bool], None]) -> None:
+        self.connection_changed = callback
+
+    async def kv_get(self, bucket: str, token: str) -> bytes | None:
+        assert bucket == subjects.KV_KEYS
+        self.reads += 1
+        return self.entries.get(token)
+
+    def announce(self, data: bytes) -> None:
+        """Announce a write that is not stored yet."""
+        self.handler(Message(f"$KV.{subjects.KV_KEYS}.{NAME}", "", data))
+
+
+class Rig:
+    """A key ring on a slow store."""
+
+    def __init__(self) -> None:
+        self.store = SlowStore()
+        self.clock = ManualClock()
+        metrics = EdgeMetrics(CollectorRegistry())
+        self.ring = KeyRing(cast("Bus", self.store), PEPPER, clock=self.clock, tasks=TaskSet(), metrics=metrics)
+
+    async def look_up(self) -> CompiledKey | None:
+        """Return the key as a request finds it, None if it does not exist."""
+        try:
+            return self.ring.cached(SECRET) or await self.ring.find(SECRET)
+        except FaultError:
+            return None
+
+    async def blocked(self) -> bool:
+        key = await self.look_up()
+        assert key is not None
+        return key.policy.blocked
+
+
+@pytest.fixture
+async def rig() -> Rig:
+    rig = Rig()
+    await rig.ring.start()
+    return rig
+
+
+async def test_key_is_read_once(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    assert not await rig.blocked()
+    assert not await rig.blocked()
+    assert rig.store.reads == 1
+
+
+async def test_blocked_key_is_refused_before_the_broker_has_stored_it(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    assert not await rig.blocked()
+    rig.store.announce(BLOCKED)
+    assert await rig.blocked()
+    rig.store.entries[NAME] = BLOCKED
+    assert await rig.blocked()
+    assert await rig.blocked()
+    assert rig.store.reads == 3  # of what was not stored yet nothing is remembered
+
+
+async def test_deleted_key_is_refused_before_the_broker_has_stored_it(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    assert await rig.look_up()
+    rig.store.announce(b"")
+    assert await rig.look_up() is None
+
+
+async def test_new_key_is_known_before_the_broker_has_stored_it(rig: Rig) -> None:
+    assert await rig.look_up() is None
+    rig.store.announce(OPEN)
+    assert await rig.look_up()
+
+
+async def test_what_is_stored_counts_in_the_end(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    rig.store.announce(BLOCKED)  # overtaken by a change of another writer, and never stored
+    assert await rig.blocked()
+    await rig.clock.advance(STORED_WITHIN_S)
+    assert not await rig.blocked()
+
+
+async def test_reconnect_drops_what_was_announced(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    rig.store.announce(BLOCKED)
+    rig.store.connection_changed(True)
+    assert not await rig.blocked()
