@@ -40,7 +40,8 @@ def read_file(path: Path, names: Names) -> Configuration:
         parsed = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise CLIError(f"{path} cannot be read: {error.strerror}", exit_code=EXIT_USAGE) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: no UTF-8, or a number or date that is none.
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or type(error).__name__

@@ -191,8 +191,18 @@ def test_the_extra_usage_chunk_is_withheld_and_nothing_else() -> None:
     with_finish = chunk({}, "stop", usage=usage())
     relay = ChatStreamRelay(hide_usage=True)
     stream = (*null_usage, with_finish, chunk(choices=[], usage=usage(5, 6)), DONE)
-    assert relay_all(relay, *stream) == b"".join((*null_usage, with_finish, DONE))
+    # As if the gateway had not asked: no chunk says that its usage is not known yet, either.
+    without = [chunk({"content": "x"}), chunk({}, "stop")]
+    assert relay_all(relay, *stream) == b"".join((*without, with_finish, DONE))
     assert relay.units == Units(input=5, output=6)
+
+
+def test_null_usage_stays_for_a_client_that_asked_and_inside_texts() -> None:
+    asked = ChatStreamRelay()
+    null_usage = chunk({"content": "x"}, usage=None)
+    assert asked.receive(null_usage) == null_usage
+    text = chunk({"content": ',"usage":null'})
+    assert ChatStreamRelay(hide_usage=True).receive(text) == text
 
 
 def test_cumulative_usage_is_never_summed() -> None:

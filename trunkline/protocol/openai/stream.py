@@ -4,6 +4,7 @@ The dispatcher holds one `ChatStreamRelay` per streamed attempt and calls it for
 decoded into the few members that matter (`wire`) and then forgotten; none is ever encoded again.
 """
 
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -36,6 +37,8 @@ _MODEL_PREFIX_BYTES_MAX = 1024
 
 _CHOICE_INDEX_MAX = 127
 """OpenAI's bound on ``n``; a stream cannot make us remember more choices than that."""
+
+_NO_USAGE_YET = re.compile(rb',[ \t]*"usage"[ \t]*:[ \t]*null')
 
 _NO_STREAM = "The provider's answer is not an event stream."
 _BROKEN_EVENT = "The provider sent a broken event."
@@ -214,6 +217,10 @@ class ChatStreamRelay:
                     return leading_line_ends(event)
         if self.error is not None:
             return leading_line_ends(event)
+        if self._hide_usage and b'"usage"' in event:
+            # The provider puts it into every chunk because the gateway asked for usage; the client did not. Inside a
+            # string the quotes would be escaped, so this can only be a member.
+            event, data = _NO_USAGE_YET.sub(b"", event, 1), _NO_USAGE_YET.sub(b"", data, 1)
         return event if self._public_model is None else self._renamed(event, data)
 
     def _read_choice(self, choice: Choice) -> None:
@@ -255,7 +262,7 @@ class ChatStreamRelay:
         renamed = edit_object(data, members, replaced=replaced)
         offset = event.find(data)
         if offset < 0:
-            return render_event(renamed, parse_event(event).event)
+            return leading_line_ends(event) + render_event(renamed, parse_event(event).event)
         if len(replaced) == 1:
             member = members[next(iter(replaced))]
             if offset + member.value_end <= _MODEL_PREFIX_BYTES_MAX:
