@@ -41,7 +41,7 @@ class JobRunner:
         self._pool = pool
         self._settlement = settlement
         self._clock = clock
-        self._active: set[Attempt] = set()
+        self._active: dict[Attempt, None] = {}  # in the order in which they began, so that a simulation repeats itself
 
     async def run(self, entry: JobEntry) -> None:
         """See a job through. Ends it in every case."""
@@ -149,7 +149,7 @@ class JobRunner:
             return AttemptResult(fault, RetryClass.OTHER_CREDENTIAL)
         wire = self._request(entry, candidate, head, body)
         entry.attempt = attempt
-        self._active.add(attempt)
+        self._active[attempt] = None
         try:
             result = await self._send(entry, attempt, target, wire)
             if result.fault is not None and result.fault.type is ErrorType.UPSTREAM_BAD_REQUEST:
@@ -157,7 +157,7 @@ class JobRunner:
                 result.fault = self._catalog.without_secret(candidate, result.fault)
             return result
         finally:
-            self._active.discard(attempt)
+            del self._active[attempt]
             entry.attempt = None
 
     def _request(self, entry: JobEntry, candidate: Candidate, head: bytes, body: bytes) -> bytes:

@@ -126,7 +126,7 @@ class Edge:
                 for dispatcher in self._fleet.take_lost(clock.now()):
                     self._metrics.dispatchers_lost.inc()
                     self._board.dispatcher_lost(dispatcher)
-                    self._keeper.dispatcher_lost(dispatcher)
+                self._keeper.sweep(self._fleet)
             self._board.tick()
             self._allowances.sweep()
 

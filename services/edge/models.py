@@ -41,9 +41,6 @@ class Models:
                 )
             )
         groups = _shared_groups(model, key)
-        if not model.groups and key.allows_model(name):
-            # Its channels are switched off: nothing that another key would change.
-            raise FaultError(Fault(ErrorType.GATEWAY_NO_CHANNEL, "No channel serves this model at present."))
         if not groups or not key.allows_model(name):
             raise FaultError(
                 Fault(

@@ -10,6 +10,7 @@ import structlog
 
 from services.edge.metrics import EdgeMetrics
 from trunkline.bus import messages, subjects
+from trunkline.bus.fleet import Fleet
 from trunkline.bus.messages import UsageBatch, UsageEvent
 from trunkline.bus.port import Bus, BusError
 from trunkline.core import limits
@@ -55,9 +56,15 @@ class UsageKeeper:
                 break
             del events[number]
 
-    def dispatcher_lost(self, dispatcher: str) -> None:
-        """Publish what a lost dispatcher has not confirmed."""
-        events = self._kept.pop(dispatcher, None)
+    def sweep(self, living: Fleet) -> None:
+        """Publish what dispatchers that are not heard any more have not confirmed. Call about once a second.
+
+        Whether one has just been lost does not matter: it may come back, end a job and die between two beats.
+        """
+        for dispatcher in [dispatcher for dispatcher in self._kept if dispatcher not in living]:
+            self._take_over(self._kept.pop(dispatcher))
+
+    def _take_over(self, events: OrderedDict[int, UsageEvent]) -> None:
         if events:
             self._publishing += len(events)
             self._tasks.spawn(self._publish(list(events.values())), name="usage_of_lost_dispatcher")

@@ -67,7 +67,7 @@ def test_every_fault_of_a_file_is_named(cli: CLI, tmp_path: Path, surface: Surfa
     file.write_text(
         """
 channels:
-  - name: bad one!
+  - name: "bad: one"
     dialect: esperanto
     base_url: ftp://example.org
     credentials: ["env:NOT_SET_ANYWHERE"]
@@ -75,27 +75,35 @@ channels:
     weight: -1
     groups: [unknown-group]
     timeouts: {connect_s: 0}
-    colour: red
+  - {name: [], colour: red, weight: heavy}
 models:
   - {name: m, price: {input: -1}}
 tiers: [{name: t, rpm: 0}]
 accounts:
   - name: a
     tier: unknown-tier
-    credit: lots
-    keys: [{name: k, secret: sk-tl-literal-but-malformed, expires: yesterday, allow_ips: [300.1.1.1]}]
+    keys: [{name: k, secret: sk-tl-literal-but-malformed, allow_ips: [300.1.1.1]}]
+  - {name: b, credit: lots, keys: [{name: k, expires: yesterday}]}
 nonsense: 1
 """
     )
     said = cli.fails("apply", "-f", str(file), code=EXIT_USAGE)
+    for place in ("dialect", "base_url", "credentials[0]", "models", "weight", "timeouts.connect_s"):
+        assert f"channels[0].{place}: " in said, place
+    for place in ("name", "colour", "weight"):
+        assert f"channels[1].{place}: " in said, place
+    for word in ("unknown-group", "NOT_SET_ANYWHERE", "models[0].price", "tiers[0].rpm", "unknown-tier", "nonsense"):
+        assert word in said, word
     for place in (
-        *("channels[0].name", "channels[0].dialect", "channels[0].base_url", "channels[0].credentials"),
-        *("NOT_SET_ANYWHERE", "channels[0].models", "channels[0].weight", "unknown-group", "connect_s", "colour"),
-        *("models[0].price", "rpm", "unknown-tier", "credit", "secret", "expires", "allow_ips", "nonsense"),
+        "[0].keys[0].secret",
+        "[0].keys[0].allow_ips",
+        "[1].credit",
+        "[1].keys[0].secret",
+        "[1].keys[0].expires",
     ):
-        assert place in said, place
+        assert f"accounts{place}" in said, place
     assert "sk-tl-literal-but-malformed" not in said
-    assert "bad one!" not in str(surface.admin("GET", "/channels"))
+    assert "bad: one" not in str(surface.admin("GET", "/channels"))
 
 
 FILES = {
@@ -104,9 +112,8 @@ FILES = {
     "list": b"[1, 2]",
     "text": b"hello",
     "binary": bytes(range(256)),
-    "utf_16": "channels: []".encode("utf-16"),
     "python_tag": b"channels: !!python/object/apply:os.system ['true']",
-    "deep": b"[" * 5000,
+    "deep": b"[" * 1500,
     "aliases": b"a: &a [1,1,1,1,1,1,1,1,1]\n"
     + b"".join(
         b"%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n" % (letter + 1, letter + 1, *[letter] * 9)
@@ -115,6 +122,7 @@ FILES = {
     "number_without_end": b"accounts: [{name: a, credit: " + b"9" * 100_000 + b"}]",
     "not_a_number": b"accounts: [{name: a, credit: .nan}]",
     "date_without_end": b"accounts: [{name: a, keys: [{name: k, expires: 99999-01-01}]}]",
+    "no_day_of_the_calendar": b"accounts: [{name: a, keys: [{name: k, expires: 2030-02-31}]}]",
 }
 
 
@@ -155,14 +163,14 @@ def test_nothing_is_applied_where_the_console_finds_a_fault(cli: CLI, tmp_path: 
         (("accounts", "credit", "demo", "-1"), "such option"),
         (("accounts", "credit", "demo", "0"), "more than 0"),
         (("accounts", "credit", "demo", "1e400"), "amount"),
-        (("accounts", "create", "a b"), "name"),
+        (("accounts", "create", "a\nb"), "name"),
         (("accounts", "create", "x" * 10_000), "name"),
         (("keys", "create", "no-slash"), "ACCOUNT/NAME"),
         (("keys", "create", "nobody/key"), "nobody"),
         (("keys", "create", "demo/demo"), "already"),
         (("keys", "create", "demo/new", "--group", "unknown"), "unknown"),
-        (("keys", "create", "demo/new", "--allow-ip", "nowhere"), "nowhere"),
-        (("keys", "create", "demo/new", "--expires", "soon"), "soon"),
+        (("keys", "create", "demo/new", "--allow-ip", "nowhere"), "CIDR"),
+        (("keys", "create", "demo/new", "--expires", "soon"), "--expires"),
         (("keys", "block", "demo/unknown"), "no key"),
         (("channels", "show", "unknown"), "unknown"),
         (("channels", "disable", "unknown"), "unknown"),
@@ -177,7 +185,7 @@ def test_nothing_is_applied_where_the_console_finds_a_fault(cli: CLI, tmp_path: 
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )
 def test_wrong_names_and_values(cli: CLI, command: tuple[str, ...], word: str) -> None:
-    code = {"such option": 2, "such command": 2, "--file": 2, "soon": 2, "--nonsense": EXIT_USAGE}.get(word, 1)
+    code = {"such option": 2, "such command": 2, "--file": 2, "--expires": 2, "--nonsense": EXIT_USAGE}.get(word, 1)
     assert word.lower() in cli.fails(*command, code=code).lower()
 
 
@@ -194,7 +202,7 @@ def test_chat_that_is_refused(cli: CLI, surface: Surface, nowhere: str) -> None:
     assert "(401)" in cli.having(TRUNKLINE_API_KEY=keys.mint(bytes(64))).fails("chat", "demo", "hi")
     assert "(429)" in cli.fails("chat", "limited", "hi")
     assert f"nothing listens at {nowhere}" in cli.having(TRUNKLINE_BASE_URL=nowhere).fails("chat", "demo", "hi")
-    assert "404" in cli.having(TRUNKLINE_BASE_URL=surface.ready.console_url).fails("chat", "demo", "hi")
+    assert "(401)" in cli.having(TRUNKLINE_BASE_URL=surface.ready.console_url).fails("chat", "demo", "hi")
 
 
 def test_conversation_goes_on_after_an_error(cli: CLI) -> None:
@@ -221,7 +229,7 @@ def test_doctor_without_any_setting(surface: Surface) -> None:
 
 
 def test_reader_that_has_enough(cli: CLI) -> None:
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 - our own program
         [*COMMAND, "models", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=cli.environment
     ) as process:
         assert process.stdout is not None

@@ -127,7 +127,7 @@ async def test_new_model_and_channel_that_is_switched_off(rig: Rig) -> None:
     await stack.apply(rig.http, channels=[channel], models=[model_entry("brand-new")])
     assert await rig.everywhere(client, 200, None) < KNOWN_WITHIN_S + SLACK_S
     await stack.admin(rig.http, "POST", "/channels/brand-new/disable")
-    assert await rig.everywhere(client, 503, "overloaded") < KNOWN_WITHIN_S + SLACK_S
+    assert await rig.everywhere(client, 404, "model_not_found") < KNOWN_WITHIN_S + SLACK_S
     await stack.admin(rig.http, "POST", "/channels/brand-new/enable")
     assert await rig.everywhere(client, 200, None) < KNOWN_WITHIN_S + SLACK_S
     await assert_books_agree(stack, rig.http)

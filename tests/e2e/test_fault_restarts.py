@@ -36,10 +36,8 @@ async def test_rolling_restart_loses_no_request(stack_and_key: tuple[LiveStack, 
 
         async def request(number: int) -> Outcome:
             reuses = number % 2 == 1
-            if number % 3:
-                script, stream = {"first_delay_ms": 30.0}, False
-            else:
-                script, stream = STREAM, True
+            stream = number % 3 == 0
+            script = STREAM if stream else PLAIN
             return await clients[reuses].chat_anywhere(edges, number // 2, script, stream=stream, reuses=reuses)
 
         stopped = []

@@ -7,7 +7,11 @@ from trunkline.bus.nats_wire import Delivery, Event, NATSProtocolError, NATSRead
 from trunkline.bus.port import Message
 
 _subjects = st.from_regex(r"[a-z0-9]{1,8}(\.[a-z0-9]{1,8}){0,2}", fullmatch=True)
-_messages = st.builds(Delivery, st.integers(1, 9), st.builds(Message, _subjects, st.just("") | _subjects, st.binary(), st.just(value=False)))
+_messages = st.builds(
+    Delivery,
+    st.integers(1, 9),
+    st.builds(Message, _subjects, st.just("") | _subjects, st.binary(), st.just(value=False)),
+)
 _events = st.lists(_messages | st.just(Ping()) | st.just(Pong()), max_size=8)
 
 

@@ -171,7 +171,7 @@ class SimulatedEdge(_Process):
             await self.clock.sleep(limits.BEAT_INTERVAL_S / 2)
             for dispatcher in self.fleet.take_lost(self.clock.now()):
                 self.board.dispatcher_lost(dispatcher)
-                self.keeper.dispatcher_lost(dispatcher)
+            self.keeper.sweep(self.fleet)
             self.board.tick()
 
     def beat(self) -> Beat:

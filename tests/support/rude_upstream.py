@@ -49,6 +49,7 @@ class RudeUpstream:
         self.connections = 0
         self.closed_unanswered = 0
         self.port = 0
+        self._serving: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     def base_url(self, habit: Habit) -> str:
         """Return the base URL of a channel."""
@@ -56,6 +57,21 @@ class RudeUpstream:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving[writer] = task
+        try:
+            await self._serve(reader, writer)
+        finally:
+            del self._serving[writer]
+
+    async def close(self) -> None:
+        """Close the connections that are open still."""
+        for writer in self._serving:
+            writer.transport.abort()
+        await asyncio.gather(*self._serving.values())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         answered = 0
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -94,4 +110,8 @@ async def rude_upstream() -> AsyncIterator[RudeUpstream]:
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
     upstream.port = server.sockets[0].getsockname()[1]
     async with server:
-        yield upstream
+        try:
+            yield upstream
+        finally:
+            server.close()
+            await upstream.close()

@@ -8,6 +8,7 @@ import msgspec
 from trunkline.cli import http
 from trunkline.cli.failure import CLIError
 from trunkline.cli.settings import ConsoleAccess
+from trunkline.core.errors import ErrorType
 from trunkline.policy.admin_api import PREFIX, ErrorBody
 from trunkline.runtime import config
 
@@ -84,7 +85,8 @@ def decoded(body: bytes, wanted: type[T]) -> T:
 def _refusal(answer: http.Answer) -> CLIError:
     try:
         detail = msgspec.json.decode(answer.body, type=ErrorBody).error
-    except msgspec.MsgspecError:
+        ErrorType(detail.type)  # an edge's errors have the same shape, but OpenAI's words
+    except ValueError:
         return CLIError(f"the console answered {answer.status}; is TRUNKLINE_CONSOLE_URL that of a console?")
     return CLIError(detail.message, faults=detail.faults)
 

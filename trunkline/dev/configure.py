@@ -89,7 +89,8 @@ def from_file(path: Path, environment: Mapping[str, str], now_ms: int) -> Wanted
     except yaml.MarkedYAMLError as error:
         place = "" if error.problem_mark is None else f" at line {error.problem_mark.line + 1}"
         raise ConfigurationError([f"it is not YAML: {error.problem}{place}"]) from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: a number or date that is none.
         raise ConfigurationError(["it is not YAML"]) from error
     recorder = _Recorder(environment)
     return Wanted(load(parsed, recorder, Names(), now_ms), frozenset(recorder.looked_up))
