@@ -2,15 +2,22 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from trunkline.bus.dispatch_job import DispatchJob, DispatchState
 from trunkline.bus.messages import Fail
 from trunkline.bus.port import Bus, BusFullError
 from trunkline.core.errors import Fault
 
-if TYPE_CHECKING:
-    from services.dispatcher.attempt import Attempt
+
+class UpstreamCall(Protocol):
+    """What a job needs of the attempt that is under way."""
+
+    def resume(self) -> None:
+        """There is credit again."""
+
+    def cancel(self) -> None:
+        """The client has left: close the upstream call at once."""
 
 
 class JobEntry:
@@ -30,7 +37,7 @@ class JobEntry:
         self.deadline = deadline
         self.cancelled = False
         self.void = False
-        self.attempt: Attempt | None = None
+        self.attempt: UpstreamCall | None = None
         self.attempts = 0
         self._bus = bus
         self._body_whole: asyncio.Future[None] = loop.create_future()
