@@ -1,6 +1,7 @@
 """Entry point: ``python -m bench [measure|scale|profile]``; see ``--help``. Exits 1 if a request failed."""
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,9 @@ from bench.results import PROMISED_ROLES, Report
 from bench.scale import ScaleError, sizes
 from bench.stack import StackError, home
 from bench.workloads import FULL, QUICK, Effort
+
+EXIT_INTERRUPTED = 130
+"""As shells say it: 128 and the number of SIGINT."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,8 +97,12 @@ def _run(arguments: argparse.Namespace) -> int:
 def main() -> int:
     """Run what was asked for; return the exit status."""
     arguments = _parser().parse_args()
+    # Asked to stop either way, the stack is ended on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(arguments)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     except (StackError, GeneratorError, ProcessGoneError, ProfileError, ScaleError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

@@ -7,7 +7,7 @@ from bench.figures import ratio
 from bench.generator import Generator
 from bench.measure import UPSTREAM, Bench, sum_us
 from bench.orders import Outcome, Progress
-from bench.processes import Memory, Reading, Watch, others_share
+from bench.processes import Memory, Reading, Watch
 from bench.results import GATEWAY_ROLES, PROMISED_ROLES, Held, RoleMemory, Work
 
 GENERATOR = "generator"
@@ -48,7 +48,7 @@ class _Window:
 def hold(bench: Bench, streams: int, begun_per_s: float, hold_s: float, pace_s: float) -> Held:
     """Open streams and look at memory and CPU while all of them are open."""
     bench.warm(workloads.plain(workloads.CONNECTIONS, WARM_S), WARM_S)
-    bench.patience.wait(bench.watch)
+    slowed = bench.patience.wait(bench.watch)
     base = bench.watch.memory()
     load = Generator(bench.gateway(workloads.hold(streams, begun_per_s, hold_s, pace_s)))
     window = _Window(bench.stack.watch({GENERATOR: [load.pid]}), streams, hold_s)
@@ -62,7 +62,7 @@ def hold(bench: Bench, streams: int, begun_per_s: float, hold_s: float, pace_s: 
         open=window.open_min,
         pace_s=pace_s,
         roles=_memory_per_stream(base, window.memory or base, streams),
-        work=_work(bench, window, outcome),
+        work=_work(bench, window, outcome, slowed),
         gap_p50_us=outcome.gap.p50_us,
         gap_p99_us=outcome.gap.p99_us,
         gap_max_us=outcome.gap.max_us,
@@ -71,7 +71,7 @@ def hold(bench: Bench, streams: int, begun_per_s: float, hold_s: float, pace_s: 
     )
 
 
-def _work(bench: Bench, window: _Window, outcome: Outcome) -> Work:
+def _work(bench: Bench, window: _Window, outcome: Outcome, slowed: float) -> Work:
     name, unit = "open streams", "chunk"
     if window.first is None or window.last is None:
         return Work(name=name, unit=unit, units=0, failures=outcome.failures)
@@ -79,6 +79,7 @@ def _work(bench: Bench, window: _Window, outcome: Outcome) -> Work:
     # Each event while all streams are open is a content chunk.
     chunks = events_after - events_before
     costs = bench.costs(before, after, chunks)
+    disturbance = bench.patience.judge(before, after, slowed)
     return Work(
         name=name,
         unit=unit,
@@ -89,7 +90,8 @@ def _work(bench: Bench, window: _Window, outcome: Outcome) -> Work:
         all_us=sum_us(costs, GATEWAY_ROLES),
         upstream_us=costs[UPSTREAM].us,
         generator_us=costs[GENERATOR].us,
-        others=others_share(before, after),
+        others=disturbance.others,
+        slowed=disturbance.slowed,
         failures=outcome.failures,
     )
 

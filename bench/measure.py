@@ -11,6 +11,7 @@ from bench.figures import merged, middle, ratio, spent_us
 from bench.orders import Order, Outcome
 from bench.processes import Reading, Watch, others_share, spent
 from bench.results import GATEWAY_ROLES, PROMISED_ROLES, Latency, RoleCost, Target, Work
+from bench.speed import Speed
 from bench.stack import Stack
 
 UPSTREAM = "upstream"
@@ -25,9 +26,35 @@ CALM_POLL_S = 1.0
 CALM_SHARE = 0.10
 """CPU seconds per second of other processes up to which they hardly change a figure."""
 
+CALM_SLOWED = 0.15
+"""How much slower than at its best the machine may be, measured by `bench.speed`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Disturbance:
+    """What kept a measurement from being fair.
+
+    Attributes:
+        others: CPU seconds per second of the machine's other processes.
+        slowed: see `bench.speed.Speed.slowed`; the mean of before and after.
+    """
+
+    others: float
+    slowed: float
+
+    @property
+    def calm(self) -> bool:
+        """Whether there was hardly any."""
+        return self.others <= CALM_SHARE and self.slowed <= CALM_SLOWED
+
+    @property
+    def weight(self) -> float:
+        """How bad it was, to compare it with another."""
+        return self.others + self.slowed
+
 
 class Patience:
-    """Waits for other processes of the machine to become calm, but not for ever.
+    """Waits for the machine to become calm, but not for ever.
 
     Args:
         seconds: to spend on it, over all waits and repetitions.
@@ -35,21 +62,29 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
+        self._speed = Speed()
 
     @property
     def left(self) -> bool:
         """Whether a disturbed measurement should be repeated."""
         return time.monotonic() < self._end
 
-    def wait(self, watch: Watch) -> None:
-        """Return when the machine is calm, or no patience is left."""
+    def wait(self, watch: Watch) -> float:
+        """Return how much the machine is slowed, when it is calm or no patience is left."""
+        slowed = self._speed.slowed()
         last = watch.read()
         while self.left:
             time.sleep(CALM_POLL_S)
             now = watch.read()
-            if others_share(last, now) <= CALM_SHARE:
-                return
+            slowed = self._speed.slowed()
+            if Disturbance(others_share(last, now), slowed).calm:
+                break
             last = now
+        return slowed
+
+    def judge(self, before: Reading, after: Reading, slowed_before: float) -> Disturbance:
+        """Return what disturbed between two readings; call it at the second."""
+        return Disturbance(others_share(before, after), (slowed_before + self._speed.slowed()) / 2)
 
 
 class Bench:
@@ -128,15 +163,15 @@ class Bench:
         self.warm(order, warm_s)
         calmest: Work | None = None
         failures: dict[str, int] = {}
-        while calmest is None or (calmest.others > CALM_SHARE and self.patience.left):
-            self.patience.wait(self.watch)
-            work = self._work(name, unit, order)
+        best = Disturbance(0.0, 0.0)
+        while calmest is None or (not best.calm and self.patience.left):
+            work, disturbance = self._work(name, unit, order, self.patience.wait(self.watch))
             failures = merged(failures, work.failures)
-            if calmest is None or work.others < calmest.others:
-                calmest = work
+            if calmest is None or disturbance.weight < best.weight:
+                calmest, best = work, disturbance
         return msgspec.structs.replace(calmest, failures=failures)
 
-    def _work(self, name: str, unit: str, order: Order) -> Work:
+    def _work(self, name: str, unit: str, order: Order, slowed: float) -> tuple[Work, Disturbance]:
         before_all = self.watch.read()
         direct = generator.run(self.upstream(order))
         direct_costs = self.costs(before_all, self.watch.read(), units_of(order, direct))
@@ -145,7 +180,8 @@ class Bench:
         after = self.settle()
         units = units_of(order, outcome)
         costs = self.costs(before, after, units)
-        return Work(
+        disturbance = self.patience.judge(before_all, after, slowed)
+        work = Work(
             name=name,
             unit=unit,
             units=units,
@@ -156,9 +192,11 @@ class Bench:
             upstream_us=costs[UPSTREAM].us,
             direct_upstream_us=direct_costs[UPSTREAM].us,
             generator_us=ratio(outcome.cpu_s * 1e6, units),
-            others=others_share(before_all, after),
+            others=disturbance.others,
+            slowed=disturbance.slowed,
             failures=merged(outcome.failures, direct.failures),
         )
+        return work, disturbance
 
     def latency(self, name: str, order: Order, rounds: int, *, first: bool = False) -> Latency:
         """Compare the gateway with the upstream, in turn.
@@ -173,30 +211,31 @@ class Bench:
         """
         made: list[_Round] = []
         while len(made) < rounds or (
-            len(made) < 2 * rounds and self.patience.left and sum(one.others <= CALM_SHARE for one in made) < rounds
+            len(made) < 2 * rounds and self.patience.left and sum(one.disturbance.calm for one in made) < rounds
         ):
-            self.patience.wait(self.watch)
+            slowed = self.patience.wait(self.watch)
             before = self.watch.read()
             direct = generator.run(self.upstream(order))
             gateway = generator.run(self.gateway(order))
-            made.append(_Round(others_share(before, self.watch.read()), direct, gateway))
-        counted = sorted(made)[:rounds]
+            made.append(_Round(direct, gateway, self.patience.judge(before, self.watch.read(), slowed)))
+        counted = sorted(made, key=lambda one: one.disturbance.weight)[:rounds]
         return Latency(
             name=name,
             what="first byte" if first else "whole answer",
             gateway=_target([one.gateway for one in counted], first=first),
             direct=_target([one.direct for one in counted], first=first),
             late_p99_us=middle(one.gateway.late.p99_us for one in counted),
-            others=middle(one.others for one in counted),
+            others=middle(one.disturbance.others for one in counted),
+            slowed=middle(one.disturbance.slowed for one in counted),
             failures=merged(*(outcome.failures for one in made for outcome in (one.direct, one.gateway))),
         )
 
 
-@dataclasses.dataclass(order=True)
+@dataclasses.dataclass(frozen=True)
 class _Round:
-    others: float
-    direct: Outcome = dataclasses.field(compare=False)
-    gateway: Outcome = dataclasses.field(compare=False)
+    direct: Outcome
+    gateway: Outcome
+    disturbance: Disturbance
 
 
 def units_of(order: Order, outcome: Outcome) -> int:

@@ -66,6 +66,7 @@ def _works(title: str, works: Sequence[Work]) -> str:
     rows.append(["units", *(f"{work.units} {work.unit}s" for work in works)])
     rows.append(["per second", *(f"{work.per_s:.0f}" for work in works)])
     rows.append(["others' CPU", *(f"{work.others:.0%}" for work in works)])
+    rows.append(["machine slowed by", *(f"{work.slowed:.0%}" for work in works)])
     return _table(title, head, rows)
 
 
@@ -82,6 +83,7 @@ def _latencies(latencies: Sequence[Latency]) -> str:
         "upstream/s",
         "late p99",
         "others",
+        "slowed",
     ]
     rows = [
         [
@@ -96,6 +98,7 @@ def _latencies(latencies: Sequence[Latency]) -> str:
             f"{latency.direct.per_s:.0f}",
             f"{latency.late_p99_us / 1000:.2f}",
             f"{latency.others:.0%}",
+            f"{latency.slowed:.0%}",
         ]
         for latency in latencies
     ]
@@ -131,6 +134,7 @@ def _held(held: Held) -> str:
     rows.append(["upstream", "", "", "", f"{held.work.upstream_us:.1f}"])
     rows.append(["load generator", "", "", "", f"{held.work.generator_us:.1f}"])
     rows.append(["others' CPU", "", "", "", f"{held.work.others:.0%}"])
+    rows.append(["machine slowed by", "", "", "", f"{held.work.slowed:.0%}"])
     silence = ", ".join(
         f"{name} {us / 1e6:.2f} s"
         for name, us in (("p50", held.gap_p50_us), ("p99", held.gap_p99_us), ("most", held.gap_max_us))

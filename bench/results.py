@@ -36,6 +36,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
         direct_upstream_us: the same upstream called directly.
         generator_us: the load generator, when it calls the gateway.
         others: CPU seconds per second of the machine's other processes meanwhile: what disturbs.
+        slowed: how much slower the machine was than at its best, measured by `bench.speed`.
         failures: requests by reason.
     """
 
@@ -50,6 +51,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     direct_upstream_us: float = 0.0
     generator_us: float = 0.0
     others: float = 0.0
+    slowed: float = 0.0
     failures: dict[str, int] = {}
 
 
@@ -68,7 +70,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
         name: of the pattern.
         what: time to the whole answer, or to its first byte.
         late_p99_us: how late the generator's own timers were (open pace).
-        others: as in `Work`.
+        others, slowed: as in `Work`.
         failures: requests by reason, of both sides.
     """
 
@@ -78,6 +80,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     direct: Target
     late_p99_us: float
     others: float
+    slowed: float
     failures: dict[str, int]
 
     @property

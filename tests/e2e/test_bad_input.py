@@ -102,16 +102,17 @@ def test_nesting_just_over_the_bound_says_so(surface: Surface) -> None:
     assert "nested" in refused(surface, body.encode()).message
 
 
-WRONG_FIELDS: list[tuple[str, str, object]] = [
-    *(("model", "model", value) for value in (5, None, [], {}, True, "", "   ", "x" * 300)),
-    *(("messages", "messages", value) for value in ("hi", {}, None, 5, [], True)),
-    *(("stream", "stream", value) for value in ("yes", 1, [], {})),
-    *(
-        (name, name, value)
-        for name in ("max_tokens", "max_completion_tokens")
-        for value in (-1, 0, "5", 1.5, 2**40, 10**30, [], True)
-    ),
-    *(("stream_options", "stream_options", value) for value in ([], "x", 5, True)),
+NO_LIMITS: list[object] = [-1, 0, "5", 1.5, 2**40, 10**30, [], True]
+WRONG_VALUES: dict[str, list[object]] = {
+    "model": [5, None, [], {}, True, "", "   ", "x" * 300],
+    "messages": ["hi", {}, None, 5, [], True],
+    "stream": ["yes", 1, [], {}],
+    "max_tokens": NO_LIMITS,
+    "max_completion_tokens": NO_LIMITS,
+    "stream_options": [[], "x", 5, True],
+}
+WRONG_FIELDS = [
+    *((name, name, value) for name, values in WRONG_VALUES.items() for value in values),
     ("stream_options", "stream_options.include_usage", {"include_usage": "yes"}),
     ("stream_options", "stream_options.include_usage", {"include_usage": 1}),
 ]

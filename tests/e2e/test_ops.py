@@ -7,6 +7,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import openai
 import pytest
@@ -179,10 +180,10 @@ async def test_stack_that_is_told_to_stop_finishes_its_stream() -> None:
             await AsyncOpenAI(base_url=ready.base_url, api_key=ready.api_key, max_retries=0).models.list()
 
 
-def _wait_for_draining(ops_url: str) -> dict[str, object]:
-    def look() -> dict[str, object] | None:
+def _wait_for_draining(ops_url: str) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
         answer = http.call("GET", f"{ops_url}/readyz")
-        found: dict[str, object] = json.loads(answer.body)
+        found: dict[str, Any] = json.loads(answer.body)
         return found if answer.status == 503 else None
 
     return until(look, STREAM_S, "it says that it drains")

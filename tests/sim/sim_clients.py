@@ -93,6 +93,11 @@ class Client:
     def done(self) -> bool:
         return bool(self.ends) or self.left or self.edge_died
 
+    @property
+    def wire(self) -> bytes:
+        """All that it got."""
+        return b"".join(self._received)
+
     # --- the wire ----------------------------------------------------------------------------------------------
 
     def write(self, wire: bytes) -> bool:
@@ -148,7 +153,7 @@ class Client:
         return outcome
 
     def _read_answer(self) -> Outcome:
-        wire = b"".join(self._received)
+        wire = self.wire
         if not wire:
             return Outcome.CUT
         head, _, rest = wire.partition(b"\r\n\r\n")

@@ -81,17 +81,30 @@ class Call:
 
 
 class Provider:
-    """All upstreams of a simulation: what they were asked, and the decisions about it."""
+    """All upstreams of a simulation: what they were asked, and the decisions about it.
+
+    Attributes:
+        calls: every call so far.
+        script: what to make of the next calls; when it is empty, chance decides.
+        reliable: connections are always made, kept ones always good, and nothing arrives joined or torn.
+    """
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.calls: list[Call] = []
+        self.script: list[Behaviour] = []
+        self.reliable = False
+
+    def chance(self, probability: float) -> bool:
+        """Return whether this happens."""
+        return self.random.random() < probability and not self.reliable
 
     def begin(self, wire: bytes) -> Call:
         head, _, body = wire.partition(b"\r\n\r\n")
         assert b"content-length: %d" % len(body) in head
         request = json.loads(body)
-        behaviour = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        chosen = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        behaviour = self.script.pop(0) if self.script else chosen
         call = Call(len(self.calls) + 1, request["messages"][0]["content"], bool(request.get("stream")), behaviour)
         words = self.random.randrange(1, 12)
         call.text = "".join(f"w{call.number}.{index} " for index in range(words))
@@ -195,7 +208,7 @@ class SimulatedConnection:
                 return [*pieces[:kept], b'data: {"broken\n\n' if call.stream else b"}"]
             case Behaviour.ERROR_EVENT:
                 return [*pieces[:kept], _event({"error": {"message": "no", "type": "server_error"}})]
-        if self._random.random() < 0.5:  # what is sent together arrives together
+        if self._pool.provider.chance(0.5):  # what is sent together arrives together
             joined = b"".join(pieces)
             size = self._random.randrange(1, len(joined) + 1)
             pieces = [
@@ -224,7 +237,7 @@ class SimulatedConnection:
                 Behaviour.UNREPORTED,
             }
         self._receiver = None
-        self.stale = self._random.random() < _STALE
+        self.stale = self._pool.provider.chance(_STALE)
         self._pool.idle.setdefault(self._endpoint, []).append(self)
         receiver.on_end()
 
@@ -279,7 +292,7 @@ class SimulatedPool:
     async def connect(self, endpoint: Endpoint, timeout_s: float) -> SimulatedConnection:
         loop = asyncio.get_running_loop()
         made: asyncio.Future[None] = loop.create_future()
-        never = self.provider.random.random() < _NO_CONNECTION
+        never = self.provider.chance(_NO_CONNECTION)
         takes_s = timeout_s if never else self.provider.random.uniform(0.001, 0.3)
         loop.call_later(takes_s, lambda: None if made.done() else made.set_result(None))
         await made

@@ -40,6 +40,8 @@ _WAITING = """
     where application_name = 'trunkline-metering' and wait_event_type = 'Lock'
 """
 
+_ENDS = "select outcome, counted, charged, count(*) from usage group by 1, 2, 3 order by 1, 2, 3"
+
 _CHARGED = """
     select (select coalesce(sum(charge_nano), 0) from usage)
            = (select coalesce(sum(amount_nano), 0) from transfers where kind = 'charge') as charges_agree,
@@ -157,7 +159,8 @@ async def assert_books_agree(
     reported = {**(await stack.counts(http)).reported, **(elsewhere or {})}
     async with _connection(stack) as connection:
         booked = await reported_in_ledger(connection)
-        assert booked == reported, f"the ledger has {booked}, the upstream reported {reported}"
+        ends = [tuple(row) for row in await connection.fetch(_ENDS)]
+        assert booked == reported, f"the ledger has {booked}, the upstream reported {reported}; attempts: {ends}"
         wrong = await ledger.verify(connection)
         assert not wrong, f"balances are wrong: {wrong}"
         sums = await connection.fetchrow(_CHARGED)

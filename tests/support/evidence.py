@@ -7,10 +7,9 @@ import json
 import secrets
 import signal
 from pathlib import Path
-from threading import Thread
 
 from tests.support.leaky_upstream import BEHAVIOURS, LeakyUpstream, running_leaky_upstream
-from tests.support.raw_http import NoAnswerError, Response, exchange, request
+from tests.support.raw_http import NoAnswerError, RawClient, exchange, request
 from tests.support.servers import server_directory
 from tests.support.stack import until
 from tests.support.surface import Surface, running_surface
@@ -106,8 +105,8 @@ def _configuration(planted: Planted, url: str) -> dict[str, object]:
     }
 
 
-def _chat(surface: Surface, planted: Planted, behaviour: str, *, stream: bool, key: str = "") -> Response:
-    """Send the prompt, and secrets in every other place where a client may put them."""
+def _chat(planted: Planted, behaviour: str, *, stream: bool, connection: str = "keep-alive") -> bytes:
+    """Return a request with the prompt, and with secrets in every other place where a client may put them."""
     body = {
         "model": f"model-{behaviour}",
         "messages": [{"role": "user", "content": planted.prompt}],
@@ -117,12 +116,12 @@ def _chat(surface: Surface, planted: Planted, behaviour: str, *, stream: bool, k
         "tools": [{"type": "function", "function": {"name": "f", "description": planted.prompt}}],
     }
     headers = [
-        ("authorization", f"Bearer {key or planted.key}"),
+        ("authorization", f"Bearer {planted.key}"),
         ("traceparent", planted.prompt),
         ("x-key", planted.key),
+        ("connection", connection),
     ]
-    path = f"{CHAT}?api_key={planted.key}"
-    return exchange(surface.ready.base_url, request("POST", path, headers=headers, body=json.dumps(body).encode()))
+    return request("POST", f"{CHAT}?api_key={planted.key}", headers=headers, body=json.dumps(body).encode())
 
 
 def _ask_for_everything(surface: Surface, evidence: Evidence) -> None:
@@ -132,7 +131,7 @@ def _ask_for_everything(surface: Surface, evidence: Evidence) -> None:
             if behaviour == "held":
                 continue
             try:
-                answer = _chat(surface, planted, behaviour, stream=stream)
+                answer = exchange(surface.ready.base_url, _chat(planted, behaviour, stream=stream))
             except NoAnswerError as cut:
                 assert stream, f"{behaviour} has no answer"
                 evidence.refusals[f"{behaviour}, cut"] = str(cut)
@@ -156,27 +155,26 @@ def _ask_for_everything(surface: Surface, evidence: Evidence) -> None:
         evidence.refusals[name] = exchange(base_url, wire).body.decode()
     ready = surface.ready
     for path, bearer in (("/accounts", planted.key), (f"/accounts/{planted.key}", ready.admin_key)):
-        answer = http.call(
-            "POST", f"{ready.console_url}/admin/v1{path}", body=b"{", headers={"authorization": f"Bearer {bearer}"}
-        )
-        assert answer.status >= 400
-        evidence.refusals[f"console {path}"] = answer.body.decode()
+        headers = {"authorization": f"Bearer {bearer}"}
+        refusal = http.call("POST", f"{ready.console_url}/admin/v1{path}", body=b"{", headers=headers)
+        assert refusal.status >= 400
+        evidence.refusals[f"console {path}"] = refusal.body.decode()
 
 
 def _have_a_bad_day(surface: Surface, upstream: LeakyUpstream, planted: Planted) -> None:
-    """Kill the dispatcher in the middle of a stream, then stop Postgres while requests go on."""
-    answers: list[Response] = []
-    client = Thread(target=lambda: answers.append(_chat(surface, planted, "held", stream=True)))
-    client.start()
-    assert upstream.begun.wait(SETTLED_TIMEOUT_S)
-    for role in ("dispatcher", "metering"):
-        surface.restart(role, signal.SIGKILL)
-    upstream.release.set()
-    client.join()
-    assert planted.answer.encode() in answers[0].body
-    assert not answers[0].body.endswith(b"data: [DONE]\n\n")
+    """Kill the dispatcher in the middle of a stream, then metering, then Postgres, and ask on."""
+    with RawClient(surface.ready.base_url, timeout_s=SETTLED_TIMEOUT_S) as client:
+        client.send(_chat(planted, "held", stream=True, connection="close"))
+        assert client.receive_interim() == 200
+        for role in ("dispatcher", "metering"):
+            surface.restart(role, signal.SIGKILL)
+        upstream.release.set()
+        answer = client.read_to_end()
+    assert planted.answer.encode() in answer
+    assert b"[DONE]" not in answer
     surface.restart("postgres", signal.SIGKILL)
-    until(lambda: _chat(surface, planted, "good", stream=False).status == 200, SETTLED_TIMEOUT_S, "it serves again")
+    good = _chat(planted, "good", stream=False)
+    until(lambda: exchange(surface.ready.base_url, good).status == 200, SETTLED_TIMEOUT_S, "it serves again")
 
 
 def _settle(surface: Surface) -> None:

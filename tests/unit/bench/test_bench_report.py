@@ -29,6 +29,7 @@ def report() -> Report:
                 direct=Target(500.0, 1000.0, 1900.0),
                 late_p99_us=0.0,
                 others=0.0,
+                slowed=0.0,
                 failures={"status 500": 2},
             )
         ],

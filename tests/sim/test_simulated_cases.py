@@ -1,0 +1,253 @@
+"""Single mishaps on the simulated gateway, each with the one end that it must come to."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from structlog.testing import capture_logs
+
+from tests.sim.sim_books import Ledger
+from tests.sim.sim_clients import Client, Outcome, Plan
+from tests.sim.sim_loop import LoopClock, SimulatedLoop
+from tests.sim.sim_processes import (
+    DEADLINE_S,
+    DISPATCHER_JOBS_MAX,
+    SECRET,
+    SimulatedDispatcher,
+    SimulatedEdge,
+    fill_buckets,
+    start_metering,
+)
+from tests.sim.sim_upstream import Behaviour, Call, Provider
+from trunkline.bus import frames
+from trunkline.bus.frames import FrameError, Kind
+from trunkline.core import limits
+from trunkline.runtime.memory_bus import Delivery, MemoryBroker
+
+LATENCY_S = 0.001
+
+
+class Stage:
+    """One edge, some dispatchers, providers that follow a script, and a bus that loses what it is told to."""
+
+    def __init__(self, loop: SimulatedLoop, dispatchers: int, script: Sequence[Behaviour]) -> None:
+        self.clock = LoopClock(loop, 0)
+        self.broker = MemoryBroker()
+        fill_buckets(self.broker)
+        self.broker.faults = self._fate
+        self.provider = Provider(1)
+        self.provider.reliable = True
+        self.provider.script = list(script)
+        self.edge = SimulatedEdge(self.broker, "edge-0", self.clock, 7)
+        self.dispatchers = [
+            SimulatedDispatcher(self.broker, f"dispatcher-{number}", self.clock, number, self.provider)
+            for number in range(dispatchers)
+        ]
+        self._lose: list[Kind] = []
+
+    def lose(self, *kinds: Kind) -> None:
+        """Lose the next frame of each of these kinds."""
+        self._lose += kinds
+
+    def _fate(self, delivery: Delivery) -> Sequence[float]:
+        with contextlib.suppress(FrameError):
+            kind = frames.decode(delivery.data).kind
+            if delivery.subject.startswith(("tl.edge.", "tl.disp.", "tl.job.")) and kind in self._lose:
+                self._lose.remove(kind)
+                return ()
+        return (LATENCY_S,)
+
+    def send(self, *, stream: bool = True, padding: int = 0, bytes_per_s: int | None = None) -> Client:
+        plan = Plan(f"client-{len(self.edge.clients)}", self.clock.now(), stream, False, padding, bytes_per_s, None)
+        client = Client(plan, SECRET)
+        self.edge.begin(client)
+        return client
+
+    async def until(self, condition: Callable[[], bool], within_s: float) -> None:
+        deadline = self.clock.now() + within_s
+        while not condition():
+            assert self.clock.now() < deadline
+            await self.clock.sleep(0.01)
+
+    async def answered(self, client: Client, within_s: float) -> Call:
+        """Return the call that a client's full answer came from; it alone is charged."""
+        await self.until(lambda: client.done, within_s)
+        assert client.outcome() is Outcome.FULL
+        await self.clock.sleep(2)
+        call = next(call for call in self.provider.calls if call.text == client.answer)
+        ledger = Ledger(self.broker.stored)
+        assert not ledger.charged_twice
+        assert ledger.charges[client.job].units.input == call.number
+        return call
+
+    def jobs(self) -> int:
+        return len(self.edge.board) + sum(len(each.table) for each in self.dispatchers if not each.dead)
+
+
+@contextlib.asynccontextmanager
+async def _opened(stage: Stage) -> AsyncIterator[Stage]:
+    await start_metering(stage.broker)
+    await stage.edge.start()
+    for dispatcher in stage.dispatchers:
+        await dispatcher.start()
+    await stage.clock.sleep(0.5)
+    yield stage
+    await stage.edge.tasks.cancel()
+    for dispatcher in stage.dispatchers:
+        await dispatcher.tasks.cancel()
+
+
+def play(course: Callable[[Stage], Awaitable[None]], *, dispatchers: int = 2, script: Sequence[Behaviour] = ()) -> None:
+    """Run a course of events on a fresh stage, at whose end no job may be left."""
+
+    async def main() -> None:
+        async with _opened(Stage(loop, dispatchers, script)) as stage:
+            await course(stage)
+            await stage.until(lambda: stage.jobs() == 0, within_s=1)
+
+    loop = SimulatedLoop()
+    with capture_logs():
+        try:
+            loop.run_until_complete(main())
+        finally:
+            loop.close()
+
+
+def test_an_offer_that_the_edge_gave_up_is_not_charged() -> None:
+    async def course(stage: Stage) -> None:
+        stage.lose(Kind.HEAD)
+        call = await stage.answered(stage.send(), within_s=20)
+        first = stage.provider.calls[0]
+        assert call is not first
+        assert first.closed
+
+    play(course, script=[Behaviour.SLOW, Behaviour.GOOD])
+
+
+def test_a_lost_acceptance_costs_a_second_and_nothing_else() -> None:
+    async def course(stage: Stage) -> None:
+        stage.lose(Kind.ACCEPTED)
+        await stage.answered(stage.send(), within_s=20)
+        assert stage.provider.calls[0].closed
+
+    play(course, script=[Behaviour.SILENT, Behaviour.GOOD])
+
+
+def test_a_lost_part_of_the_body_is_made_good() -> None:
+    async def course(stage: Stage) -> None:
+        stage.lose(Kind.BODY)
+        client = stage.send(padding=limits.OPEN_BODY_BYTES_MAX)
+        await stage.answered(client, within_s=limits.SYNC_AFTER_QUIET_S + 3)
+        assert len(stage.provider.calls) == 1
+
+    play(course, script=[Behaviour.GOOD])
+
+
+def test_a_lost_credit_is_made_good() -> None:
+    async def course(stage: Stage) -> None:
+        stage.lose(Kind.CREDIT)
+        await stage.answered(stage.send(bytes_per_s=200_000), within_s=12)
+
+    play(course, script=[Behaviour.LARGE])
+
+
+def test_a_lost_end_ends_the_job_all_the_same() -> None:
+    async def course(stage: Stage) -> None:
+        stage.lose(Kind.WHOLE)
+        client = stage.send(stream=False)
+        await stage.until(lambda: client.done, within_s=limits.SYNC_AFTER_QUIET_S + 3)
+        assert client.outcome() in {Outcome.ERROR, Outcome.FULL}
+
+    play(course, script=[Behaviour.GOOD, Behaviour.GOOD])
+
+
+def test_a_lost_cancel_of_a_job_that_waits_for_its_reader_is_swept() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send(stream=False, bytes_per_s=1)
+        await stage.until(lambda: bool(stage.provider.calls) and stage.provider.calls[0].reported, within_s=3)
+        stage.lose(Kind.CANCEL)
+        client.leave()
+        await stage.clock.sleep(3)
+        assert stage.jobs() == 1
+        await stage.clock.sleep(DEADLINE_S)
+
+    play(course, dispatchers=1, script=[Behaviour.LARGE])
+
+
+def test_a_client_that_leaves_takes_its_upstream_call_along() -> None:
+    async def course(stage: Stage) -> None:
+        for stream in (True, False):
+            client = stage.send(stream=stream)
+            count = len(stage.provider.calls) + 1
+            await stage.until(lambda count=count: len(stage.provider.calls) == count, within_s=1)  # type: ignore[misc]
+            client.leave()
+            await stage.until(lambda: stage.provider.calls[-1].closed, within_s=1)
+            assert client.outcome() is Outcome.LEFT
+
+    play(course, script=[Behaviour.SILENT, Behaviour.SILENT])
+
+
+def test_a_dispatcher_that_dies_before_the_first_byte_is_replaced() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send()
+        await stage.until(lambda: len(stage.provider.calls) == 1, within_s=1)
+        await stage.clock.sleep(1)
+        holder = next(each for each in stage.dispatchers if len(each.table))
+        await holder.die()
+        await stage.answered(client, within_s=5)
+
+    play(course, script=[Behaviour.SILENT, Behaviour.GOOD])
+
+
+def test_a_full_dispatcher_sends_jobs_on_and_with_all_full_the_client_is_told() -> None:
+    async def course(stage: Stage) -> None:
+        room = 2 * DISPATCHER_JOBS_MAX
+        held = [stage.send() for _ in range(room)]
+        await stage.clock.sleep(1)
+        assert [len(dispatcher.table) for dispatcher in stage.dispatchers] == [DISPATCHER_JOBS_MAX] * 2
+        refused = stage.send()
+        await stage.until(lambda: refused.done, within_s=0.5)
+        assert refused.outcome() is Outcome.ERROR
+        assert b"HTTP/1.1 503" in refused.wire
+        assert b"retry-after: 1" in refused.wire
+        for client in held:
+            client.leave()
+        await stage.clock.sleep(1)
+        stage.provider.script = [Behaviour.GOOD]
+        await stage.answered(stage.send(), within_s=3)
+
+    play(course, script=[Behaviour.SILENT] * (2 * DISPATCHER_JOBS_MAX))
+
+
+def test_without_dispatchers_the_client_is_told_at_once() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send()
+        await stage.until(lambda: client.done, within_s=0.5)
+        assert client.outcome() is Outcome.ERROR
+        assert b"HTTP/1.1 503" in client.wire
+
+    play(course, dispatchers=0)
+
+
+def test_an_edge_that_dies_takes_its_upstream_calls_along() -> None:
+    async def course(stage: Stage) -> None:
+        stage.send()
+        await stage.until(lambda: len(stage.provider.calls) == 1, within_s=1)
+        await stage.edge.die()
+        await stage.until(lambda: stage.provider.calls[0].closed, within_s=5)
+        stage.edge.board._entries.clear()
+
+    play(course, script=[Behaviour.SILENT])
+
+
+def test_a_dead_dispatcher_that_still_counts_as_living_is_asked_once() -> None:
+    """The one that the job comes to is full, and of the others the dead one seems to have the most room."""
+
+    async def course(stage: Stage) -> None:
+        await stage.clock.sleep(1)
+        full, _, dead = stage.dispatchers
+        full.table.draining = True
+        await dead.die()
+        assert dead.name in stage.edge.fleet
+        await stage.answered(stage.send(), within_s=0.5)
+
+    play(course, dispatchers=3, script=[Behaviour.GOOD])
