@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.both_loops import on_both_loops
-from tests.support.http_serving import until
 from tests.support.http_certificate import certified
+from tests.support.http_serving import until
 from tests.support.http_upstream import REQUEST, Receiver, upstream
 from trunkline.runtime.http_client import (
     HEAD_BYTES_MAX,
