@@ -13,8 +13,8 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
-import click
 import typer.main
 
 from services.console.config import ConsoleSettings
@@ -85,10 +85,11 @@ def commands_page() -> str:
     return "".join(lines)
 
 
-def _describe(command: click.Command, path: list[str], lines: list[str]) -> None:
+def _describe(command: Any, path: list[str], lines: list[str]) -> None:
+    # Any: typer carries a click of its own, whose classes are not its public interface.
     children = getattr(command, "commands", {})
     if not children:
-        context = click.Context(command, info_name=" ".join(path))
+        context = command.context_class(command, info_name=" ".join(path))
         usage = command.get_usage(context).removeprefix("Usage: ")
         lines.append(f"\n## `{' '.join(usage.split())}`\n\n{(command.help or '').strip()}\n")
         rows = [param.get_help_record(context) for param in command.params if param.param_type_name == "option"]
