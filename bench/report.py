@@ -148,7 +148,19 @@ def _held(held: Held) -> str:
 
 
 def _scales(scales: Sequence[Scale]) -> str:
-    head = ["keys", "used", "channels", "serving the model", *PROMISED_ROLES, "sum", "p50 ms", "in KV after s"]
+    head = [
+        "keys",
+        "used",
+        "channels",
+        "serving the model",
+        *PROMISED_ROLES,
+        "sum",
+        "p50 ms",
+        "in KV after s",
+        "idle",
+        "others",
+        "slowed",
+    ]
     rows = [
         [
             str(scale.keys),
@@ -159,6 +171,9 @@ def _scales(scales: Sequence[Scale]) -> str:
             f"{scale.work.promised_us:.1f}",
             f"{scale.p50_us / 1000:.2f}",
             f"{scale.projected_s:.1f}",
+            f"{scale.idle:.1%}",
+            f"{scale.work.others:.0%}",
+            f"{scale.work.slowed:.0%}",
         ]
         for scale in scales
     ]

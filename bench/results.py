@@ -135,6 +135,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
         keys_used: that requests took in turn.
         serving: of the channels, how many serve the model that is asked for.
         projected_s: how long its configuration took to get to KV.
+        idle: CPU seconds per second of the gateway without a request.
         work: see there.
         p50_us: latency at one connection.
     """
@@ -144,6 +145,7 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     channels: int
     serving: int
     projected_s: float
+    idle: float
     work: Work
     p50_us: float
 

@@ -11,7 +11,7 @@ import msgspec
 
 from bench import generator, workloads
 from bench.measure import Bench
-from bench.results import Scale
+from bench.results import GATEWAY_ROLES, Scale
 from bench.stack import MODEL, Home, channel
 from bench.workloads import CONNECTIONS, Effort
 from trunkline.dev import secrets as dev_secrets
@@ -30,8 +30,15 @@ PROJECTED_PER_S_MIN = 500
 SPREAD_KEYS = 10_000
 """Keys that requests take in turn, where they are spread."""
 
+SPREAD_WARM_S = 60.0
+
+SETTLE_S = 6.0
+"""After the configuration has reached KV: for every service to have taken it and for health to have probed it."""
+
+IDLE_S_MIN = 10.0
+"""Two rounds of probes: with a thousand channels they are most of the idle load."""
+
 ROWS_PER_INSERT = 10_000
-PREFIX_CHARS = 12
 
 Say = Callable[[str], None]
 
@@ -94,10 +101,12 @@ async def _measure(home: Home, bench: Bench, steps: list[Size], effort: Effort, 
 
 
 def _cost(bench: Bench, grower: "_Grower", size: Size, effort: Effort, projected_s: float) -> Scale:
-    # Probes of a thousand channels are a part of the idle load.
-    bench.learn_idle(effort.idle_s)
+    time.sleep(SETTLE_S)
+    bench.learn_idle(max(effort.idle_s, IDLE_S_MIN))
     if size.spread:
         bench.stack.api_keys = grower.real
+        # Each key once: what is measured is the cost of many keys in use, not of their first use.
+        bench.warm(workloads.plain(CONNECTIONS, SPREAD_WARM_S, requests_max=len(grower.real)), SPREAD_WARM_S)
     work = bench.work("plain", "request", workloads.plain(CONNECTIONS, effort.run_s), effort.warm_s)
     one = generator.run(bench.gateway(workloads.plain(1, effort.round_s)))
     return Scale(
@@ -106,6 +115,7 @@ def _cost(bench: Bench, grower: "_Grower", size: Size, effort: Effort, projected
         channels=size.idle_channels + size.serving_channels,
         serving=size.serving_channels,
         projected_s=projected_s,
+        idle=sum(bench.idle.get(role, 0.0) for role in GATEWAY_ROLES),
         work=work,
         p50_us=one.whole.p50_us,
     )

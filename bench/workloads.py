@@ -12,6 +12,9 @@ CONNECTIONS = 32
 CHUNK_BYTES = 16
 CHUNK_PACE_S = 0.01
 STREAM_CHUNKS = 100
+REQUESTS_MAX = 1_000_000
+"""Of one run: its time is meant to end it."""
+
 FRAMING_EVENTS = 3
 """Events of a stream beside its content chunks: the role, the finish reason, ``[DONE]``."""
 
@@ -62,8 +65,8 @@ FULL = Effort(
 )
 
 
-def _body(model: str, *, stream: bool, chunks: int, pace_s: float) -> str:
-    body: dict[str, object] = {"model": model, "messages": MESSAGES}
+def _body(*, stream: bool, chunks: int, pace_s: float) -> str:
+    body: dict[str, object] = {"model": MODEL, "messages": MESSAGES}
     if stream:
         body["stream"] = True
         script = {"chunks": chunks, "chunk_bytes": CHUNK_BYTES, "delay_ms": pace_s * 1000}
@@ -71,17 +74,17 @@ def _body(model: str, *, stream: bool, chunks: int, pace_s: float) -> str:
     return json.dumps(body)
 
 
-def plain(connections: int, seconds: float, *, rate_per_s: float = 0.0, model: str = MODEL) -> Order:
+def plain(connections: int, seconds: float, *, rate_per_s: float = 0.0, requests_max: int = REQUESTS_MAX) -> Order:
     """Return requests with whole answers, as fast as they are answered or at a rate."""
     return Order(
         port=0,
         path=PATH,
         keys=(),
-        body=_body(model, stream=False, chunks=0, pace_s=0.0),
+        body=_body(stream=False, chunks=0, pace_s=0.0),
         events=0,
         pace=Pace.OPEN if rate_per_s else Pace.CLOSED,
         connections=connections,
-        requests_max=1_000_000,
+        requests_max=requests_max,
         seconds_max=seconds,
         rate_per_s=rate_per_s,
     )
@@ -91,7 +94,7 @@ def stream(connections: int, seconds: float, *, chunks: int = STREAM_CHUNKS, pac
     """Return requests with streamed answers, one after the other on each connection."""
     return msgspec.structs.replace(
         plain(connections, seconds),
-        body=_body(MODEL, stream=True, chunks=chunks, pace_s=pace_s),
+        body=_body(stream=True, chunks=chunks, pace_s=pace_s),
         events=chunks + FRAMING_EVENTS,
         grace_s=10.0 + chunks * pace_s,
     )

@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from services.dispatcher.catalog import Catalog
 from services.dispatcher.config import DispatcherSettings
 from services.dispatcher.intake import Intake
@@ -103,15 +105,8 @@ class Dispatcher:
 
     def beat(self, beat: Beat) -> Beat:
         """See `runtime.process.Service`."""
-        return Beat(
-            beat.role,
-            beat.process,
-            beat.sent_ms,
-            in_flight=len(self._table),
-            room=self._table.room,
-            draining=beat.draining,
-            stored=self._usage.stored,
-            lanes=self._lanes,
+        return msgspec.structs.replace(
+            beat, in_flight=len(self._table), room=self._table.room, stored=self._usage.stored, lanes=self._lanes
         )
 
     async def drain(self) -> None:

@@ -185,7 +185,8 @@ class Attempt:
         late = None
         if now - self.began > timeouts.total_s or now > self._entry.deadline:
             late = "The provider did not finish its answer in time."
-        elif not self.committed and now - self.began > timeouts.first_token_s:
+        elif self._entry.machine.envelope.stream and not self.committed and now - self.began > timeouts.first_token_s:
+            # A plain answer shows nothing before all of it is made, so only its total time says anything.
             late = "The provider did not begin its answer in time."
         elif self.committed and not self._paused and now - self._heard > timeouts.idle_s:
             late = "The provider stopped in the middle of its answer."

@@ -100,7 +100,7 @@ class Intake:
         earlier = self._table.get(frame.job)
         if earlier is not None and earlier.offer < frame.offer:
             earlier.cancel(void=True)  # its edge has given that offer up, whatever becomes of this one
-        delay_s = self._table.delay_s(envelope.edge, envelope.offered_ms, self._clock.wall_ms(), now)
+        delay_s = self._table.delay_s(envelope.edge, envelope.offered_ms, round(now * 1000), now)
         verdict = self._table.judge(frame.job, frame.offer, envelope.body_bytes, delay_s, now)
         if verdict is Verdict.TAKE and self._usage.full:
             verdict = Verdict.FULL
@@ -176,7 +176,7 @@ class Intake:
         beat = messages.decode_beat(message.data)
         now = self._clock.now()
         self._edges.receive(beat, now)
-        self._table.delay_s(beat.process, beat.sent_ms, self._clock.wall_ms(), now)
+        self._table.delay_s(beat.process, beat.clock_ms, round(now * 1000), now)
 
     def announce(self) -> None:
         """Send ACCEPTED for the jobs taken since the last time that have no answer yet. Called by the tick."""

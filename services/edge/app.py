@@ -3,6 +3,8 @@
 import contextlib
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from services.edge.allowances import Allowances
 from services.edge.client_job import ClientJob
 from services.edge.config import EdgeSettings
@@ -136,13 +138,13 @@ class Edge:
 
     def beat(self, beat: Beat) -> Beat:
         """See `runtime.process.Service`."""
-        return Beat(beat.role, beat.process, beat.sent_ms, in_flight=self._path.in_flight, draining=beat.draining)
+        return msgspec.structs.replace(beat, in_flight=self._path.in_flight)
 
     async def drain(self) -> None:
         """See `runtime.process.Service`."""
         clock = self._process.clock
         self._server.drain()
-        while self._path.in_flight:
+        while self._path.in_flight or len(self._server):
             await clock.sleep(DRAIN_POLL_S)
         deadline = clock.now() + UNCONFIRMED_WAIT_S
         while len(self._keeper) and clock.now() < deadline:

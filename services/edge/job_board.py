@@ -107,7 +107,7 @@ class JobBoard:
         self._by_reply[entry.reply] = entry
         client.exchange.on_gone = lambda: self._run(entry, machine.client_gone())
         client.exchange.on_drained = lambda size: self._run(entry, machine.drained(size))
-        self._run(entry, machine.offer(now, self._clock.wall_ms()))
+        self._run(entry, machine.offer(now))
 
     # --- inputs ------------------------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ class JobBoard:
         if chosen is None:
             self._run(entry, entry.machine.give_up(fault))
         else:
-            self._run(entry, entry.machine.offer(self._clock.now(), self._clock.wall_ms(), chosen))
+            self._run(entry, entry.machine.offer(self._clock.now(), chosen))
 
     def _end(self, entry: _Entry, outcome: str) -> None:
         if self._entries.pop(entry.client.job, None) is not None:

@@ -143,18 +143,22 @@ class RequestPath:
                     self._waiting += 1
                     self._tasks.spawn(self._go_later(client, steps, index, waiting), name="request_waits")
                     return
-        except FaultError as error:
+        except Exception as error:
+            self._refuse_for(client, error)
+
+    def _refuse_for(self, client: ClientJob, error: Exception) -> None:
+        """End a request whose step failed: with its fault, or, where the step itself is at fault, with ours."""
+        if isinstance(error, FaultError):
             self.refuse(client, error.fault)
+        else:
+            log.error("request_failed", request_id=client.request_id, error=type(error).__name__, exc_info=error)
+            self.refuse(client, _FAILED)
 
     async def _go_later(self, client: ClientJob, steps: tuple[Step, ...], index: int, waiting: Awaitable[None]) -> None:
         try:
             await waiting
-        except FaultError as error:
-            self.refuse(client, error.fault)
-            return
         except Exception as error:
-            log.exception("request_failed", request_id=client.request_id, error=type(error).__name__)
-            self.refuse(client, _FAILED)
+            self._refuse_for(client, error)
             return
         finally:
             self._waiting -= 1

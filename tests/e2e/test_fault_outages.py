@@ -14,7 +14,9 @@ from tests.support.waiting import eventually
 from trunkline.runtime.clock import SystemClock
 
 MODEL = "demo"
-NATS_AWAY_S = 4.0
+NATS_AWAY_S = 7.0
+"""Longer than a dispatcher waits for JetStream to take usage, so that it has to try again."""
+
 POSTGRES_AWAY_S = 20.0
 BACK_WITHIN_S = 10.0
 CHANGE_WITHIN_S = 2.0

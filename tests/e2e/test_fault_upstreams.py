@@ -17,7 +17,7 @@ from tests.support.books import assert_books_agree
 from tests.support.chat_client import session
 from tests.support.live_stack import LiveStack, StackPlan
 
-TIMEOUTS = {"connect_s": 2, "first_token_s": 0.8, "idle_s": 0.6, "total_s": 20}
+TIMEOUTS = {"connect_s": 2, "first_token_s": 0.8, "idle_s": 0.6, "total_s": 1.5}
 
 
 class Seen(NamedTuple):

@@ -30,7 +30,7 @@ def client(surface: Surface) -> Iterator[OpenAI]:
 def test_models_are_listed_and_retrieved(client: OpenAI) -> None:
     names = {"demo", "limited", "refusing", "renamed", "vendor/model:free"}
     listed = {model.id: model for model in client.models.list()}
-    assert set(listed) == names
+    assert names <= set(listed)  # other tests of this stack add some
     for name in names:
         assert client.models.retrieve(name) == listed[name]
     assert listed["demo"].object == "model"

@@ -9,7 +9,14 @@ from tests.support.http_serving import Client, CutError, echo, hold, post, servi
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType
 from trunkline.runtime.http_exchange import Exchange
-from trunkline.runtime.http_server import CLOSE_TIMEOUT_S, PIPELINED_BYTES_MAX, WRITE_HIGH_WATER_BYTES, ServerLimits
+from trunkline.runtime.http_server import (
+    CLOSE_TIMEOUT_S,
+    DRAIN_IDLE_S,
+    PIPELINED_BYTES_MAX,
+    SWEEP_INTERVAL_S,
+    WRITE_HIGH_WATER_BYTES,
+    ServerLimits,
+)
 
 GET = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"
 WINDOW = limits.CREDIT_WINDOW_BYTES
@@ -345,18 +352,26 @@ async def test_a_client_that_never_takes_the_end_of_its_answer_is_cut_at_last() 
 @on_both_loops
 async def test_draining_closes_idle_connections_and_lets_the_others_finish() -> None:
     async with serving() as server:
-        idle, sending, waiting = [await server.connect() for _ in range(3)]
-        idle.send(GET)
-        await idle.answer()
+        idle, used, sending, waiting = [await server.connect() for _ in range(4)]
+        for client in (idle, used):
+            client.send(GET)
+            await client.answer()
+        # One that is used again in time is told to close; one that is not is closed after a moment.
+        server.server.draining = True
+        used.send(GET)
+        assert (await used.answer()).headers["connection"] == "close"
+        assert await used.closed()
+        server.server.draining = False
         server.handle = hold
         waiting.send(GET)
-        exchange = await server.asked(2)
+        exchange = await server.asked(4)
         sending.send(post("/late", b"body")[:-2])
         await until(lambda: sum(c._mid_request for c in server.server._connections) == 1, "half a request")
         server.server.drain()
+        await server.clock.advance(DRAIN_IDLE_S + SWEEP_INTERVAL_S)
         assert await idle.closed()
         sending.send(b"dy")
-        late = await server.asked(3)
+        late = await server.asked(5)
         for client, held in ((waiting, exchange), (sending, late)):
             echo(held)
             assert (await client.answer()).status == 200

@@ -195,15 +195,16 @@ def test_after_eight_offers_the_client_is_told() -> None:
 def test_a_dispatcher_lost_before_the_first_byte() -> None:
     script = taken() >> lost("d9") >> lost("d1") << "d1 <- CANCEL 0 void" << "reoffer, gateway_dispatcher_lost"
     script.done()
-    script = taken() >> nobody() << "d1 <- CANCEL 0 void" << "reoffer, gateway_dispatcher_lost"
+    # Nobody listens just now: it may be about to reconnect. Its beats decide.
+    script = taken() >> nobody()
     script.done()
-    assert script.job.tried == {"d1"}
+    assert not script.job.tried
 
 
 def test_a_dispatcher_lost_after_the_first_byte() -> None:
     script = answering() >> lost("d1") << "d1 <- CANCEL 0" << "abort, gateway_dispatcher_lost"
     script.done()
-    script = answering() >> nobody() << "d1 <- CANCEL 0" << "abort, gateway_dispatcher_lost"
+    script = answering() >> nobody()
     script.done()
 
 

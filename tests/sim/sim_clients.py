@@ -124,6 +124,11 @@ class Client:
     def date_line(self) -> bytes:
         return b""
 
+    @property
+    def draining(self) -> bool:
+        """See `runtime.http_exchange.Wire`."""
+        return False
+
     def exchange_ended(self, *, keep_alive: bool) -> None:
         self.ends += 1
         self._kept_alive = keep_alive

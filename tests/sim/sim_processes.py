@@ -175,7 +175,8 @@ class SimulatedEdge(_Process):
             self.board.tick()
 
     def beat(self) -> Beat:
-        return Beat("edge", self.name, self.clock.wall_ms(), in_flight=self.path.in_flight)
+        clock_ms = round(self.clock.now() * 1000)
+        return Beat("edge", self.name, self.clock.wall_ms(), in_flight=self.path.in_flight, clock_ms=clock_ms)
 
     def begin(self, client: Client) -> None:
         """A client's request has come."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from tests.support.job_scripts import HEAD, JOB, USAGE, WALL_MS, envelope
+from tests.support.job_scripts import HEAD, JOB, USAGE, envelope
 from trunkline.bus import frames, messages
 from trunkline.bus.dispatch_job import DispatchJob, DispatchState
 from trunkline.bus.edge_job import Abort, Command, EdgeJob, Finish, Forget, Reoffer, Send, Start, Withdraw, Write
@@ -210,7 +210,7 @@ class World:
 
     def run(self) -> None:
         """See the job to its end, and then everything that is still under way."""
-        self._execute(self.job.offer(self.now, WALL_MS))
+        self._execute(self.job.offer(self.now))
         for _ in range(STEPS_MAX):
             if self.ends and not self.messages:
                 break
@@ -234,7 +234,7 @@ class World:
                     self.messages += [Message(name, self.now, withdrawn=offer) for name in self.living]
                 case Reoffer(fault):
                     untried = sorted(self.known - self.job.tried)
-                    self._execute(self.job.offer(self.now, WALL_MS, untried[0]) if untried else self.job.give_up(fault))
+                    self._execute(self.job.offer(self.now, untried[0]) if untried else self.job.give_up(fault))
                 case Start(head):
                     assert not self.written
                     assert head.dispatcher == self.job.dispatcher

@@ -34,7 +34,6 @@ JOB = JobID(bytes(range(16)))
 HEAD = Head(200, "text/event-stream", attempt=0, attempts=1, channel="main", dispatcher="d1")
 USAGE = usage_event(job=JOB)
 FULL = ErrorType.GATEWAY_BUSY
-WALL_MS = 1_790_000_000_000
 
 
 def envelope(*, body_bytes: int = 5, credit: int = 1000, deadline_s: float = 600.0) -> Envelope:
@@ -180,7 +179,7 @@ def _named(name: str, step: EdgeStep) -> EdgeStep:
 
 
 def offer(to: str | None = None) -> EdgeStep:
-    return _named("offer", lambda script: script.job.offer(script.now, WALL_MS, to))
+    return _named("offer", lambda script: script.job.offer(script.now, to))
 
 
 def gone() -> EdgeStep:

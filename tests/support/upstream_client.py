@@ -82,6 +82,11 @@ class Client:
         """See `runtime.http_exchange.Wire`."""
         return b""
 
+    @property
+    def draining(self) -> bool:
+        """See `runtime.http_exchange.Wire`."""
+        return False
+
     def exchange_ended(self, *, keep_alive: bool) -> None:
         """See `runtime.http_exchange.Wire`."""
         assert isinstance(keep_alive, bool)

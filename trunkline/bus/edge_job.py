@@ -182,7 +182,7 @@ class EdgeJob:
 
     # --- Offers ------------------------------------------------------------------------------------------------
 
-    def offer(self, now: float, wall_ms: int, to: str | None = None) -> tuple[Command, ...]:
+    def offer(self, now: float, to: str | None = None) -> tuple[Command, ...]:
         """Hand the job to a dispatcher: ``to``, or whichever of the lane the broker picks."""
         if self.state is not EdgeState.OFFERED or self._body is None:
             raise IllegalInputError("offer", self.state)
@@ -191,7 +191,7 @@ class EdgeJob:
         self._reset(now)
         self._offered_to = to
         envelope = msgspec.structs.replace(
-            self._envelope, offered_ms=wall_ms, deadline_s=max(0.0, self._deadline - now)
+            self._envelope, offered_ms=round(now * 1000), deadline_s=max(0.0, self._deadline - now)
         )
         part = self._body[: limits.OPEN_BODY_BYTES_MAX]
         self._body_sent = len(part)
@@ -385,17 +385,12 @@ class EdgeJob:
         return self._lost(_DISPATCHER_LOST)
 
     def no_responders(self) -> tuple[Command, ...]:
-        """The broker says that nobody listens: to the offer, or to the question whether the job still runs.
+        """The broker says that nobody listens: to the offer, or to a question about a job under way.
 
-        It does not say to which: this may be about an earlier offer. So the present one is ended in good form.
+        It does not say to which, and may speak of an earlier offer: so the present one is ended in good form. A job
+        under way stays: its dispatcher may be about to reconnect, and whether it lives its beats tell.
         """
-        match self.state:
-            case EdgeState.OFFERED:
-                return self._lost(_NO_DISPATCHER)
-            case EdgeState.ENDED:
-                return ()
-            case _:
-                return self._lost(_DISPATCHER_LOST)
+        return self._lost(_NO_DISPATCHER) if self.state is EdgeState.OFFERED else ()
 
 
 class IllegalInputError(Exception):

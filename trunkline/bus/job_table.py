@@ -42,7 +42,7 @@ E = TypeVar("E", bound=HasOffer)
 
 
 class DelayGauge:
-    """How late messages of one edge are, without trusting that two clocks agree.
+    """How late messages of one edge are. Both ends give their monotonic clocks, whose origins differ.
 
     The smallest difference between arrival and sending seen in the last minute or two stands for the clocks'
     difference plus the path; what a message exceeds it by is its delay.

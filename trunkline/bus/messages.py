@@ -16,7 +16,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         edge: process id of the edge.
         reply: subject for the frames towards the edge.
-        offered_ms: Unix time at the edge when this offer was made, in milliseconds.
+        offered_ms: the edge's monotonic clock at this offer, in milliseconds; see `bus.job_table.DelayGauge`.
         deadline_s: what is left of the job's overall deadline.
         dialect: the client's dialect, such as ``openai-chat``.
         model: public model name.
@@ -187,6 +187,7 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
         draining: it takes no new ones.
         stored: every usage event of this process up to this number is in JetStream (dispatchers).
         lanes: the lanes it serves (dispatchers).
+        clock_ms: the sender's monotonic clock, in milliseconds; only differences mean something.
     """
 
     role: str
@@ -197,6 +198,7 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
     draining: bool = False
     stored: int = 0
     lanes: tuple[str, ...] = ()
+    clock_ms: int = 0
 
 
 class AttemptOutcome(msgspec.Struct, frozen=True, array_like=True):

@@ -52,7 +52,14 @@ class SealedCredential(msgspec.Struct, frozen=True):
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds an attempt on a channel may take for each of its parts."""
+    """Seconds an attempt on a channel may take for each of its parts.
+
+    Attributes:
+        connect_s: to connect.
+        first_token_s: to the first output of a stream. A plain answer shows nothing before it is whole.
+        idle_s: between two chunks of a stream.
+        total_s: for all of it.
+    """
 
     connect_s: float = limits.CONNECT_TIMEOUT_S
     first_token_s: float = limits.FIRST_TOKEN_TIMEOUT_S

@@ -96,7 +96,7 @@ CONNECT_TIMEOUT_S = 5.0
 """Default for an upstream's TCP and TLS handshake."""
 
 FIRST_TOKEN_TIMEOUT_S = 120.0
-"""Default wait for the first byte of an upstream's answer: reasoning models think for a minute and more."""
+"""Default wait for the first output of an upstream's stream: reasoning models think for a minute and more."""
 
 IDLE_TIMEOUT_S = 60.0
 """Default wait between two chunks of an upstream's answer."""

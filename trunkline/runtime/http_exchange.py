@@ -16,6 +16,10 @@ class Wire(Protocol):
     def date_line(self) -> bytes:
         """The Date header field."""
 
+    @property
+    def draining(self) -> bool:
+        """Whether this answer should be the connection's last."""
+
     def exchange_ended(self, *, keep_alive: bool) -> None:
         """The answer is complete or cut."""
 
@@ -87,7 +91,7 @@ class Exchange:
         """
         if self.ended:
             return
-        keep_alive = self._keep_alive and not close
+        keep_alive = self._keep_alive and not close and not self._connection.draining
         head = b"%b%b%bcontent-length: %d\r\n%b\r\n" % (
             _STATUS_LINES[status],
             headers,
@@ -103,6 +107,7 @@ class Exchange:
         if self.ended:
             return
         self.started = True
+        self._keep_alive = self._keep_alive and not self._connection.draining
         framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
         if not self._keep_alive or not self._chunked:
             framing += b"connection: close\r\n"

@@ -37,6 +37,10 @@ LINGER_S = 2.0
 """How long the rest of a refused request is read and thrown away, so that the refusal reaches the client before
 the reset that an unread socket causes."""
 
+DRAIN_IDLE_S = 2.0
+"""How long a stopping server keeps an idle connection open. A client that uses it again is told to close it, whereas
+one that writes just as we close sees a reset, for a request that we never saw."""
+
 CLOSE_TIMEOUT_S = limits.TOTAL_TIMEOUT_S
 """How long a client may take to fetch the end of its answer from a connection that is being closed: a window and the
 transport's buffer at 1 KB/s are 320 s."""
@@ -223,7 +227,7 @@ class ServerConnection(asyncio.Protocol):
         """The request is whole."""
         if self._parser.should_upgrade():
             return  # feed_data raises HttpParserUpgrade next
-        keep_alive = self._parser.should_keep_alive() and not self._server.draining
+        keep_alive = self._parser.should_keep_alive()
         self._waiting.append(self._make_exchange(keep_alive=keep_alive))
         self._mid_request = False
         self._head_bytes = 0
@@ -338,7 +342,7 @@ class ServerConnection(asyncio.Protocol):
                 self._transport.write_eof()
             self._resume_reading()
             self.deadline = self._server.clock.now() + LINGER_S
-        elif not keep_alive or self._server.draining:
+        elif not keep_alive:
             self._waiting.clear()
             self._close()
         elif self._waiting:
@@ -347,7 +351,14 @@ class ServerConnection(asyncio.Protocol):
             self._ahead_bytes = 0
             wait_s = self._limits.request_read_timeout_s if self._mid_request else self._limits.keep_alive_s
             self.deadline = self._server.clock.now() + wait_s
+            if self.draining:
+                self.close_idle_soon()
             self._resume_reading()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server takes no new connections: then this one ends with its next answer."""
+        return self._server.draining
 
     def cut(self) -> None:
         """Reset the connection: the only way to tell a client without chunked coding that its answer is not whole."""
@@ -373,10 +384,10 @@ class ServerConnection(asyncio.Protocol):
             self.deadline = self._server.clock.now() + CLOSE_TIMEOUT_S
             self._transport.close()
 
-    def close_idle(self) -> None:
-        """Close now if no request is under way, not even one that is still being sent."""
+    def close_idle_soon(self) -> None:
+        """Close in a moment if no request comes; a client may be writing one just now."""
         if self._exchange is None and not self._mid_request:
-            self._close()
+            self.deadline = min(self.deadline, self._server.clock.now() + DRAIN_IDLE_S)
 
 
 class RefusedError(Exception):
@@ -451,9 +462,9 @@ class HTTPServer:
         return len(self._connections)
 
     def drain(self) -> None:
-        """Accept no new connection, close the idle ones; the others close after their answer."""
+        """Accept no new connection; the others close after their next answer, or soon if they stay idle."""
         self.draining = True
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
-            connection.close_idle()
+            connection.close_idle_soon()

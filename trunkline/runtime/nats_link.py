@@ -161,6 +161,7 @@ class NATSLink:
         self._asked = 0
         self._listeners: list[Callable[[bool], None]] = []
         self._closing = False
+        self._payload_bytes_max = 0
         self.dropped = 0
 
     @property
@@ -179,6 +180,8 @@ class NATSLink:
         size = len(payload)
         if self._outbound_bytes + size > OUTBOUND_BYTES_MAX:
             raise BusFullError("too much waits to be sent")
+        if size > self._payload_bytes_max:
+            raise BusFullError("larger than the broker takes")  # it would close the connection
         if self._connection is None and self._outbound_bytes + size > AWAY_BYTES_MAX:
             self.dropped += 1  # the receiver sees a gap in the sequence
             return
@@ -332,6 +335,7 @@ class NATSLink:
             self._pongs.clear()
             raise
         self._learn_servers(info, server)
+        self._payload_bytes_max = info.max_payload
         self._unanswered = 0
         self._connection = connection
         if self._outbound:

@@ -223,7 +223,7 @@ class _Skeleton:
     def _send_beat(self, clock: Clock) -> None:
         if self._bus is None or self._service is None:
             return
-        beat = Beat(self._role, self._id, clock.wall_ms(), draining=self._draining)
+        beat = Beat(self._role, self._id, clock.wall_ms(), draining=self._draining, clock_ms=round(clock.now() * 1000))
         # Full means that the broker is not reading: then nobody hears us anyway.
         with contextlib.suppress(BusError):
             self._bus.publish(subjects.alive(self._role, self._id), messages.encode(self._service.beat(beat)))

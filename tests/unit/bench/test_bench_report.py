@@ -48,7 +48,7 @@ def report() -> Report:
             )
         ],
         scales=[
-            Scale(keys=1, keys_used=1, channels=10, serving=1, projected_s=1.0, work=WORK, p50_us=900.0),
+            Scale(keys=1, keys_used=1, channels=10, serving=1, projected_s=1.0, idle=0.02, work=WORK, p50_us=900.0),
         ],
     )
 
