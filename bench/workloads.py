@@ -50,7 +50,7 @@ class Effort(msgspec.Struct, frozen=True):
 
 
 QUICK = Effort(
-    idle_s=1.5, warm_s=1.0, run_s=2.0, rounds=1, round_s=1.0, held=(1000,), hold_s=4.0, starts=1, patience_s=0.0
+    idle_s=1.0, warm_s=0.5, run_s=1.5, rounds=1, round_s=0.7, held=(1000,), hold_s=3.0, starts=1, patience_s=0.0
 )
 FULL = Effort(
     idle_s=8.0,
