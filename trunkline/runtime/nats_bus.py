@@ -1,8 +1,10 @@
 """The real bus behind `bus.port.Bus`: core messaging by `runtime.nats_link`, streams and buckets by nats-py."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -16,6 +18,35 @@ from trunkline.runtime.nats_link import RECONNECT_WAIT_S, NATSLink, open_link
 from trunkline.runtime.tasks import TaskSet
 
 USAGE_DUPLICATE_WINDOW_S = 600.0
+API_TIMEOUT_S = 5.0
+READS_AT_ONCE_MAX = 64
+
+
+class _SubjectsQuery(msgspec.Struct, frozen=True):
+    """What JetStream's API is asked for a stream's subjects, a page at a time."""
+
+    subjects_filter: str
+    offset: int
+
+
+class _StreamState(msgspec.Struct, frozen=True):
+    subjects: dict[str, int] = {}
+
+
+class _APIError(msgspec.Struct, frozen=True):
+    description: str = ""
+
+
+class _StreamInfo(msgspec.Struct, frozen=True):
+    """What is read of its answer; ``total`` counts the subjects over all pages."""
+
+    state: _StreamState = _StreamState()
+    total: int = 0
+    error: _APIError | None = None
+
+
+_encode_query = msgspec.json.Encoder().encode
+_decode_stream_info = msgspec.json.Decoder(_StreamInfo).decode
 
 
 class NatsBus:
@@ -104,20 +135,37 @@ class NatsBus:
     async def kv_all(self, bucket: str) -> dict[str, bytes]:
         """Return a whole bucket. For the small ones only; never ``keys``.
 
+        The names come from the stream's own state. nats-py's watcher is quicker, but takes a full bucket for an empty
+        one when the answer about its consumer overtakes the entries, and leaves that consumer behind.
+
         Raises:
             BusError: the bucket cannot be read now.
         """
+        tokens = await self._kv_tokens(bucket)
         entries: dict[str, bytes] = {}
-        try:
-            watcher = await (await self._bucket(bucket)).watchall(ignore_deletes=True)
-            try:
-                while (entry := await watcher.updates(timeout=5)) is not None:
-                    entries[entry.key] = bytes(entry.value or b"")
-            finally:
-                await watcher.stop()
-        except (NatsError, TimeoutError) as error:
-            raise BusError(f"bucket {bucket} cannot be read: {type(error).__name__}") from error
+        for start in range(0, len(tokens), READS_AT_ONCE_MAX):
+            batch = tokens[start : start + READS_AT_ONCE_MAX]
+            values = await asyncio.gather(*(self.kv_get(bucket, token) for token in batch))
+            entries |= {token: value for token, value in zip(batch, values, strict=True) if value is not None}
         return entries
+
+    async def _kv_tokens(self, bucket: str) -> list[str]:
+        """Return the names of a bucket's entries, deleted ones among them."""
+        prefix = f"$KV.{bucket}."
+        tokens: list[str] = []
+        while True:
+            query = _encode_query(_SubjectsQuery(f"{prefix}>", len(tokens)))
+            answer = await self.request(f"$JS.API.STREAM.INFO.KV_{bucket}", query, timeout_s=API_TIMEOUT_S)
+            try:
+                info = _decode_stream_info(answer)
+            except msgspec.DecodeError as error:
+                raise BusError(f"bucket {bucket} cannot be listed") from error
+            if info.error is not None:
+                raise BusError(f"bucket {bucket} cannot be listed: {info.error.description}")
+            page = [subject.removeprefix(prefix) for subject in info.state.subjects]
+            tokens += page
+            if not page or len(tokens) >= info.total:
+                return tokens
 
     def on_connection(self, callback: Callable[[bool], None]) -> None:
         """See `bus.port.Bus.on_connection`."""
