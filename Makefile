@@ -8,7 +8,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-model test check bench secrets docs lock clean
+.PHONY: help run run-model test check lint bench secrets docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -22,15 +22,17 @@ run: .venv/run.stamp ## Run the whole stack here; ends with a URL, a key and a c
 run-model: .venv/run.stamp .venv/model.stamp ## The same, with a real language model behind it.
 	@exec $(BIN)/python -m trunkline.dev --model $(ARGS)
 
-test: .venv/test.stamp .venv/model.stamp ## Run all tests.
+test: lint .venv/model.stamp ## Run all tests.
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-check: .venv/test.stamp ## The fast part: format, lint, types, layers, tests without sockets.
+check: lint ## The fast part: lint, and the tests without sockets.
+	@$(BIN)/python -m pytest --quiet tests/unit tests/playbooks tests/property
+
+lint: .venv/test.stamp ## Format, style, types, and which package may import which.
 	@$(BIN)/python -m ruff format --check --quiet .
 	@$(BIN)/python -m ruff check --quiet .
 	@$(BIN)/python -m mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest --quiet tests/unit tests/playbooks tests/property
+	@$(BIN)/lint-imports --no-logo
 
 bench: .venv/run.stamp ## Measure cost, latency and memory.
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator
 
 import structlog
-from nats.errors import Error as NatsError
+from nats.errors import Error as NATSError
 from nats.js.errors import NoKeysError
 
 from services.console.metrics import ConsoleMetrics
@@ -18,7 +18,7 @@ from trunkline.bus import subjects
 from trunkline.bus.port import BusError
 from trunkline.core.clock import Clock
 from trunkline.policy.admin_api import Rebuilt
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.store import outbox
 from trunkline.store.configuration import lock_configuration
 from trunkline.store.database import Connection, Database, StoreError
@@ -69,7 +69,7 @@ class Projector:
         database, bus, clock, metrics: of the process.
     """
 
-    def __init__(self, database: Database, bus: NatsBus, *, clock: Clock, metrics: ConsoleMetrics) -> None:
+    def __init__(self, database: Database, bus: NATSBus, *, clock: Clock, metrics: ConsoleMetrics) -> None:
         self._database = database
         self._bus = bus
         self._clock = clock
@@ -172,7 +172,7 @@ class Projector:
     async def _messages(self, bucket: str) -> int:
         try:
             info = await self._bus.jetstream.stream_info(f"KV_{bucket}")
-        except (NatsError, TimeoutError) as error:
+        except (NATSError, TimeoutError) as error:
             raise BusError(f"bucket {bucket} cannot be read: {type(error).__name__}") from error
         return int(info.state.messages)
 
@@ -208,5 +208,5 @@ class Projector:
             return set(await (await self._bus.jetstream.key_value(bucket)).keys())
         except NoKeysError:
             return set()
-        except (NatsError, TimeoutError) as error:
+        except (NATSError, TimeoutError) as error:
             raise BusError(f"bucket {bucket} cannot be read: {type(error).__name__}") from error

@@ -30,7 +30,7 @@ STORE_TIMEOUT_S = 5.0
 
 
 class Bucket(Protocol):
-    """What is needed of a bus to write weights (`runtime.nats_bus.NatsBus`)."""
+    """What is needed of a bus to write weights (`runtime.nats_bus.NATSBus`)."""
 
     async def kv_put(self, bucket: str, token: str, value: bytes) -> None:
         """Write an entry; raises `BusError`."""

@@ -9,7 +9,7 @@ import msgspec
 from services.metering.allowances import AllowanceDesk
 from services.metering.config import MeteringSettings
 from services.metering.consumer import Consumer
-from services.metering.intake import NatsIntake
+from services.metering.intake import NATSIntake
 from services.metering.metrics import MeteringMetrics
 from services.metering.settler import Settler
 from services.metering.upkeep import Upkeep
@@ -50,7 +50,7 @@ async def open_metering(process: Process, settings: MeteringSettings) -> AsyncIt
     clock, tasks = process.clock, process.tasks
     metrics = MeteringMetrics(process.registry)
     store = await database.connect(settings.database_url, application="trunkline-metering")
-    intake = NatsIntake(process.bus, settings.messages_max)
+    intake = NATSIntake(process.bus, settings.messages_max)
     settler = Settler(store, clock=clock, metrics=metrics)
     consumer = Consumer(intake, settler, clock=clock, metrics=metrics)
     desk = AllowanceDesk(process.bus, store, tasks=tasks, metrics=metrics)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
+from nats.errors import Error as NATSError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from trunkline.bus import subjects
 from trunkline.bus.port import BusError
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 
 DURABLE = "metering"
 
@@ -48,7 +48,7 @@ class Delivery(Protocol):
 
 
 class Intake(Protocol):
-    """What the consumer needs of the stream. `NatsIntake` is the real one."""
+    """What the consumer needs of the stream. `NATSIntake` is the real one."""
 
     async def fetch(self) -> Sequence[Delivery]:
         """Return what is there, or nothing after a short wait.
@@ -75,25 +75,25 @@ class _NatsDelivery:
         """See `Delivery.ack`."""
         try:
             await self._message.ack()
-        except NatsError as error:
+        except NATSError as error:
             raise BusError(f"not acknowledged: {type(error).__name__}") from error
 
     async def terminate(self) -> None:
         """See `Delivery.terminate`."""
         try:
             await self._message.term()
-        except NatsError as error:
+        except NATSError as error:
             raise BusError(f"not terminated: {type(error).__name__}") from error
 
     async def give_back(self) -> None:
         """See `Delivery.give_back`."""
         try:
             await self._message.nak()
-        except NatsError as error:
+        except NATSError as error:
             raise BusError(f"not given back: {type(error).__name__}") from error
 
 
-class NatsIntake:
+class NATSIntake:
     """Pulls from the stream.
 
     Args:
@@ -102,7 +102,7 @@ class NatsIntake:
         ack_wait_s: see `ACK_WAIT_S`.
     """
 
-    def __init__(self, bus: NatsBus, messages_max: int, *, ack_wait_s: float = ACK_WAIT_S) -> None:
+    def __init__(self, bus: NATSBus, messages_max: int, *, ack_wait_s: float = ACK_WAIT_S) -> None:
         self._bus = bus
         self._messages_max = messages_max
         self._ack_wait_s = ack_wait_s
@@ -116,7 +116,7 @@ class NatsIntake:
             found = await self._subscription.fetch(1, timeout=FETCH_WAIT_S)
         except TimeoutError:
             return ()
-        except NatsError as error:
+        except NATSError as error:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 # On a closed connection nats-py turns a cancellation into an error of its own.
                 raise asyncio.CancelledError from error
@@ -130,7 +130,7 @@ class NatsIntake:
             return []
         try:
             return await subscription.fetch(self._messages_max - 1, timeout=GATHER_S)
-        except (NatsError, TimeoutError):
+        except (NATSError, TimeoutError):
             # Nothing more, or the connection is gone: the first message is in hand all the same, and the next
             # fetch finds out which it was.
             return []
@@ -145,7 +145,7 @@ class NatsIntake:
                 stream=subjects.USAGE_STREAM,
                 config=ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=self._ack_wait_s),
             )
-        except (NatsError, TimeoutError) as error:
+        except (NATSError, TimeoutError) as error:
             raise BusError(f"the usage stream cannot be consumed: {type(error).__name__}") from error
         return subscription
 
@@ -155,13 +155,13 @@ class NatsIntake:
         subscription, self._subscription = self._subscription, None
         try:
             await subscription.unsubscribe()
-        except NatsError:
+        except NATSError:
             return  # the connection is gone, and the subscription with it
 
     async def queued(self) -> int:
         """See `Intake.queued`."""
         try:
             info = await self._bus.jetstream.consumer_info(subjects.USAGE_STREAM, DURABLE)
-        except (NatsError, TimeoutError) as error:
+        except (NATSError, TimeoutError) as error:
             raise BusError(f"the usage stream cannot be asked: {type(error).__name__}") from error
         return (info.num_pending or 0) + (info.num_ack_pending or 0)

@@ -9,7 +9,7 @@ import pytest
 from tests.support.books import REDELIVERY_TIMEOUT_S, assert_books_agree
 from tests.support.chat_client import ChatClient, Ending, Outcome, assert_proper, endings, load, session
 from tests.support.live_stack import LiveStack, StackPlan, channel_entry, model_entry
-from tests.support.servers import NatsServer, PostgresServer, running_nats, running_postgres
+from tests.support.servers import NATSServer, PostgresServer, running_nats, running_postgres
 from tests.support.waiting import eventually
 from trunkline.runtime.clock import SystemClock
 
@@ -27,7 +27,7 @@ class Rig(NamedTuple):
     stack: LiveStack
     client: ChatClient
     http: aiohttp.ClientSession
-    nats: NatsServer
+    nats: NATSServer
     postgres: PostgresServer
 
     async def request(self, number: int) -> Outcome:
@@ -39,7 +39,7 @@ class Rig(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def parts() -> Iterator[tuple[LiveStack, str, NatsServer, PostgresServer]]:
+def parts() -> Iterator[tuple[LiveStack, str, NATSServer, PostgresServer]]:
     with running_nats() as nats, running_postgres() as postgres:
         plan = StackPlan(edges=2, dispatchers=2)
         plan.environment = {"NATS_URL": nats.url, "DATABASE_URL": postgres.dsn("postgres")}
@@ -50,7 +50,7 @@ def parts() -> Iterator[tuple[LiveStack, str, NatsServer, PostgresServer]]:
 
 
 @pytest.fixture
-async def rig(parts: tuple[LiveStack, str, NatsServer, PostgresServer]) -> AsyncIterator[Rig]:
+async def rig(parts: tuple[LiveStack, str, NATSServer, PostgresServer]) -> AsyncIterator[Rig]:
     stack, key, nats, postgres = parts
     async with session() as http:
         yield Rig(stack, ChatClient(http, key, MODEL), http, nats, postgres)

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from tests.support.servers import NatsServer, PostgresServer, running_nats, running_postgres
+from tests.support.servers import NATSServer, PostgresServer, running_nats, running_postgres
 from trunkline.runtime import nats_bus
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store import database as store_database
 from trunkline.store.database import Database
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def nats_server() -> Iterator[NatsServer]:
+def nats_server() -> Iterator[NATSServer]:
     """NATS with JetStream; a test that stops it must start it again."""
     with running_nats() as server:
         yield server
@@ -34,7 +34,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def nats_url(nats_server: NatsServer) -> str:
+def nats_url(nats_server: NATSServer) -> str:
     """Where NATS is."""
     return nats_server.url
 
@@ -83,7 +83,7 @@ async def tasks() -> AsyncIterator[TaskSet]:
 
 
 @pytest.fixture
-async def bus(nats_url: str, tasks: TaskSet) -> AsyncIterator[NatsBus]:
+async def bus(nats_url: str, tasks: TaskSet) -> AsyncIterator[NATSBus]:
     """A connection to NATS with every stream and bucket there and empty."""
     bus = await nats_bus.connect(nats_url, name="test", tasks=tasks)
     for stream in await bus.jetstream.streams_info():

@@ -7,7 +7,7 @@ from tests.support.waiting import eventually
 from trunkline.bus import snapshots, subjects
 from trunkline.policy.keys import key_hash, mint
 from trunkline.policy.vault import Vault, parse_masters
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store.database import Database
 
@@ -52,7 +52,7 @@ def configuration() -> dict[str, Any]:
     }
 
 
-async def test_the_second_application_changes_nothing(bus: NatsBus, tasks: TaskSet, database_dsn: str) -> None:
+async def test_the_second_application_changes_nothing(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> None:
     async with running_console(bus, tasks, database_dsn) as (_, client):
         dry = await client.call("POST", "/apply?dry_run=true", configuration())
         assert (await client.call("GET", "/accounts")).body == []
@@ -78,7 +78,7 @@ async def test_the_second_application_changes_nothing(bus: NatsBus, tasks: TaskS
 
 
 async def test_what_differs_is_updated_and_what_is_absent_stays(
-    bus: NatsBus, tasks: TaskSet, database_dsn: str
+    bus: NATSBus, tasks: TaskSet, database_dsn: str
 ) -> None:
     async with running_console(bus, tasks, database_dsn) as (_, client):
         await client.call("POST", "/apply", configuration())
@@ -106,7 +106,7 @@ async def test_what_differs_is_updated_and_what_is_absent_stays(
 
 
 async def test_the_buckets_hold_what_was_applied(
-    bus: NatsBus, tasks: TaskSet, database_dsn: str, database: Database
+    bus: NATSBus, tasks: TaskSet, database_dsn: str, database: Database
 ) -> None:
     async with running_console(bus, tasks, database_dsn) as (_, client):
         await client.call("POST", "/apply", configuration())
@@ -138,7 +138,7 @@ async def test_the_buckets_hold_what_was_applied(
         assert UPSTREAM_SECRET not in dump
 
 
-async def test_all_faults_are_reported_and_nothing_is_changed(bus: NatsBus, tasks: TaskSet, database_dsn: str) -> None:
+async def test_all_faults_are_reported_and_nothing_is_changed(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> None:
     async with running_console(bus, tasks, database_dsn) as (_, client):
         wanted = configuration()
         wanted["channels"][0]["base_url"] = "nonsense"
@@ -153,7 +153,7 @@ async def test_all_faults_are_reported_and_nothing_is_changed(bus: NatsBus, task
         assert (await client.call("GET", "/groups")).body == [{"name": "default", "multiplier_ppm": 1_000_000}]
 
 
-async def test_a_secret_belongs_to_one_key(bus: NatsBus, tasks: TaskSet, database_dsn: str) -> None:
+async def test_a_secret_belongs_to_one_key(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> None:
     async with running_console(bus, tasks, database_dsn) as (_, client):
         await client.call("POST", "/apply", configuration())
         thief = {"accounts": [{"name": "eve", "keys": [{"name": "mine", "secret": SECRET}]}]}

@@ -10,7 +10,7 @@ from trunkline.bus import subjects
 from trunkline.bus.port import Bus, BusError, BusFullError, Message, NoRespondersError
 from trunkline.runtime import memory_bus, nats_bus, nats_link
 from trunkline.runtime.memory_bus import MemoryBroker, MemoryBus
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 
 WITHIN_S = 5.0
@@ -52,10 +52,10 @@ class MemoryCluster(Cluster):
         asyncio.get_running_loop().call_later(0.01, self.first.reconnect)
 
 
-class NatsCluster(Cluster):
-    def __init__(self, first: NatsBus, second: NatsBus) -> None:
-        self.first: NatsBus = first
-        self.second: NatsBus = second
+class NATSCluster(Cluster):
+    def __init__(self, first: NATSBus, second: NATSBus) -> None:
+        self.first: NATSBus = first
+        self.second: NATSBus = second
 
     async def put(self, bucket: str, token: str, value: bytes) -> None:
         await self.first.kv_put(bucket, token, value)
@@ -90,7 +90,7 @@ async def cluster(request: pytest.FixtureRequest, tasks: TaskSet) -> AsyncIterat
     for stream in await first.jetstream.streams_info():
         await first.jetstream.delete_stream(stream.config.name)
     await first.ensure_streams()
-    yield NatsCluster(first, second)
+    yield NATSCluster(first, second)
     await first.close()
     await second.close()
 

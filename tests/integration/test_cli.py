@@ -14,7 +14,7 @@ from aiohttp import web
 from tests.support.console import ADMIN_KEY, running_console
 from tests.support.servers import free_port
 from trunkline.policy.keys import mint, well_formed
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +70,7 @@ class CLI(NamedTuple):
 
 
 @pytest.fixture
-async def cli(bus: NatsBus, tasks: TaskSet, database_dsn: str) -> AsyncIterator[CLI]:
+async def cli(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> AsyncIterator[CLI]:
     async with running_console(bus, tasks, database_dsn) as running:
         yield CLI({"TRUNKLINE_CONSOLE_URL": running.client.url, "TRUNKLINE_ADMIN_KEY": ADMIN_KEY})
 
@@ -196,7 +196,7 @@ async def test_migrate_runs_what_is_missing(database_dsn: str) -> None:
 
 
 async def test_the_console_as_a_process_becomes_ready_and_stops_when_told(
-    nats_url: str, bus: NatsBus, database_dsn: str
+    nats_url: str, bus: NATSBus, database_dsn: str
 ) -> None:
     heard = asyncio.Event()
     await bus.subscribe("tl.alive.console.*", lambda _message: heard.set())

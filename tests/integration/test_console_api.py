@@ -12,7 +12,7 @@ from tests.support.servers import PostgresServer
 from tests.support.usage_events import usage_event
 from tests.support.waiting import eventually
 from trunkline.policy.keys import well_formed
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store.database import Database
 from trunkline.store.prices import load_price_book, read_mark
@@ -27,7 +27,7 @@ CHANNEL: dict[str, Any] = {
 
 
 @pytest.fixture
-async def running(bus: NatsBus, tasks: TaskSet, database_dsn: str) -> AsyncIterator[RunningConsole]:
+async def running(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> AsyncIterator[RunningConsole]:
     async with running_console(bus, tasks, database_dsn) as running:
         yield running
 
@@ -235,7 +235,7 @@ async def test_bad_input_is_refused_with_words(client: AdminClient) -> None:
 
 
 async def test_postgres_away_is_503_and_ends_by_itself(
-    bus: NatsBus, tasks: TaskSet, database_dsn: str, postgres_server: PostgresServer
+    bus: NATSBus, tasks: TaskSet, database_dsn: str, postgres_server: PostgresServer
 ) -> None:
     postgres_server.stop()
     try:

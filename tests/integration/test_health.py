@@ -20,7 +20,7 @@ from trunkline.core.errors import ErrorType
 from trunkline.policy.vault import NONCE_BYTES, Vault
 from trunkline.runtime import nats_bus
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.process import Process
 from trunkline.runtime.tasks import TaskSet
 
@@ -108,7 +108,7 @@ class Replica:
             await tasks.cancel()
             await bus.close()
 
-    async def _beat(self, bus: NatsBus, clock: SystemClock) -> None:
+    async def _beat(self, bus: NATSBus, clock: SystemClock) -> None:
         while True:
             beat = Beat("health", self.name, clock.wall_ms(), draining=self.draining)
             bus.publish(subjects.alive("health", self.name), messages.encode(beat))
@@ -120,17 +120,17 @@ class Replica:
         return float(found[0].rpartition(" ")[2]) if found else 0.0
 
 
-async def put(bus: NatsBus, channel: ChannelSnapshot) -> None:
+async def put(bus: NATSBus, channel: ChannelSnapshot) -> None:
     await bus.kv_put(subjects.KV_CHANNELS, str(channel.id), snapshots.encode(channel))
 
 
-async def weights(bus: NatsBus) -> dict[str, ChannelWeight]:
+async def weights(bus: NATSBus) -> dict[str, ChannelWeight]:
     entries = await bus.kv_all(subjects.KV_WEIGHTS)
     return {token: snapshots.decode_weight(value) for token, value in entries.items()}
 
 
 async def until_weights(
-    bus: NatsBus, holds: Callable[[dict[str, ChannelWeight]], bool], within_s: float = 10.0
+    bus: NATSBus, holds: Callable[[dict[str, ChannelWeight]], bool], within_s: float = 10.0
 ) -> dict[str, ChannelWeight]:
     found: dict[str, ChannelWeight] = {}
     try:
@@ -153,7 +153,7 @@ def is_state(token: str, state: ChannelState) -> Callable[[dict[str, ChannelWeig
 
 
 async def test_a_channel_dies_is_ejected_comes_back_is_tried_and_serves(
-    bus: NatsBus, nats_url: str, upstream: Upstream, capfd: pytest.CaptureFixture[str]
+    bus: NATSBus, nats_url: str, upstream: Upstream, capfd: pytest.CaptureFixture[str]
 ) -> None:
     await put(bus, upstream.channel(1))
     replica = Replica("health-1", nats_url)
@@ -179,7 +179,7 @@ async def test_a_channel_dies_is_ejected_comes_back_is_tried_and_serves(
 
 
 async def test_outcomes_under_load_eject_within_seconds_although_probes_pass(
-    bus: NatsBus, nats_url: str, upstream: Upstream
+    bus: NATSBus, nats_url: str, upstream: Upstream
 ) -> None:
     for number in (1, 2):
         await put(bus, upstream.channel(number))
@@ -205,7 +205,7 @@ async def test_outcomes_under_load_eject_within_seconds_although_probes_pass(
         assert found["2"].weight == 1.0
 
 
-async def test_an_upstream_that_never_answers_is_ejected(bus: NatsBus, nats_url: str, upstream: Upstream) -> None:
+async def test_an_upstream_that_never_answers_is_ejected(bus: NATSBus, nats_url: str, upstream: Upstream) -> None:
     await put(bus, upstream.channel(1))
     upstream.status = None
     replica = Replica("health-1", nats_url)
@@ -215,7 +215,7 @@ async def test_an_upstream_that_never_answers_is_ejected(bus: NatsBus, nats_url:
 
 
 async def test_refused_and_unopened_credentials_are_not_the_channels_fault(
-    bus: NatsBus, nats_url: str, upstream: Upstream
+    bus: NATSBus, nats_url: str, upstream: Upstream
 ) -> None:
     await put(bus, upstream.channel(1, "anthropic"))
     await put(bus, upstream.channel(2, master=bytes(32)))
@@ -230,7 +230,7 @@ async def test_refused_and_unopened_credentials_are_not_the_channels_fault(
     assert all("authorization" not in request for request in upstream.requests)
 
 
-async def test_weights_follow_the_channels(bus: NatsBus, nats_url: str, upstream: Upstream) -> None:
+async def test_weights_follow_the_channels(bus: NATSBus, nats_url: str, upstream: Upstream) -> None:
     stale = ChannelWeight(9, ChannelState.SERVING, 1.0, 10**14)
     await bus.kv_put(subjects.KV_WEIGHTS, "9", snapshots.encode(stale))
     await put(bus, upstream.channel(1))
@@ -243,7 +243,7 @@ async def test_weights_follow_the_channels(bus: NatsBus, nats_url: str, upstream
         await until_weights(bus, lambda found: set(found) == {"2"})
 
 
-async def test_a_restart_keeps_an_ejected_channel_out(bus: NatsBus, nats_url: str, upstream: Upstream) -> None:
+async def test_a_restart_keeps_an_ejected_channel_out(bus: NATSBus, nats_url: str, upstream: Upstream) -> None:
     upstream.status = 500
     await put(bus, upstream.channel(1))
     before = ChannelWeight(1, ChannelState.EJECTED, 0.0, 77, "attempts fail")
@@ -263,7 +263,7 @@ async def test_a_restart_keeps_an_ejected_channel_out(bus: NatsBus, nats_url: st
 
 
 async def test_one_of_two_replicas_publishes_and_the_other_takes_over(
-    bus: NatsBus, nats_url: str, upstream: Upstream
+    bus: NATSBus, nats_url: str, upstream: Upstream
 ) -> None:
     await put(bus, upstream.channel(1))
     one, two = Replica("health-1", nats_url), Replica("health-2", nats_url)
@@ -281,7 +281,7 @@ async def test_one_of_two_replicas_publishes_and_the_other_takes_over(
         assert found["1"].version > before
 
 
-async def test_history_reaches_the_stream(bus: NatsBus, nats_url: str, upstream: Upstream) -> None:
+async def test_history_reaches_the_stream(bus: NATSBus, nats_url: str, upstream: Upstream) -> None:
     await put(bus, upstream.channel(1))
     async with Replica("health-1", nats_url).running() as service:
         await until(lambda: len(upstream.requests) >= 3)

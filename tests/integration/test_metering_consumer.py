@@ -7,11 +7,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.metering.consumer import Consumer
-from services.metering.intake import Delivery, NatsIntake
+from services.metering.intake import Delivery, NATSIntake
 from services.metering.metrics import MeteringMetrics
 from services.metering.settler import PRICES_AGE_MAX_S, Settler
 from tests.support import usage_events
-from tests.support.servers import NatsServer, PostgresServer, running_nats, running_postgres
+from tests.support.servers import NATSServer, PostgresServer, running_nats, running_postgres
 from tests.support.usage_events import usage_event
 from tests.support.waiting import eventually
 from trunkline.bus import messages, subjects
@@ -20,7 +20,7 @@ from trunkline.bus.port import BusError
 from trunkline.core.usage import Units
 from trunkline.runtime import nats_bus
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store import database as store_database
 from trunkline.store import ledger
@@ -42,11 +42,11 @@ class AdvancedClock(SystemClock):
 class Replica:
     """One metering replica's consumer, in this process."""
 
-    def __init__(self, bus: NatsBus, database: Database, tasks: TaskSet, *, ack_wait_s: float = 1.0) -> None:
+    def __init__(self, bus: NATSBus, database: Database, tasks: TaskSet, *, ack_wait_s: float = 1.0) -> None:
         self.clock = AdvancedClock()
         self.registry = CollectorRegistry()
         self.metrics = MeteringMetrics(self.registry)
-        self.intake = NatsIntake(bus, 8, ack_wait_s=ack_wait_s)
+        self.intake = NATSIntake(bus, 8, ack_wait_s=ack_wait_s)
         self.settler = Settler(database, clock=self.clock, metrics=self.metrics)
         self.consumer = Consumer(self.intake, self.settler, clock=self.clock, metrics=self.metrics)
         self._tasks = tasks
@@ -61,7 +61,7 @@ class Replica:
 class DiesBeforeAck:
     """The stream, for a replica that is killed after its commit: no acknowledgement ever leaves it."""
 
-    def __init__(self, intake: NatsIntake) -> None:
+    def __init__(self, intake: NATSIntake) -> None:
         self._intake = intake
         self.committed = asyncio.Event()
 
@@ -89,7 +89,7 @@ class _Unacknowledged:
         raise AssertionError
 
 
-async def publish(bus: NatsBus, events: Sequence[UsageEvent], *, message_id: str) -> None:
+async def publish(bus: NATSBus, events: Sequence[UsageEvent], *, message_id: str) -> None:
     payload = messages.encode(UsageBatch(tuple(events)))
     await bus.store(subjects.usage("dispatcher-1"), payload, message_id=message_id, timeout_s=5)
 
@@ -125,7 +125,7 @@ async def account(database: Database) -> int:
 
 
 async def test_batches_become_rows_and_copies_change_nothing(
-    bus: NatsBus, database: Database, tasks: TaskSet, account: int
+    bus: NATSBus, database: Database, tasks: TaskSet, account: int
 ) -> None:
     replicas = [Replica(bus, database, tasks) for _ in range(2)]
     for replica in replicas:
@@ -144,7 +144,7 @@ async def test_batches_become_rows_and_copies_change_nothing(
 
 
 async def test_a_replica_killed_between_commit_and_acknowledgement(
-    bus: NatsBus, database: Database, tasks: TaskSet, account: int
+    bus: NATSBus, database: Database, tasks: TaskSet, account: int
 ) -> None:
     doomed = Replica(bus, database, tasks)
     intake = DiesBeforeAck(doomed.intake)
@@ -168,7 +168,7 @@ async def test_a_replica_killed_between_commit_and_acknowledgement(
 
 
 async def test_a_message_that_is_no_batch_is_set_aside_and_blocks_nothing(
-    bus: NatsBus, database: Database, tasks: TaskSet, account: int
+    bus: NATSBus, database: Database, tasks: TaskSet, account: int
 ) -> None:
     poison = b"\x93 not a batch"
     await bus.store(subjects.usage("stranger"), poison, message_id="poison", timeout_s=5)
@@ -197,7 +197,7 @@ async def test_a_message_that_is_no_batch_is_set_aside_and_blocks_nothing(
     ids=["text", "job", "attempt", "moment", "too long a number", "negative units", "absurd units", "account"],
 )
 async def test_a_bad_event_is_set_aside_and_its_neighbours_are_settled(
-    bus: NatsBus, database: Database, tasks: TaskSet, account: int, poisoned: UsageEvent
+    bus: NATSBus, database: Database, tasks: TaskSet, account: int, poisoned: UsageEvent
 ) -> None:
     good = [usage_event(account=account) for _ in range(9)]
     await publish(bus, [*good[:5], poisoned, *good[5:]], message_id="mixed")
@@ -212,7 +212,7 @@ async def test_a_bad_event_is_set_aside_and_its_neighbours_are_settled(
 
 
 async def test_a_new_price_applies_within_a_second_and_a_missing_one_loses_nothing(
-    bus: NatsBus, database: Database, tasks: TaskSet, account: int
+    bus: NATSBus, database: Database, tasks: TaskSet, account: int
 ) -> None:
     replica = Replica(bus, database, tasks)
     replica.start()
@@ -245,13 +245,13 @@ def own_postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def own_nats() -> Iterator[NatsServer]:
+def own_nats() -> Iterator[NATSServer]:
     with running_nats() as server:
         yield server
 
 
 async def test_postgres_stopped_and_started_under_load(
-    bus: NatsBus, own_postgres: PostgresServer, tasks: TaskSet
+    bus: NATSBus, own_postgres: PostgresServer, tasks: TaskSet
 ) -> None:
     await migrate(own_postgres.admin_dsn)
     database = await store_database.connect(own_postgres.admin_dsn)
@@ -280,7 +280,7 @@ async def test_postgres_stopped_and_started_under_load(
 
 
 async def test_a_replica_told_to_stop_while_postgres_is_away_gives_its_messages_back(
-    bus: NatsBus, own_postgres: PostgresServer, tasks: TaskSet
+    bus: NATSBus, own_postgres: PostgresServer, tasks: TaskSet
 ) -> None:
     await migrate(own_postgres.admin_dsn)
     database = await store_database.connect(own_postgres.admin_dsn)
@@ -304,7 +304,7 @@ async def test_a_replica_told_to_stop_while_postgres_is_away_gives_its_messages_
     await database.close()
 
 
-async def test_nats_stopped_and_started_again(own_nats: NatsServer, database: Database, tasks: TaskSet) -> None:
+async def test_nats_stopped_and_started_again(own_nats: NATSServer, database: Database, tasks: TaskSet) -> None:
     async with database.connection() as connection:
         await usage_events.add_prices(connection)
         account = await usage_events.add_account(connection)

@@ -17,7 +17,7 @@ from trunkline.bus import messages, subjects
 from trunkline.bus.messages import AllowanceDraw, AllowanceGrant, Beat, UsageBatch
 from trunkline.bus.port import BusError, NoRespondersError
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.process import Process
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store import ledger
@@ -27,11 +27,11 @@ from trunkline.store.migrate import migrate
 DEADLINE_S = 20.0
 
 
-def new_process(bus: NatsBus, tasks: TaskSet) -> Process:
+def new_process(bus: NATSBus, tasks: TaskSet) -> Process:
     return Process("metering", "metering-test", 1, SystemClock(), tasks, bus, CollectorRegistry())
 
 
-async def draw(bus: NatsBus, *accounts: int) -> tuple[AllowanceGrant, ...]:
+async def draw(bus: NATSBus, *accounts: int) -> tuple[AllowanceGrant, ...]:
     request = messages.encode(AllowanceDraw("edge-test", accounts))
     answer = await bus.request(subjects.ALLOW, request, timeout_s=1)
     return messages.decode_allowance_grants(answer).grants
@@ -45,7 +45,7 @@ async def until_ready(service: Metering) -> None:
 
 
 async def test_allowances_are_the_balances_and_follow_what_is_settled(
-    bus: NatsBus, database: Database, database_dsn: str, tasks: TaskSet
+    bus: NATSBus, database: Database, database_dsn: str, tasks: TaskSet
 ) -> None:
     async with database.connection() as connection:
         await usage_events.add_prices(connection)
@@ -73,7 +73,7 @@ async def test_allowances_are_the_balances_and_follow_what_is_settled(
 
 
 async def test_many_draws_at_once_are_all_answered(
-    bus: NatsBus, database: Database, database_dsn: str, tasks: TaskSet
+    bus: NATSBus, database: Database, database_dsn: str, tasks: TaskSet
 ) -> None:
     async with database.connection() as connection:
         accounts = [await usage_events.add_account(connection, f"account-{number}") for number in range(20)]
@@ -96,7 +96,7 @@ def own_postgres() -> Iterator[PostgresServer]:
 
 
 async def test_without_postgres_it_lives_unready_and_answers_no_draw(
-    bus: NatsBus, own_postgres: PostgresServer, tasks: TaskSet
+    bus: NATSBus, own_postgres: PostgresServer, tasks: TaskSet
 ) -> None:
     own_postgres.stop()
     process = new_process(bus, tasks)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers import NatsServer, Server, free_port, nats_binary, running_nats
+from tests.support.servers import NATSServer, Server, free_port, nats_binary, running_nats
 from tests.support.waiting import eventually
 from trunkline.bus.port import BusError, Message
 from trunkline.runtime.clock import SystemClock
@@ -65,7 +65,7 @@ async def test_a_password_is_asked_for_and_given(tmp_path: Path, tasks: TaskSet)
         server.stop()
 
 
-async def test_large_messages_arrive_whole_and_in_order(nats_server: NatsServer, tasks: TaskSet) -> None:
+async def test_large_messages_arrive_whole_and_in_order(nats_server: NATSServer, tasks: TaskSet) -> None:
     first, second = await _open(nats_server.url, tasks, "first"), await _open(nats_server.url, tasks, "second")
     received: asyncio.Queue[Message] = asyncio.Queue()
     await second.subscribe("large", received.put_nowait)

@@ -7,24 +7,24 @@ from prometheus_client import CollectorRegistry
 
 from services.console.metrics import ConsoleMetrics
 from services.console.projector import Projector
-from tests.support.servers import NatsServer, PostgresServer, running_nats
+from tests.support.servers import NATSServer, PostgresServer, running_nats
 from tests.support.waiting import eventually
 from trunkline.bus import subjects
 from trunkline.bus.port import BusError
 from trunkline.runtime import nats_bus
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store import outbox
 from trunkline.store.database import Database, StoreError
 
 
-def make_projector(database: Database, bus: NatsBus) -> Projector:
+def make_projector(database: Database, bus: NATSBus) -> Projector:
     return Projector(database, bus, clock=SystemClock(), metrics=ConsoleMetrics(CollectorRegistry()))
 
 
 @pytest.fixture
-async def projector(database: Database, bus: NatsBus, tasks: TaskSet) -> AsyncIterator[Projector]:
+async def projector(database: Database, bus: NATSBus, tasks: TaskSet) -> AsyncIterator[Projector]:
     projector = make_projector(database, bus)
     task = tasks.spawn(projector.run(), name="projector")
     yield projector
@@ -36,7 +36,7 @@ async def enqueue(database: Database, *entries: tuple[str, str, bytes | None]) -
         await connection.executemany("insert into outbox (bucket, token, value) values ($1, $2, $3)", entries)
 
 
-async def wait_for(bus: NatsBus, bucket: str, token: str, value: bytes | None, *, within_s: float = 1) -> None:
+async def wait_for(bus: NATSBus, bucket: str, token: str, value: bytes | None, *, within_s: float = 1) -> None:
     async def there() -> bool:
         try:
             return await bus.kv_get(bucket, token) == value
@@ -62,7 +62,7 @@ async def add_key(database: Database, hash_: str) -> None:
 
 
 @pytest.mark.usefixtures("projector")
-async def test_a_change_is_in_kv_within_a_second_and_leaves_the_outbox(database: Database, bus: NatsBus) -> None:
+async def test_a_change_is_in_kv_within_a_second_and_leaves_the_outbox(database: Database, bus: NATSBus) -> None:
     await enqueue(database, ("models", "m", b"1"))
     await wait_for(bus, "models", "m", b"1")
     await enqueue(database, ("models", "m", b"2"), ("models", "m", None), ("models", "n", b"3"))
@@ -76,14 +76,14 @@ async def test_a_change_is_in_kv_within_a_second_and_leaves_the_outbox(database:
 
 
 @pytest.mark.usefixtures("projector")
-async def test_the_last_of_many_values_stays(database: Database, bus: NatsBus) -> None:
+async def test_the_last_of_many_values_stays(database: Database, bus: NATSBus) -> None:
     entries = [("channels", str(number % 7), b"%d" % number) for number in range(1500)]
     await enqueue(database, *entries, ("settings", "end", b"x"))
     await wait_for(bus, "settings", "end", b"x", within_s=10)
     assert await bus.kv_all("channels") == {token: value for _, token, value in entries}
 
 
-async def test_one_replica_projects_and_another_takes_over(database: Database, bus: NatsBus, tasks: TaskSet) -> None:
+async def test_one_replica_projects_and_another_takes_over(database: Database, bus: NATSBus, tasks: TaskSet) -> None:
     first, second = make_projector(database, bus), make_projector(database, bus)
     first_task = tasks.spawn(first.run(), name="first")
     await enqueue(database, ("models", "a", b"1"))
@@ -106,7 +106,7 @@ async def test_one_replica_projects_and_another_takes_over(database: Database, b
 
 
 async def test_rebuild_writes_all_anew_and_deletes_what_is_stale(
-    database: Database, bus: NatsBus, projector: Projector
+    database: Database, bus: NATSBus, projector: Projector
 ) -> None:
     await add_key(database, "live")
     await bus.kv_put(subjects.KV_KEYS, "live", b"garbage")
@@ -145,7 +145,7 @@ async def test_a_broker_without_its_data_is_filled_again(database: Database, tas
 
 @pytest.mark.usefixtures("projector")
 async def test_an_outage_of_either_delays_and_loses_nothing(
-    database: Database, bus: NatsBus, nats_server: NatsServer, postgres_server: PostgresServer
+    database: Database, bus: NATSBus, nats_server: NATSServer, postgres_server: PostgresServer
 ) -> None:
     await enqueue(database, ("models", "m", b"1"))
     await wait_for(bus, "models", "m", b"1")

@@ -15,7 +15,7 @@ from services.console.config import ConsoleSettings
 from trunkline.core.ids import process_id
 from trunkline.runtime import config
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.process import Process
 from trunkline.runtime.tasks import TaskSet
 
@@ -69,7 +69,7 @@ class RunningConsole(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def running_console(bus: NatsBus, tasks: TaskSet, database_url: str) -> AsyncIterator[RunningConsole]:
+async def running_console(bus: NATSBus, tasks: TaskSet, database_url: str) -> AsyncIterator[RunningConsole]:
     """Run a console for the length of the block."""
     process = Process("console", process_id("console", 1), 1, SystemClock(), tasks, bus, CollectorRegistry())
     async with open_console(process, settings(database_url)) as console, aiohttp.ClientSession() as http:

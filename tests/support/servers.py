@@ -119,7 +119,7 @@ def nats_binary() -> str:
     return binary
 
 
-class NatsServer(Server):
+class NATSServer(Server):
     """nats-server with JetStream.
 
     Attributes:
@@ -243,10 +243,10 @@ def server_directory(name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def running_nats() -> Iterator[NatsServer]:
+def running_nats() -> Iterator[NATSServer]:
     """Run NATS for the length of the block."""
     with server_directory("nats") as directory:
-        server = NatsServer(directory).start()
+        server = NATSServer(directory).start()
         try:
             yield server
         finally:

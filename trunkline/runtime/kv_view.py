@@ -16,7 +16,7 @@ import structlog
 
 from trunkline.bus.port import BusError, Message, Unsubscribe
 from trunkline.core.clock import Clock
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ class KVView:
         clock, tasks: of the process.
     """
 
-    def __init__(self, bus: NatsBus, bucket: str, on_change: OnChange, *, clock: Clock, tasks: TaskSet) -> None:
+    def __init__(self, bus: NATSBus, bucket: str, on_change: OnChange, *, clock: Clock, tasks: TaskSet) -> None:
         self._bus = bus
         self._bucket = bucket
         self._on_change = on_change

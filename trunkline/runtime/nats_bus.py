@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import nats
 from nats.aio.client import Client
-from nats.errors import Error as NatsError
+from nats.errors import Error as NATSError
 from nats.js.api import KeyValueConfig, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NotFoundError
 
@@ -49,7 +49,7 @@ _encode_query = msgspec.json.Encoder().encode
 _decode_stream_info = msgspec.json.Decoder(_StreamInfo).decode
 
 
-class NatsBus:
+class NATSBus:
     """Two connections to NATS, one for each purpose. Make it with `connect`."""
 
     def __init__(self, link: NATSLink, client: Client) -> None:
@@ -89,7 +89,7 @@ class NatsBus:
         """See `bus.port.Bus.store`."""
         try:
             await self._jetstream.publish(subject, payload, timeout=timeout_s, headers={"Nats-Msg-Id": message_id})
-        except (NatsError, TimeoutError) as error:
+        except (NATSError, TimeoutError) as error:
             raise BusError(f"not stored on {subject}: {type(error).__name__}") from error
 
     async def _bucket(self, name: str) -> Any:
@@ -104,7 +104,7 @@ class NatsBus:
             entry = await (await self._bucket(bucket)).get(token)
         except KeyNotFoundError:
             return None
-        except (NatsError, TimeoutError) as error:
+        except (NATSError, TimeoutError) as error:
             raise BusError(f"bucket {bucket} cannot be read: {type(error).__name__}") from error
         return bytes(entry.value or b"")
 
@@ -116,7 +116,7 @@ class NatsBus:
         """
         try:
             await (await self._bucket(bucket)).put(token, value)
-        except (NatsError, TimeoutError) as error:
+        except (NATSError, TimeoutError) as error:
             raise BusError(f"bucket {bucket} cannot be written: {type(error).__name__}") from error
 
     async def kv_delete(self, bucket: str, token: str) -> None:
@@ -129,7 +129,7 @@ class NatsBus:
             await (await self._bucket(bucket)).delete(token)
         except KeyNotFoundError:
             return
-        except (NatsError, TimeoutError) as error:
+        except (NATSError, TimeoutError) as error:
             raise BusError(f"bucket {bucket} cannot be written: {type(error).__name__}") from error
 
     async def kv_all(self, bucket: str) -> dict[str, bytes]:
@@ -202,7 +202,7 @@ class NatsBus:
                     await self._jetstream.create_key_value(
                         KeyValueConfig(bucket=bucket, history=1, storage=StorageType.FILE)
                     )
-        except (NatsError, TimeoutError) as error:
+        except (NATSError, TimeoutError) as error:
             raise BusError(f"streams cannot be created: {error}") from error
 
     async def _ensure_stream(self, config: StreamConfig) -> None:
@@ -225,7 +225,7 @@ class NatsBus:
         await self._client.close()
 
 
-async def connect(url: str, *, name: str, tasks: TaskSet) -> NatsBus:
+async def connect(url: str, *, name: str, tasks: TaskSet) -> NATSBus:
     """Return a bus connected to ``url`` (several are separated by commas); it reconnects for ever by itself.
 
     Raises:
@@ -247,7 +247,7 @@ async def connect(url: str, *, name: str, tasks: TaskSet) -> NatsBus:
             ping_interval=10,
             max_outstanding_pings=2,
         )
-    except (NatsError, OSError, TimeoutError) as error:
+    except (NATSError, OSError, TimeoutError) as error:
         await link.close()
         raise BusError(f"NATS is not reachable: {type(error).__name__}") from error
-    return NatsBus(link, client)
+    return NATSBus(link, client)

@@ -30,7 +30,7 @@ from trunkline.core.ids import process_id
 from trunkline.runtime import config, logging, nats_bus
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.metrics import ReadCounter
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.ops import OpsServer
 from trunkline.runtime.tasks import TaskSet
 
@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 NATS_RETRY_S = 0.5
 
-GC_ALLOCATIONS = 20_000
+GC_ALLOCATIONS = 50_000
 """New containers between two passes of the cycle collector. Requests leave hardly any cycles, so Python's 700 would
 only cost time (2 to 3 % of a busy process)."""
 
@@ -88,7 +88,7 @@ class Process:
     entropy: int
     clock: Clock
     tasks: TaskSet
-    bus: NatsBus
+    bus: NATSBus
     registry: CollectorRegistry
 
 
@@ -122,7 +122,7 @@ class _Skeleton:
         self._failed = False
         self._draining = False
         self._service: Service | None = None
-        self._bus: NatsBus | None = None
+        self._bus: NATSBus | None = None
         self._tasks = TaskSet(on_failure=self._task_failed)
         self._registry = CollectorRegistry()
 
@@ -185,7 +185,7 @@ class _Skeleton:
                 # What start-up has made lives as long as the process: keep the collector from walking it each time.
                 gc.collect()
                 gc.freeze()
-                gc.set_threshold(GC_ALLOCATIONS)
+                gc.set_threshold(GC_ALLOCATIONS, 50, 100)
                 log.info("service_ready")
                 await self._stop.wait()
                 self._draining = True
@@ -195,7 +195,7 @@ class _Skeleton:
         finally:
             await self._bus.close()
 
-    async def _connect(self, clock: Clock) -> NatsBus | None:
+    async def _connect(self, clock: Clock) -> NATSBus | None:
         while not self._stop.is_set():
             try:
                 bus = await nats_bus.connect(self._settings.nats_url, name=self._id, tasks=self._tasks)

@@ -8,7 +8,7 @@ import pytest
 from tests.support.manual_clock import ManualClock
 from trunkline.bus.port import Message
 from trunkline.runtime.kv_view import STORE_WAIT_MAX_S, KVView
-from trunkline.runtime.nats_bus import NatsBus
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 
 
@@ -50,7 +50,7 @@ class Rig:
         self.clock = ManualClock()
         self.seen: dict[str, bytes | None] = {}
         self.view = KVView(
-            cast("NatsBus", self.store), "channels", self.seen.__setitem__, clock=self.clock, tasks=tasks
+            cast("NATSBus", self.store), "channels", self.seen.__setitem__, clock=self.clock, tasks=tasks
         )
 
 
