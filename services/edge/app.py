@@ -144,6 +144,7 @@ class Edge:
         """See `runtime.process.Service`."""
         clock = self._process.clock
         self._server.drain()
+        await clock.sleep(DRAIN_POLL_S)  # the connections that waited to be accepted are coming
         while self._path.in_flight or len(self._server):
             await clock.sleep(DRAIN_POLL_S)
         deadline = clock.now() + UNCONFIRMED_WAIT_S

@@ -1,5 +1,7 @@
 """The edge's HTTP server on the loopback: good clients, slow ones and those that leave, and how connections live."""
 
+import asyncio
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -406,3 +408,20 @@ async def test_the_date_goes_with_the_clock() -> None:
         await server.clock.advance(10)
         client.send(GET)
         assert (await client.answer()).headers["date"] != before
+
+
+@on_both_loops
+async def test_draining_takes_the_connections_that_wait_to_be_accepted() -> None:
+    async with serving() as server:
+        # Blocking sockets: the kernel finishes their handshakes while the server's loop does not run.
+        waiting = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5)]
+        server.server.drain()
+        for connection in waiting:
+            connection.sendall(GET)
+        await server.asked(5)
+        for connection in waiting:
+            connection.setblocking(False)
+            head = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(connection, 4096), 5)
+            assert head.startswith(b"HTTP/1.1 200")
+            assert b"connection: close" in head
+            connection.close()

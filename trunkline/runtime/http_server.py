@@ -6,6 +6,8 @@ is bounded by `ServerLimits` and answered through the same error path as any oth
 """
 
 import asyncio
+import contextlib
+import os
 import socket
 import struct
 from collections import deque
@@ -461,10 +463,25 @@ class HTTPServer:
     def __len__(self) -> int:
         return len(self._connections)
 
+    def _take_waiting(self, listener: socket.socket) -> None:
+        """Accept the connections that wait at a port, and close it in the same breath."""
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        with listener, contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                connection.setblocking(False)
+                accepted = loop.connect_accepted_socket(lambda: ServerConnection(self), connection)
+                self._tasks.spawn(accepted, name="last_connection")
+
     def drain(self) -> None:
         """Accept no new connection; the others close after their next answer, or soon if they stay idle."""
         self.draining = True
         if self._server is not None:
+            # The kernel has finished handshakes that we have not seen yet; closing the port would reset them.
+            listeners = [socket.socket(fileno=os.dup(bound.fileno())) for bound in self._server.sockets]
             self._server.close()
+            for listener in listeners:
+                self._take_waiting(listener)
         for connection in list(self._connections):
             connection.close_idle_soon()
