@@ -82,7 +82,6 @@ async def test_a_connection_carries_many_exchanges_and_the_last_used_comes_first
             at.send(OK)
             await by.ended("end")
         assert up.pool.take_idle(up.endpoint) is first
-        assert first.used
         again = Receiver()
         first.send(REQUEST, again)
         assert await peer.exactly(len(REQUEST)) == REQUEST

@@ -53,8 +53,6 @@ class Kind(IntEnum):
     """Dispatcher to edge: HEAD, DATA and END in one, for an answer that came in one piece."""
 
 
-TO_EDGE = frozenset({Kind.CREDIT, Kind.ACCEPTED, Kind.HEAD, Kind.DATA, Kind.END, Kind.FAIL, Kind.WHOLE})
-TO_DISPATCHER = frozenset({Kind.OPEN, Kind.CREDIT, Kind.CANCEL, Kind.BODY})
 _KINDS = {int(kind): kind for kind in Kind}
 
 

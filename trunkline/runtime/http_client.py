@@ -110,7 +110,6 @@ class ClientConnection(asyncio.Protocol):
         self._answered = False
         self.endpoint = endpoint
         self.idle_since = 0.0
-        self.used = False
 
     @property
     def alive(self) -> bool:
@@ -292,7 +291,6 @@ class HTTPClientPool:
 
     def release(self, connection: ClientConnection) -> None:
         """A connection has carried its exchange and may carry another."""
-        connection.used = True
         connection.idle_since = self._clock.now()
         self._idle.setdefault(connection.endpoint, deque()).append(connection)
 

@@ -19,7 +19,7 @@ import httptools
 import structlog
 
 from trunkline.core import limits
-from trunkline.core.clock import Clock, Timer
+from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.runtime.http_exchange import Exchange, Request
 from trunkline.runtime.tasks import TaskSet
@@ -428,7 +428,6 @@ class HTTPServer:
         self._connections: set[ServerConnection] = set()
         self._tasks = tasks
         self._server: asyncio.Server | None = None
-        self._date_timer: Timer | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Bind and serve; returns the port.
