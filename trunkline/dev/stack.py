@@ -260,7 +260,7 @@ async def _together(*works: Coroutine[Any, Any, None]) -> None:
         async with asyncio.TaskGroup() as group:
             for work in works:
                 group.create_task(work)
-    except* Exception as failures:
+    except ExceptionGroup as failures:  # not except*: Python 3.11.2 wraps what is raised in it
         first = failures.exceptions[0]
         while isinstance(first, ExceptionGroup):
             first = first.exceptions[0]
