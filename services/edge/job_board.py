@@ -155,6 +155,8 @@ class JobBoard:
     # --- commands ----------------------------------------------------------------------------------------------
 
     def _run(self, entry: _Entry, commands: tuple[Command, ...]) -> None:
+        if not commands:
+            return
         unwritten = b""
         for command in commands:
             match command:

@@ -10,9 +10,8 @@ from trunkline.core.clock import Timer
 class SystemClock:
     """Monotonic and wall time of this machine; timers of the running event loop."""
 
-    def now(self) -> float:
-        """Return monotonic seconds."""
-        return time.monotonic()
+    now = staticmethod(time.monotonic)
+    """Return monotonic seconds. Asked several times per chunk, so without a frame of its own."""
 
     def wall_ms(self) -> int:
         """Return Unix time in milliseconds."""

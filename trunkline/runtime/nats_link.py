@@ -102,7 +102,9 @@ class _Connection(asyncio.Protocol):
             self.abort()
             return
         for event in events:
-            if isinstance(event, ServerInfo):
+            if isinstance(event, Delivery):  # nearly always, and a chunk of an answer each
+                self._link.deliver(event)
+            elif isinstance(event, ServerInfo):
                 if not self.info.done():
                     self.info.set_result(event)
             else:
@@ -210,16 +212,18 @@ class NATSLink:
 
     # --- receiving ---------------------------------------------------------------------------------------------
 
-    def take(self, event: Delivery | Ping | Pong | ServerError) -> None:
-        """Called by the connection."""
+    def deliver(self, delivery: Delivery) -> None:
+        """Called by the connection: hand a message to its subscriber."""
+        subscription = self._subscriptions.get(delivery.sid)
+        if subscription is not None:
+            try:
+                subscription.handler(delivery.message)
+            except Exception as error:
+                log.exception("bus_handler_failed", subject=subscription.subject, error=type(error).__name__)
+
+    def take(self, event: Ping | Pong | ServerError) -> None:
+        """Called by the connection: the server speaks for itself."""
         match event:
-            case Delivery(sid, message):
-                subscription = self._subscriptions.get(sid)
-                if subscription is not None:
-                    try:
-                        subscription.handler(message)
-                    except Exception as error:
-                        log.exception("bus_handler_failed", subject=subscription.subject, error=type(error).__name__)
             case Ping():
                 self._queue(nats_wire.PONG)
             case Pong():

@@ -217,11 +217,13 @@ class ChatStreamRelay:
                     return leading_line_ends(event)
         if self.error is not None:
             return leading_line_ends(event)
-        if self._hide_usage and b'"usage"' in event:
+        if self._public_model is not None:
+            event = self._renamed(event, data)
+        if self._hide_usage and chunk.usage is not msgspec.UNSET:
             # The provider puts it into every chunk because the gateway asked for usage; the client did not. Inside a
             # string the quotes would be escaped, so this can only be a member.
-            event, data = _NO_USAGE_YET.sub(b"", event, 1), _NO_USAGE_YET.sub(b"", data, 1)
-        return event if self._public_model is None else self._renamed(event, data)
+            event = _NO_USAGE_YET.sub(b"", event, 1)
+        return event
 
     def _read_choice(self, choice: Choice) -> None:
         output = choice.delta or choice.message
