@@ -1,5 +1,6 @@
 """What all end-to-end tests share."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import pytest
 
 from tests.support.servers import server_directory
 from tests.support.surface import BODY_BYTES_MAX, READ_TIMEOUT_S, Surface, configuration, running_surface
+
+# A shell without job control starts what it puts into the background with SIGINT ignored, and processes inherit that:
+# programs that a test interrupts would not notice.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
