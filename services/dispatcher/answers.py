@@ -5,10 +5,11 @@ from typing import NamedTuple
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.usage import Units, Usage, UsageSource
-from trunkline.protocol.openai.answer import ChatAnswer, read_answer, rename_answer
-from trunkline.protocol.openai.count import count_input
-from trunkline.protocol.openai.stream import ChatStreamRelay
-from trunkline.protocol.openai.upstream_error import RetryClass, UpstreamError
+from trunkline.protocol.dialect import WholeAnswer
+from trunkline.protocol.openai_chat.answer import read_answer, rename_answer
+from trunkline.protocol.openai_chat.count import count_input
+from trunkline.protocol.openai_chat.stream import ChatStreamRelay
+from trunkline.protocol.upstream_error import RetryClass, UpstreamError
 
 _CUT = UpstreamError(Fault(ErrorType.UPSTREAM_CUT, "The provider's answer was cut off."), RetryClass.OTHER_CHANNEL)
 
@@ -85,7 +86,7 @@ class PlainAnswer:
         self._public_model = public_model
         self._parts: list[bytes] = []
         self._bytes = 0
-        self._read: ChatAnswer | None = None
+        self._read: WholeAnswer | None = None
         self.error: UpstreamError | None = None
 
     def receive(self, data: bytes) -> bool:

@@ -19,7 +19,7 @@ from trunkline.bus.fleet import Fleet
 from trunkline.bus.job_table import JobTable
 from trunkline.bus.messages import Beat
 from trunkline.policy.vault import Vault, parse_masters
-from trunkline.protocol.openai.count import tokenizer
+from trunkline.protocol.tokens import tokenizer
 from trunkline.runtime.http_client import HTTPClientPool
 from trunkline.runtime.kv_view import KVView
 from trunkline.runtime.metrics import ReadGauge

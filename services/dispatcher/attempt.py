@@ -15,7 +15,7 @@ from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.routing import Candidate
-from trunkline.protocol.openai.upstream_error import RetryClass, UpstreamError, read_upstream_error
+from trunkline.protocol.upstream_error import RetryClass, UpstreamError, read_upstream_error
 from trunkline.runtime.http_client import ClientConnection, HTTPClientError
 
 

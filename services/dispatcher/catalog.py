@@ -14,7 +14,7 @@ from trunkline.policy.breaker import Breaker, Verdict
 from trunkline.policy.credentials import CredentialStates
 from trunkline.policy.routing import Candidate, Plan, RoutingTable
 from trunkline.policy.vault import Vault
-from trunkline.protocol.openai.request import RequestRules
+from trunkline.protocol.rules import RequestRules
 from trunkline.runtime.http_client import Target, parse_target
 
 log = structlog.get_logger()

@@ -15,8 +15,8 @@ from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.routing import Candidate, Plan
 from trunkline.policy.vault import VaultError
-from trunkline.protocol.openai.request import prepare_chat
-from trunkline.protocol.openai.upstream_error import RetryClass
+from trunkline.protocol.openai_chat.request import prepare
+from trunkline.protocol.upstream_error import RetryClass
 from trunkline.runtime.http_client import HTTPClientError, HTTPClientPool, Target
 
 log = structlog.get_logger()
@@ -162,7 +162,7 @@ class JobRunner:
 
     def _request(self, entry: JobEntry, candidate: Candidate, head: bytes, body: bytes) -> bytes:
         envelope = entry.machine.envelope
-        prepared = prepare_chat(
+        prepared = prepare(
             body,
             upstream_model=None if candidate.upstream_model == envelope.model else candidate.upstream_model,
             ask_usage=envelope.stream and candidate.channel.stream_usage and not envelope.wants_usage,

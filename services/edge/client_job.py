@@ -4,7 +4,7 @@ from services.edge.routes import Match
 from trunkline.bus.snapshots import ModelSnapshot
 from trunkline.core.ids import JobID, job_text
 from trunkline.policy.keys import CompiledKey
-from trunkline.protocol.openai.request import ChatRequest
+from trunkline.protocol.dialect import ClientRequest
 from trunkline.runtime.http_exchange import Exchange
 
 
@@ -35,7 +35,7 @@ class ClientJob:
     )
 
     key: CompiledKey
-    chat: ChatRequest
+    chat: ClientRequest
     model: ModelSnapshot
 
     def __init__(self, exchange: Exchange, job: JobID, begun: float) -> None:

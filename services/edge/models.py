@@ -4,7 +4,8 @@ from trunkline.bus import snapshots, subjects
 from trunkline.bus.snapshots import ModelSnapshot
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.policy.keys import CompiledKey
-from trunkline.protocol.openai.models import ModelCard, render_model, render_models
+from trunkline.protocol.models import ModelCard
+from trunkline.protocol.openai_chat.models import render_model, render_models
 
 
 class Models:

@@ -9,7 +9,7 @@ from services.edge.client_job import ClientJob
 from services.edge.routes import METHODS
 from trunkline.bus.messages import Head
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.protocol.openai.errors import render_error, render_stream_error
+from trunkline.protocol.openai_chat.errors import render_error, render_stream_error
 
 _STREAM_HEADERS = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 

@@ -26,7 +26,7 @@ from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.core.ids import JobIDMint
 from trunkline.policy.keys import well_formed
-from trunkline.protocol.openai.request import read_chat
+from trunkline.protocol.openai_chat.request import read_head
 from trunkline.runtime.http_exchange import Exchange
 from trunkline.runtime.tasks import TaskSet
 
@@ -195,7 +195,7 @@ class RequestPath:
 
     def read(self, client: ClientJob) -> None:
         """What does it want? Only the fields that routing needs; the body stays bytes."""
-        client.chat = read_chat(client.exchange.request.body)
+        client.chat = read_head(client.exchange.request.body)
 
     def admit(self, client: ClientJob) -> None:
         """May this key have that model, and is there room for one more job?"""

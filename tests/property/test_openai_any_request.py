@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from trunkline.core.errors import FaultError
 from trunkline.protocol.json_span import MalformedJSONError, edit_object, top_level_spans, without_lone_surrogates
-from trunkline.protocol.openai.count import count_input
-from trunkline.protocol.openai.request import PRIVATE_FIELDS, RequestRules, prepare_chat, read_chat
+from trunkline.protocol.openai_chat.count import count_input
+from trunkline.protocol.openai_chat.request import prepare, read_head
+from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.splice import PRIVATE_FIELDS
 
 UNTIMED = settings(deadline=None)
 """A busy machine is no failure, and the tokenizer loads within the first example."""
@@ -91,7 +93,7 @@ def test_edits_change_only_what_they_name(pairs: list[tuple[str, Any]], space: s
 @UNTIMED
 def test_with_nothing_to_change_the_body_is_the_same_object(source: bytes) -> None:
     if not PRIVATE_FIELDS & set(json.loads(source)):
-        assert prepare_chat(source) is source
+        assert prepare(source) is source
 
 
 @given(OBJECTS, LAYOUTS, st.booleans(), st.sampled_from(["up", 'q"é', "model"]), st.booleans())
@@ -111,9 +113,9 @@ def test_preparing_is_the_expected_change_of_the_object(
         options = expected.get("stream_options")
         expected["stream_options"] = (options if isinstance(options, dict) else {}) | {"include_usage": True}
     rules = RequestRules(drop=("a",), set={"top_k": b"5"}, clamp={"top_p": (0.1, 0.9)})
-    prepared = prepare_chat(source, upstream_model=model, ask_usage=ask, rules=rules)
+    prepared = prepare(source, upstream_model=model, ask_usage=ask, rules=rules)
     assert json.loads(prepared) == expected
-    assert prepare_chat(prepared, upstream_model=model, ask_usage=ask, rules=rules) is prepared
+    assert prepare(prepared, upstream_model=model, ask_usage=ask, rules=rules) is prepared
 
 
 REQUEST = (
@@ -135,13 +137,13 @@ def test_mutated_requests_raise_only_documented_errors(mutations: list[tuple[int
         source = source[:position] + new + source[position + removed :]
     assert count_input(source) >= 0
     try:
-        request = read_chat(source)
+        request = read_head(source)
     except FaultError as error:
         assert error.fault.type.value in {"client_bad_json", "client_bad_request"}  # noqa: PT017
         assert error.fault.message  # noqa: PT017
     else:
         # What the edge lets through, the dispatcher can prepare, and a strict parser can read.
-        prepared = prepare_chat(source, upstream_model="up", ask_usage=True)
+        prepared = prepare(source, upstream_model="up", ask_usage=True)
         assert json.loads(prepared)["model"] == "up"
         assert request.model
 
@@ -151,8 +153,8 @@ def test_mutated_requests_raise_only_documented_errors(mutations: list[tuple[int
 def test_any_bytes_raise_only_documented_errors(source: bytes) -> None:
     for body in (source, b'{"model":' + source + b"}", b'{"a":' + source + b',"model":"m"}'):
         with suppress(FaultError):
-            read_chat(body)
+            read_head(body)
         with suppress(MalformedJSONError):
             top_level_spans(body)
         with suppress(FaultError):
-            prepare_chat(body, upstream_model="m", ask_usage=True)
+            prepare(body, upstream_model="m", ask_usage=True)

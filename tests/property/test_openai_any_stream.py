@@ -6,12 +6,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trunkline.protocol.openai.answer import read_answer, rename_answer
-from trunkline.protocol.openai.errors import render_error, render_stream_error
-from trunkline.protocol.openai.retry_after import WAIT_MS_MAX
-from trunkline.protocol.openai.stream import ChatStreamRelay
-from trunkline.protocol.openai.upstream_error import read_upstream_error
-from trunkline.protocol.openai.usage import read_usage
+from trunkline.protocol.openai_chat.answer import read_answer, rename_answer
+from trunkline.protocol.openai_chat.errors import render_error, render_stream_error
+from trunkline.protocol.openai_chat.stream import ChatStreamRelay
+from trunkline.protocol.openai_chat.usage import read_usage
+from trunkline.protocol.retry_after import WAIT_MS_MAX
+from trunkline.protocol.upstream_error import read_upstream_error
 
 UNTIMED = settings(deadline=None)
 """A busy machine is no failure, and the tokenizer loads within the first example."""

@@ -6,9 +6,9 @@ import pytest
 
 from trunkline.core.errors import ErrorType
 from trunkline.core.usage import Units
-from trunkline.protocol.openai.answer import read_answer, rename_answer
-from trunkline.protocol.openai.count import count_text
-from trunkline.protocol.openai.upstream_error import RetryClass
+from trunkline.protocol.openai_chat.answer import read_answer, rename_answer
+from trunkline.protocol.tokens import count_text
+from trunkline.protocol.upstream_error import RetryClass
 
 
 def answer(content: object = "Hello there", usage: object = None, **members: object) -> bytes:

@@ -6,8 +6,9 @@ from time import perf_counter
 import pytest
 
 from trunkline.core import limits
-from trunkline.protocol.openai import count
-from trunkline.protocol.openai.count import count_input, count_text
+from trunkline.protocol import tokens as figures
+from trunkline.protocol.openai_chat.count import count_input
+from trunkline.protocol.tokens import count_text
 
 
 def request(*messages: dict[str, object], **fields: object) -> bytes:
@@ -26,7 +27,7 @@ def test_a_lone_surrogate_is_counted_as_its_replacement() -> None:
 
 
 def test_a_long_text_is_counted_by_its_beginning() -> None:
-    text = "hello world " * (count.CHARS_MAX // 6)
+    text = "hello world " * (figures.CHARS_MAX // 6)
     started = perf_counter()
     counted = count_text(text)
     assert perf_counter() - started < 2
@@ -35,11 +36,11 @@ def test_a_long_text_is_counted_by_its_beginning() -> None:
 
 def test_a_message_costs_its_text_and_its_marks() -> None:
     one = count_input(request({"role": "user", "content": "hello world"}))
-    assert one == count.ANSWER_TOKENS + count.MESSAGE_TOKENS + 2
+    assert one == figures.ANSWER_TOKENS + figures.MESSAGE_TOKENS + 2
     two = count_input(
         request({"role": "user", "content": [{"type": "text", "text": "hello world"}]}, {"content": None})
     )
-    assert two == one + count.MESSAGE_TOKENS
+    assert two == one + figures.MESSAGE_TOKENS
 
 
 def test_tools_schemas_calls_and_reasoning_count() -> None:
@@ -54,29 +55,29 @@ def test_tools_schemas_calls_and_reasoning_count() -> None:
 @pytest.mark.parametrize(
     ("part", "tokens"),
     [
-        ({"type": "image_url", "image_url": {"url": "data:image/png;base64," + "QUJD" * 10_000}}, count.IMAGE_TOKENS),
-        ({"type": "image_url", "image_url": {"url": "u", "detail": "low"}}, count.IMAGE_LOW_TOKENS),
-        ({"type": "image_url", "image_url": "https://x"}, count.IMAGE_TOKENS),
-        ({"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}}, count.AUDIO_TOKENS),
-        ({"type": "file", "file": {"file_data": "QUJD"}}, count.FILE_TOKENS),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64," + "QUJD" * 10_000}}, figures.IMAGE_TOKENS),
+        ({"type": "image_url", "image_url": {"url": "u", "detail": "low"}}, figures.IMAGE_LOW_TOKENS),
+        ({"type": "image_url", "image_url": "https://x"}, figures.IMAGE_TOKENS),
+        ({"type": "input_audio", "input_audio": {"data": "QUJD", "format": "wav"}}, figures.AUDIO_TOKENS),
+        ({"type": "file", "file": {"file_data": "QUJD"}}, figures.FILE_TOKENS),
     ],
 )
 def test_media_cost_a_fixed_figure(part: dict[str, object], tokens: int) -> None:
     counted = count_input(request({"role": "user", "content": [part]}))
-    assert counted == count.ANSWER_TOKENS + count.MESSAGE_TOKENS + tokens
+    assert counted == figures.ANSWER_TOKENS + figures.MESSAGE_TOKENS + tokens
 
 
 def test_a_large_image_does_not_hide_the_text() -> None:
     url = "data:image/png;base64," + "QUJD" * (limits.COUNT_BYTES_MAX // 4)
     parts = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "hello world"}]
-    expected = count.ANSWER_TOKENS + count.MESSAGE_TOKENS + count.IMAGE_TOKENS + 2
+    expected = figures.ANSWER_TOKENS + figures.MESSAGE_TOKENS + figures.IMAGE_TOKENS + 2
     assert count_input(request({"role": "user", "content": parts})) == expected
 
 
 def test_what_is_too_large_or_odd_is_counted_by_its_bytes() -> None:
     large = request({"role": "user", "content": "hello, world. " * (limits.COUNT_BYTES_MAX // 10)})
-    assert count_input(large) == len(large) // count.BYTES_PER_TOKEN
+    assert count_input(large) == len(large) // figures.BYTES_PER_TOKEN
     odd = request({"role": "user", "content": 5, "image": "QUJD" * 100_000})
     assert 0 < count_input(odd) < 100
     for broken in (b"", b"\xff", b"[" * 1_000, b'{"messages":5}'):
-        assert count_input(broken) == len(broken) // count.BYTES_PER_TOKEN
+        assert count_input(broken) == len(broken) // figures.BYTES_PER_TOKEN

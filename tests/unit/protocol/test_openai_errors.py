@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.protocol.openai.errors import render_error, render_stream_error
+from trunkline.protocol.openai_chat.errors import render_error, render_stream_error
 
 T = ErrorType
 

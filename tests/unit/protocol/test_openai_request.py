@@ -7,7 +7,9 @@ import pytest
 
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault, FaultError
-from trunkline.protocol.openai.request import ChatRequest, RequestRules, prepare_chat, read_chat
+from trunkline.protocol.dialect import ClientRequest
+from trunkline.protocol.openai_chat.request import prepare, read_head
+from trunkline.protocol.rules import RequestRules
 
 MESSAGES = b'"messages":[{"role":"user","content":"hi"}]'
 
@@ -18,28 +20,28 @@ def body(fields: bytes) -> bytes:
 
 def refused(source: bytes) -> Fault:
     with pytest.raises(FaultError) as caught:
-        read_chat(source)
+        read_head(source)
     return caught.value.fault
 
 
 def test_what_routing_needs_is_read() -> None:
     source = body(b'"model":"m","stream":true,"stream_options":{"include_usage":true,"x":1},"max_tokens":5,"n":2')
-    assert read_chat(source) == ChatRequest(model="m", stream=True, max_output=5, wants_usage=True)
+    assert read_head(source) == ClientRequest(model="m", stream=True, max_output=5, wants_usage=True)
 
 
 def test_absent_and_null_fields_take_their_defaults() -> None:
-    expected = ChatRequest(model="m", stream=False, max_output=0, wants_usage=False)
-    assert read_chat(body(b'"model":"m"')) == expected
+    expected = ClientRequest(model="m", stream=False, max_output=0, wants_usage=False)
+    assert read_head(body(b'"model":"m"')) == expected
     nulls = b'"model":"m","stream":null,"max_tokens":null,"stream_options":null,"max_completion_tokens":null'
-    assert read_chat(body(nulls)) == expected
+    assert read_head(body(nulls)) == expected
 
 
 def test_the_newer_bound_on_output_wins() -> None:
-    assert read_chat(body(b'"model":"m","max_tokens":5,"max_completion_tokens":7')).max_output == 7
+    assert read_head(body(b'"model":"m","max_tokens":5,"max_completion_tokens":7')).max_output == 7
 
 
 def test_escaped_and_repeated_keys_are_read_as_parsers_do() -> None:
-    assert read_chat(body(rb'"model":"a","m\u006fdel":"b"')).model == "b"
+    assert read_head(body(rb'"model":"a","m\u006fdel":"b"')).model == "b"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_invalid_utf8_is_found_at_the_border_of_steps() -> None:
     text = "é".encode()
     good = body(b'"model":"m","messages_note":"' + b"x" * (1024 * 1024 - 100) + text * 100 + b'"')
     with pytest.raises(FaultError) as caught:
-        read_chat(good)
+        read_head(good)
     assert "repeated" in caught.value.fault.message
     assert refused(good[:-60] + b"\xc3" + good[-60:]).type is ErrorType.CLIENT_BAD_JSON
 
@@ -120,7 +122,7 @@ def nested(depth: int) -> bytes:
 
 
 def test_nesting_is_bounded_exactly() -> None:
-    assert read_chat(nested(limits.JSON_DEPTH_MAX)).model == "m"
+    assert read_head(nested(limits.JSON_DEPTH_MAX)).model == "m"
     fault = refused(nested(limits.JSON_DEPTH_MAX + 1))
     assert fault.type is ErrorType.CLIENT_BAD_REQUEST
     assert "nested" in fault.message
@@ -136,7 +138,7 @@ def test_absurd_nesting_is_refused_at_once(opening: bytes) -> None:
 
 def test_brackets_in_texts_and_side_by_side_are_no_nesting() -> None:
     texts = json.dumps(['[{"' * 300, "\\", '"[[', "[\\"] * 50).encode()
-    assert read_chat(b'{"model":"m","messages":' + texts + b',"x":' + b"[" + b"[],{}," * 500 + b"0]}").model == "m"
+    assert read_head(b'{"model":"m","messages":' + texts + b',"x":' + b"[" + b"[],{}," * 500 + b"0]}").model == "m"
 
 
 def test_lists_and_objects_are_bounded_in_number() -> None:
@@ -151,43 +153,43 @@ def test_many_members_are_refused_before_they_cost_memory() -> None:
 
 def test_a_large_request_is_no_trouble() -> None:
     image = b'{"model":"m","messages":[{"role":"user","content":"' + b"QUJD" * 1_000_000 + b'"}],"tools":[]}'
-    assert read_chat(image).model == "m"
+    assert read_head(image).model == "m"
 
 
 def test_a_text_cut_inside_an_emoji_is_accepted() -> None:
     source = body(rb'"model":"m","user":"\ud83d"')
-    assert read_chat(source).model == "m"
-    assert prepare_chat(source, upstream_model="u") == source.replace(b'"m"', b'"u"')
+    assert read_head(source).model == "m"
+    assert prepare(source, upstream_model="u") == source.replace(b'"m"', b'"u"')
 
 
-# --- prepare_chat --------------------------------------------------------------------------------------------
+# --- prepare --------------------------------------------------------------------------------------------
 
 
 def test_nothing_to_change_is_the_same_object() -> None:
     source = body(b'"model":"m","stream_options":{"include_usage":true}')
-    assert prepare_chat(source) is source
-    assert prepare_chat(source, upstream_model="m", ask_usage=True, rules=RequestRules()) is source
+    assert prepare(source) is source
+    assert prepare(source, upstream_model="m", ask_usage=True, rules=RequestRules()) is source
 
 
 def test_an_escaped_spelling_of_the_same_model_stays() -> None:
     source = body(rb'"model":"\u006d"')
-    assert prepare_chat(source, upstream_model="m") is source
+    assert prepare(source, upstream_model="m") is source
 
 
 def test_only_the_top_level_model_is_renamed() -> None:
     source = b'{ "tools":[{"model":"a"}], "m\\u006fdel" : "a" , ' + MESSAGES + b',"temperature":1.0}'
-    assert prepare_chat(source, upstream_model='b"') == source.replace(b' : "a"', rb' : "b\""')
+    assert prepare(source, upstream_model='b"') == source.replace(b' : "a"', rb' : "b\""')
 
 
 def test_every_value_of_a_repeated_model_is_renamed() -> None:
-    assert prepare_chat(body(b'"model":"a","model":"b"'), upstream_model="c") == body(b'"model":"c","model":"c"')
+    assert prepare(body(b'"model":"a","model":"b"'), upstream_model="c") == body(b'"model":"c","model":"c"')
 
 
 def test_private_fields_are_removed() -> None:
     source = body(b'"fallback_models":["x"],"model":"m","zenmux-route":{"strategy":"cost"},"models":[],"modelsx":1')
-    assert prepare_chat(source) == body(b'"model":"m","modelsx":1')
+    assert prepare(source) == body(b'"model":"m","modelsx":1')
     escaped = body(rb'"fallback\u005fmodels":["x"],"model":"m"')
-    assert prepare_chat(escaped) == body(b'"model":"m"')
+    assert prepare(escaped) == body(b'"model":"m"')
 
 
 @pytest.mark.parametrize(
@@ -201,7 +203,7 @@ def test_private_fields_are_removed() -> None:
     ],
 )
 def test_usage_is_asked_for(before: bytes, after: bytes) -> None:
-    assert prepare_chat(body(before), ask_usage=True) == body(after)
+    assert prepare(body(before), ask_usage=True) == body(after)
 
 
 def test_rules_drop_then_set_then_clamp() -> None:
@@ -211,7 +213,7 @@ def test_rules_drop_then_set_then_clamp() -> None:
         clamp={"top_p": (None, 0.99), "temperature": (0.5, None), "max_tokens": (None, 100.0), "absent": (1, 2)},
     )
     source = body(b'"user":"u","seed":1,"top_k":1,"temperature":0,"top_p":1.0,"max_tokens":4096')
-    prepared = json.loads(prepare_chat(source, rules=rules))
+    prepared = json.loads(prepare(source, rules=rules))
     assert prepared.pop("messages") == json.loads(source)["messages"]
     assert prepared == {"seed": 7, "top_k": 50, "temperature": 0.5, "top_p": 0.99, "max_tokens": 100}
     assert isinstance(prepared["max_tokens"], int)
@@ -220,15 +222,15 @@ def test_rules_drop_then_set_then_clamp() -> None:
 def test_a_clamp_leaves_what_is_no_number() -> None:
     source = body(b'"top_p":"1","temperature":null,"n":0.5')
     rules = RequestRules(clamp={"top_p": (0, 0), "temperature": (0, 0), "n": (0, 1)})
-    assert prepare_chat(source, rules=rules) is source
+    assert prepare(source, rules=rules) is source
 
 
 def test_a_dropped_stream_option_is_not_asked_again() -> None:
     source = body(b'"stream_options":{"include_usage":true}')
-    assert prepare_chat(source, ask_usage=True, rules=RequestRules(drop=("stream_options",))) == b"{" + MESSAGES + b"}"
+    assert prepare(source, ask_usage=True, rules=RequestRules(drop=("stream_options",))) == b"{" + MESSAGES + b"}"
 
 
 def test_preparing_what_is_no_object_is_a_fault() -> None:
     with pytest.raises(FaultError) as caught:
-        prepare_chat(b"[1]", upstream_model="m")
+        prepare(b"[1]", upstream_model="m")
     assert caught.value.fault.type is ErrorType.CLIENT_BAD_JSON

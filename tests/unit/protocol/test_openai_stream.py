@@ -8,9 +8,9 @@ import pytest
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType
 from trunkline.core.usage import Units
-from trunkline.protocol.openai.count import count_text
-from trunkline.protocol.openai.stream import ChatStreamRelay
-from trunkline.protocol.openai.upstream_error import RetryClass
+from trunkline.protocol.openai_chat.stream import ChatStreamRelay
+from trunkline.protocol.tokens import count_text
+from trunkline.protocol.upstream_error import RetryClass
 
 DONE = b"data: [DONE]\n\n"
 ROLE = {"role": "assistant", "content": ""}
@@ -239,7 +239,7 @@ def test_long_output_is_counted_in_bounded_memory() -> None:
     held = 0
     for word in words:
         relay.receive(chunk({"content": word}))
-        held = max(held, sum(map(len, relay._pieces)))
+        held = max(held, sum(map(len, relay._counter._pieces)))
     relay.receive(chunk({"content": "x" * 100_000}))
     assert held < 1000
     assert not relay._pieces

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trunkline.core.usage import Units
-from trunkline.protocol.openai.usage import read_usage
+from trunkline.protocol.openai_chat.usage import read_usage
 
 
 def report(prompt: object, completion: object, total: object = None, **members: object) -> bytes:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trunkline.core.errors import ErrorType
-from trunkline.protocol.openai.upstream_error import RetryClass, UpstreamError, cleaned, read_upstream_error
+from trunkline.protocol.upstream_error import RetryClass, UpstreamError, cleaned, read_upstream_error
 
 NEVER, CREDENTIAL, CHANNEL = RetryClass.NEVER, RetryClass.OTHER_CREDENTIAL, RetryClass.OTHER_CHANNEL
 T = ErrorType

@@ -3,35 +3,17 @@
 import msgspec
 
 from trunkline.core.usage import Units
+from trunkline.protocol.dialect import WholeAnswer
 from trunkline.protocol.json_span import edit_object, top_level_spans
-from trunkline.protocol.openai.count import count_text
-from trunkline.protocol.openai.upstream_error import UpstreamError, invalid_answer, read_upstream_error
-from trunkline.protocol.openai.usage import read_usage
-from trunkline.protocol.openai.wire import FAILED_FINISHES, Answer, output_texts, read_answer_object
+from trunkline.protocol.openai_chat.usage import read_usage
+from trunkline.protocol.openai_chat.wire import FAILED_FINISHES, Answer, output_texts, read_answer_object
+from trunkline.protocol.tokens import count_text
+from trunkline.protocol.upstream_error import invalid_answer, read_upstream_error
 
 _INVALID = "The provider's answer is not a chat completion."
 
 
-class ChatAnswer(msgspec.Struct, frozen=True):
-    """What the dispatcher needs to know of a whole answer.
-
-    Attributes:
-        units: as the provider reported them; None if it did not.
-        output_tokens_counted: of its text; counted only where ``units`` is None.
-        error: why it is no answer, although its status said so; None for a good one.
-    """
-
-    units: Units | None
-    output_tokens_counted: int
-    error: UpstreamError | None
-
-    @property
-    def valid(self) -> bool:
-        """Whether it may be relayed."""
-        return self.error is None
-
-
-def read_answer(body: bytes) -> ChatAnswer:
+def read_answer(body: bytes) -> WholeAnswer:
     """Return what a body says that came with status 200. Never raises, whatever the bytes.
 
     Args:
@@ -42,15 +24,15 @@ def read_answer(body: bytes) -> ChatAnswer:
     except ValueError:
         answer = None
     if answer is None:
-        return ChatAnswer(None, 0, invalid_answer(_INVALID))
+        return WholeAnswer(None, 0, invalid_answer(_INVALID))
     units, counted = _usage(answer)
     if answer.failed:
-        return ChatAnswer(units, counted, read_upstream_error(200, {}, body, 0))
+        return WholeAnswer(units, counted, read_upstream_error(200, {}, body, 0))
     if not answer.choices:
-        return ChatAnswer(units, counted, invalid_answer(_INVALID))
+        return WholeAnswer(units, counted, invalid_answer(_INVALID))
     if any(choice.finish_reason in FAILED_FINISHES for choice in answer.choices):
-        return ChatAnswer(units, counted, read_upstream_error(500, {}, b"", 0))
-    return ChatAnswer(units, counted, None)
+        return WholeAnswer(units, counted, read_upstream_error(500, {}, b"", 0))
+    return WholeAnswer(units, counted, None)
 
 
 def _usage(answer: Answer) -> tuple[Units | None, int]:

@@ -12,7 +12,7 @@ import msgspec
 
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.protocol.openai.retry_after import duration_ms, wait_from_headers, wait_from_words
+from trunkline.protocol.retry_after import duration_ms, wait_from_headers, wait_from_words
 
 MESSAGE_CHARS_MAX = 1000
 """Of a provider's message; longer ones quote the request."""

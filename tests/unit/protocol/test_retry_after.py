@@ -2,7 +2,7 @@
 
 import pytest
 
-from trunkline.protocol.openai.retry_after import WAIT_MS_MAX, duration_ms, wait_from_headers, wait_from_words
+from trunkline.protocol.retry_after import WAIT_MS_MAX, duration_ms, wait_from_headers, wait_from_words
 
 NOW_MS = 1_700_000_000_000
 

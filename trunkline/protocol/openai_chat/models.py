@@ -4,16 +4,11 @@ from collections.abc import Iterable
 
 import msgspec
 
+from trunkline.protocol.models import ModelCard
 
-class ModelCard(msgspec.Struct, frozen=True):
-    """One model as a client sees it, with the members in OpenAI's order.
 
-    Attributes:
-        id: public model name.
-        created: Unix time in seconds.
-        owned_by: who offers it.
-        object: always ``model``.
-    """
+class _Model(msgspec.Struct, frozen=True):
+    """With the members in OpenAI's order."""
 
     id: str
     created: int
@@ -23,7 +18,7 @@ class ModelCard(msgspec.Struct, frozen=True):
 
 class _ModelList(msgspec.Struct, frozen=True):
     object: str
-    data: tuple[ModelCard, ...]
+    data: tuple[_Model, ...]
 
 
 _encode = msgspec.json.Encoder().encode
@@ -31,9 +26,13 @@ _encode = msgspec.json.Encoder().encode
 
 def render_models(cards: Iterable[ModelCard]) -> bytes:
     """Return the body of ``GET /v1/models``."""
-    return _encode(_ModelList(object="list", data=tuple(cards)))
+    return _encode(_ModelList(object="list", data=tuple(_shown(card) for card in cards)))
 
 
 def render_model(card: ModelCard) -> bytes:
     """Return the body of ``GET /v1/models/{model}``."""
-    return _encode(card)
+    return _encode(_shown(card))
+
+
+def _shown(card: ModelCard) -> _Model:
+    return _Model(card.id, card.created, card.owned_by)

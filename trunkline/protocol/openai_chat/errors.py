@@ -1,7 +1,6 @@
 """The one place where a `Fault` becomes an error in OpenAI's shape. Called by the edge.
 
-Statuses, types and codes are those of DIALECTS section 4.2. The official SDKs retry 408, 409, 429 and 5xx by
-themselves, so ``x-should-retry: false`` stands on whatever a repetition would not help.
+Statuses, types and codes are those of DIALECTS section 4.2.
 """
 
 from typing import assert_never
@@ -9,24 +8,8 @@ from typing import assert_never
 import msgspec
 
 from trunkline.core.errors import ErrorType, Fault
+from trunkline.protocol.error_response import ErrorResponse, retry_headers
 from trunkline.protocol.sse import render_event
-
-RETRY_AFTER_MS_DEFAULT = 1000
-"""Where a retry has a chance and nobody knows when: long enough to spread clients, short enough not to annoy."""
-
-
-class ErrorResponse(msgspec.Struct, frozen=True):
-    """An HTTP response.
-
-    Attributes:
-        status: HTTP status.
-        headers: names in lower case, without ``content-length``.
-        body: JSON.
-    """
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 class _Shape(msgspec.Struct, frozen=True):
@@ -70,16 +53,11 @@ _SERVER = "server_error"
 def render_error(fault: Fault, request_id: str) -> ErrorResponse:
     """Return the response for a fault that is known before the answer's head was sent."""
     shape = _shape(fault.type)
-    headers = {"content-type": "application/json", "x-request-id": request_id}
-    if not shape.retry:
-        headers["x-should-retry"] = "false"
-    wait_ms = fault.retry_after_ms
-    if wait_ms is None and shape.wait:
-        wait_ms = RETRY_AFTER_MS_DEFAULT
-    if wait_ms is not None:
-        # Whole seconds, rounded up: a client that comes early is refused again.
-        headers["retry-after"] = str(-(-wait_ms // 1000))
-        headers["retry-after-ms"] = str(wait_ms)
+    headers = {
+        "content-type": "application/json",
+        "x-request-id": request_id,
+        **retry_headers(fault, retry=shape.retry, wait=shape.wait),
+    }
     if shape.status == 401:
         headers["www-authenticate"] = "Bearer"
     error = _Error(message=fault.message, type=shape.type, param=fault.param, code=fault.code or shape.code)

@@ -5,7 +5,6 @@ decoded into the few members that matter (`wire`) and then forgotten; none is ev
 """
 
 import re
-from collections.abc import Sequence
 
 import msgspec
 
@@ -13,10 +12,8 @@ from trunkline.core import limits
 from trunkline.core.errors import Fault, FaultError
 from trunkline.core.usage import Units
 from trunkline.protocol.json_span import edit_object, top_level_spans
-from trunkline.protocol.openai.count import count_text
-from trunkline.protocol.openai.upstream_error import UpstreamError, invalid_answer, read_upstream_error
-from trunkline.protocol.openai.usage import read_usage
-from trunkline.protocol.openai.wire import FAILED_FINISHES, Answer, Choice, output_texts, read_answer_object
+from trunkline.protocol.openai_chat.usage import read_usage
+from trunkline.protocol.openai_chat.wire import FAILED_FINISHES, Answer, Choice, output_texts, read_answer_object
 from trunkline.protocol.sse import (
     EventBuffer,
     event_data,
@@ -25,12 +22,8 @@ from trunkline.protocol.sse import (
     render_event,
     split_events,
 )
-
-COUNT_PIECES_MAX = 64
-"""Pieces of output that wait to be counted together: one call of the tokenizer for all, and some 4 KB at most."""
-
-COUNT_PIECE_CHARS_MAX = 2048
-"""A longer piece is counted at once, so that what waits stays small."""
+from trunkline.protocol.tokens import OutputCounter
+from trunkline.protocol.upstream_error import UpstreamError, invalid_answer, read_upstream_error
 
 _MODEL_PREFIX_BYTES_MAX = 1024
 """An event's beginning up to its model is remembered if it is no longer than this."""
@@ -63,13 +56,12 @@ class ChatStreamRelay:
 
     __slots__ = (
         "_buffer",
-        "_counted",
+        "_counter",
         "_finished_choices",
         "_foreign",
         "_hide_usage",
         "_lenient",
         "_output_choices",
-        "_pieces",
         "_prefix",
         "_prefix_renamed",
         "_public_model",
@@ -89,8 +81,7 @@ class ChatStreamRelay:
         self._foreign: bytearray | None = None
         self._prefix = b""
         self._prefix_renamed = b""
-        self._pieces: list[str] = []
-        self._counted = 0
+        self._counter = OutputCounter()
         self._units: Units | None = None
         self._output_choices: set[int] = set()
         self._finished_choices: set[int] = set()
@@ -126,8 +117,7 @@ class ChatStreamRelay:
 
     def output_tokens_counted(self) -> int:
         """Return the tokens of the output so far, counted here. Exact to about one per hundred pieces."""
-        self._count_pieces()
-        return self._counted
+        return self._counter.tokens()
 
     def receive(self, chunk: bytes) -> bytes:
         """Return what the client gets now: whole events only, so it may be nothing."""
@@ -230,25 +220,13 @@ class ChatStreamRelay:
         if output is not None and (texts := output_texts(output)) is not None:
             self.first_output = True
             self._output_choices.add(_index(choice))
-            self._keep(texts)
+            for text in texts:
+                self._counter.add(text)
         finish_reason = choice.finish_reason
         if finish_reason:
             self._finished_choices.add(_index(choice))
             if finish_reason in FAILED_FINISHES:
                 self.error = read_upstream_error(500, {}, b"", 0)
-
-    def _keep(self, texts: Sequence[str]) -> None:
-        pieces = self._pieces
-        for text in texts:
-            pieces.append(text)
-            if len(text) > COUNT_PIECE_CHARS_MAX:
-                self._count_pieces()
-        if len(pieces) >= COUNT_PIECES_MAX:
-            self._count_pieces()
-
-    def _count_pieces(self) -> None:
-        self._counted += count_text("".join(self._pieces))
-        self._pieces.clear()
 
     def _renamed(self, event: bytes, data: bytes) -> bytes:
         """Return an event under the public model name.

@@ -1,0 +1,269 @@
+"""What a dialect is made of: its client's side, its upstream's side, and the relay between two of the same.
+
+Each package ``protocol/<dialect>`` has one object for each side it offers, in its ``dialect`` module;
+`protocol.registry` knows them all. The edge uses the client's side to read what routing needs and to answer errors;
+the dispatcher uses both sides to translate, and the relay where no translation is needed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from trunkline.core.errors import Fault
+from trunkline.core.usage import Units
+from trunkline.protocol.error_response import ErrorResponse
+from trunkline.protocol.events import Event
+from trunkline.protocol.fidelity import Crossing
+from trunkline.protocol.model import Request
+from trunkline.protocol.models import ModelCard
+from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.upstream_error import UpstreamError
+from trunkline.protocol.vendor import VendorOptions
+
+# --- The client's side ---------------------------------------------------------------------------------------------
+
+
+class ClientRequest(msgspec.Struct, frozen=True):
+    """What the edge needs to know of a request.
+
+    Attributes:
+        model: the public model name.
+        stream: whether the answer is to be a stream.
+        max_output: the client's own bound on output tokens, 0 for none.
+        wants_usage: whether a chat client asked for the usage chunk of a stream.
+        array: a stream is wanted as one JSON array, piece by piece (Gemini without ``alt=sse``).
+    """
+
+    model: str
+    stream: bool
+    max_output: int = 0
+    wants_usage: bool = False
+    array: bool = False
+
+
+class AnswerFrame(msgspec.Struct, frozen=True):
+    """What a writer of answers needs beside the events.
+
+    Attributes:
+        id: unique; the writer puts its dialect's prefix before it.
+        model: the public name.
+        created: Unix time in seconds.
+        wants_usage, array: as in `ClientRequest`.
+        input_estimate: input tokens as counted here, for a dialect that states them before the provider does.
+    """
+
+    id: str
+    model: str
+    created: int
+    wants_usage: bool = False
+    array: bool = False
+    input_estimate: int = 0
+
+
+class EventWriter(Protocol):
+    """Writes a stream in a client's dialect: a machine with at most one open block."""
+
+    def write(self, event: Event) -> bytes:
+        """Return what the client gets for an event; may be nothing. `StreamError` is never given to it."""
+
+
+class ClientDialect(Protocol):
+    """The client's side of a dialect."""
+
+    name: str
+    request_id_header: str
+    """The response header that carries our request id."""
+    carried_headers: tuple[str, ...]
+    """Request headers that go along to an upstream of the same dialect."""
+
+    def read_head(self, body: bytes) -> ClientRequest:
+        """Return what routing needs, after checking that all of the body is valid JSON in UTF-8.
+
+        Raises:
+            FaultError: ``client_bad_json`` or ``client_bad_request``, with the field at fault as ``param``.
+        """
+
+    def read_request(self, body: bytes, *, stream: bool) -> Request:
+        """Return the neutral request.
+
+        Raises:
+            FaultError: ``client_bad_request``: something in it cannot be understood; names the field.
+        """
+
+    def count_input(self, body: bytes) -> int:
+        """Return an estimate of a request's input tokens. Never raises, takes bounded time."""
+
+    def stream_type(self, *, array: bool) -> str:
+        """Return the content type of a stream."""
+
+    def event_writer(self, frame: AnswerFrame) -> EventWriter:
+        """Return a writer for one stream."""
+
+    def write_answer(self, events: Sequence[Event], frame: AnswerFrame) -> bytes:
+        """Return a whole answer, made of events that end with `events.MessageEnd`."""
+
+    def render_error(self, fault: Fault, request_id: str) -> ErrorResponse:
+        """Return the response for a fault that is known before the answer's head was sent."""
+
+    def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
+        """Return what ends a broken stream, so that the dialect's SDK raises on it."""
+
+    def render_models(self, cards: Iterable[ModelCard]) -> bytes:
+        """Return the models list."""
+
+    def render_model(self, card: ModelCard) -> bytes:
+        """Return one model."""
+
+
+# --- The upstream's side -------------------------------------------------------------------------------------------
+
+
+class Call(msgspec.Struct, frozen=True):
+    """Where and how an upstream is called, without its credential.
+
+    Attributes:
+        path: behind the channel's base URL, with its query.
+        headers: finished header lines, each ending in CRLF.
+    """
+
+    path: str
+    headers: bytes = b""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A request in an upstream's words.
+
+    Attributes:
+        body: JSON.
+        names: tools whose names the target would refuse: as written to as the client knows them.
+        unwrap_tool: a tool that stands for a schema (its arguments are the answer's text); empty for none.
+        unwrap_field: names of tools, as written, whose one string field is a custom tool's text.
+    """
+
+    body: bytes
+    names: dict[str, str] = {}
+    unwrap_tool: str = ""
+    unwrap_field: tuple[str, ...] = ()
+
+
+class EventReader(Protocol):
+    """Reads an upstream's stream: bytes of any chunking in, events out. Never raises; see `protocol.events`."""
+
+    def receive(self, chunk: bytes) -> list[Event]:
+        """Return the events that are whole now."""
+
+    def finish(self) -> list[Event]:
+        """The body has ended; returns the last events, `MessageEnd` or `StreamError` at the latest here."""
+
+
+class UpstreamDialect(Protocol):
+    """The upstream's side of a dialect."""
+
+    name: str
+
+    def call(self, model: str, *, stream: bool, options: VendorOptions) -> Call:
+        """Return how a model is called."""
+
+    def carried(self, headers: Mapping[str, str], options: VendorOptions) -> bytes:
+        """Return the header lines for those of the client's that `ClientDialect.carried_headers` names.
+
+        Args:
+            headers: of a client of the same dialect; empty for another's.
+            options: of the channel.
+        """
+
+    def credential_header(self, secret: str, options: VendorOptions) -> bytes:
+        """Return the one header line that carries the credential, ending in CRLF."""
+
+    def write_request(self, request: Request, crossing: Crossing, model: str, options: VendorOptions) -> Written:
+        """Return a neutral request in this dialect.
+
+        Args:
+            request: of another dialect.
+            crossing: told of everything that is not carried as it is.
+            model: the provider's name for it.
+            options: of the channel.
+
+        Raises:
+            FaultError: ``client_bad_request``: it cannot be carried; names the field.
+        """
+
+    def event_reader(self, written: Written, options: VendorOptions) -> EventReader:
+        """Return a reader for one stream that answers ``written``."""
+
+    def read_answer(self, body: bytes, written: Written, options: VendorOptions) -> list[Event]:
+        """Return the events of a whole answer with status 200. Never raises."""
+
+
+# --- Within one dialect ----------------------------------------------------------------------------------------------
+
+
+class StreamRelay(Protocol):
+    """Passes a stream on within its dialect, and reads beside it what the gateway must know.
+
+    Attributes:
+        first_output: whether any output has come.
+        error: what ended the stream; what was returned until then are whole events.
+    """
+
+    first_output: bool
+    error: UpstreamError | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the body may end here as a success."""
+
+    @property
+    def units(self) -> Units | None:
+        """What the provider reported last; None if nothing usable."""
+
+    def output_tokens_counted(self) -> int:
+        """Return the tokens of the output so far, counted here."""
+
+    def receive(self, chunk: bytes) -> bytes:
+        """Return what the client gets now: whole events only, so it may be nothing."""
+
+    def finish(self) -> bytes:
+        """Return what the client gets at the end of the body."""
+
+
+class WholeAnswer(msgspec.Struct, frozen=True):
+    """What the dispatcher needs to know of a whole answer.
+
+    Attributes:
+        units: as the provider reported them; None if it did not.
+        output_tokens_counted: of its text; counted only where ``units`` is None.
+        error: why it is no answer, although its status said so; None for a good one.
+    """
+
+    units: Units | None
+    output_tokens_counted: int
+    error: UpstreamError | None
+
+    @property
+    def valid(self) -> bool:
+        """Whether it may be relayed."""
+        return self.error is None
+
+
+class RelayDialect(Protocol):
+    """What is needed where client and upstream speak the same."""
+
+    name: str
+
+    def prepare(self, body: bytes, *, upstream_model: str | None, ask_usage: bool, rules: RequestRules | None) -> bytes:
+        """Return the body for an upstream; the very same object when nothing has to change.
+
+        Only these change, each in its place: the model, our private fields, what ``rules`` name, and the wish for usage
+        in a stream where ``ask_usage``.
+        """
+
+    def relay(self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions) -> StreamRelay:
+        """Return a relay for one stream; ``public_model`` is None where the answer's model needs no change."""
+
+    def read_whole(self, body: bytes) -> WholeAnswer:
+        """Return what a body says that came with status 200. Never raises."""
+
+    def rename(self, body: bytes, public_model: str) -> bytes:
+        """Return a valid answer under the public model name, every other byte as it was."""

@@ -1,0 +1,85 @@
+"""OpenAI's chat completions as a dialect: one object for all its sides."""
+
+from collections.abc import Iterable, Mapping
+
+from trunkline.core.errors import Fault
+from trunkline.protocol import names
+from trunkline.protocol.dialect import Call, ClientRequest, WholeAnswer
+from trunkline.protocol.error_response import ErrorResponse
+from trunkline.protocol.models import ModelCard
+from trunkline.protocol.openai_chat import answer, count, errors, models, request
+from trunkline.protocol.openai_chat.stream import ChatStreamRelay
+from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.vendor import VendorOptions
+
+
+class OpenAIChat:
+    """See `protocol.dialect`."""
+
+    name = names.OPENAI_CHAT
+    request_id_header = "x-request-id"
+    carried_headers: tuple[str, ...] = ()
+
+    # --- client ------------------------------------------------------------------------------------------------
+
+    def read_head(self, body: bytes) -> ClientRequest:
+        """See `ClientDialect`."""
+        return request.read_head(body)
+
+    def count_input(self, body: bytes) -> int:
+        """See `ClientDialect`."""
+        return count.count_input(body)
+
+    def stream_type(self, *, array: bool) -> str:
+        """See `ClientDialect`."""
+        return "text/event-stream; charset=utf-8"
+
+    def render_error(self, fault: Fault, request_id: str) -> ErrorResponse:
+        """See `ClientDialect`."""
+        return errors.render_error(fault, request_id)
+
+    def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
+        """See `ClientDialect`."""
+        return errors.render_stream_error(fault, request_id)
+
+    def render_models(self, cards: Iterable[ModelCard]) -> bytes:
+        """See `ClientDialect`."""
+        return models.render_models(cards)
+
+    def render_model(self, card: ModelCard) -> bytes:
+        """See `ClientDialect`."""
+        return models.render_model(card)
+
+    # --- upstream ----------------------------------------------------------------------------------------------
+
+    def call(self, model: str, *, stream: bool, options: VendorOptions) -> Call:
+        """See `UpstreamDialect`."""
+        return Call("/chat/completions")
+
+    def credential_header(self, secret: str, options: VendorOptions) -> bytes:
+        """See `UpstreamDialect`."""
+        return f"authorization: Bearer {secret}\r\n".encode("latin-1")
+
+    def carried(self, headers: Mapping[str, str], options: VendorOptions) -> bytes:
+        """See `UpstreamDialect`."""
+        return b""
+
+    # --- relay -------------------------------------------------------------------------------------------------
+
+    def prepare(self, body: bytes, *, upstream_model: str | None, ask_usage: bool, rules: RequestRules | None) -> bytes:
+        """See `RelayDialect`."""
+        return request.prepare(body, upstream_model=upstream_model, ask_usage=ask_usage, rules=rules)
+
+    def relay(
+        self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions
+    ) -> ChatStreamRelay:
+        """See `RelayDialect`."""
+        return ChatStreamRelay(public_model=public_model, hide_usage=hide_usage, lenient=options.lenient_end)
+
+    def read_whole(self, body: bytes) -> WholeAnswer:
+        """See `RelayDialect`."""
+        return answer.read_answer(body)
+
+    def rename(self, body: bytes, public_model: str) -> bytes:
+        """See `RelayDialect`."""
+        return answer.rename_answer(body, public_model)
