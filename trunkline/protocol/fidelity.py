@@ -6,6 +6,7 @@ the mark decides. docs/fidelity.md is made from this table, and the response hea
 was lost.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -323,6 +324,17 @@ class Crossing:
                 raise FaultError(_refusal(name))
             case Mark.LOSSLESS:
                 raise AssertionError(f"{feature.value} is lossless towards {self.upstream}, and was lost")
+
+    def lose_all(self, features: Iterable[Feature], extras: Iterable[str]) -> None:
+        """Report what the client's reader met and the neutral model has no field for: `model.Request`'s last two.
+
+        Raises:
+            FaultError: as `lose`.
+        """
+        for feature in features:
+            self.lose(feature)
+        for name in extras:
+            self.lose(Feature.EXTRA, name)
 
     def header(self) -> str:
         """Return the value of ``x-trunkline-fidelity``; empty if nothing was lost. Names only, never what they held."""

@@ -13,6 +13,8 @@ from enum import StrEnum
 
 import msgspec
 
+from trunkline.protocol.fidelity import Feature
+
 
 class CacheMark(StrEnum):
     """A prompt-cache breakpoint behind a part: how long the provider should keep what stands up to here."""
@@ -288,8 +290,8 @@ class Request(msgspec.Struct, frozen=True):
         service_tier: as the client said it; empty if unsaid.
         stream: whether the client wants a stream.
         wants_usage: whether a chat client wants the usage chunk of a stream.
-        extras: fields that were read and have no neutral meaning, by the client's name for them; a writer reports
-            each as its `fidelity` row says.
+        features: what the request uses beside all this, and a writer must report (`fidelity.Crossing.lose_all`).
+        extras: fields that nobody knows, by the client's name for them; reported, too.
     """
 
     turns: tuple[Turn, ...]
@@ -309,4 +311,5 @@ class Request(msgspec.Struct, frozen=True):
     service_tier: str = ""
     stream: bool = False
     wants_usage: bool = False
+    features: tuple[Feature, ...] = ()
     extras: tuple[str, ...] = ()
