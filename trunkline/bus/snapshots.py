@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from trunkline.core import limits
+from trunkline.protocol.vendor import DEFAULTS, VendorOptions
 
 
 class KeyPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,7 +88,7 @@ class ChannelSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         id, name: the channel.
-        dialect: ``openai``, ``anthropic`` or ``gemini``.
+        dialect: one of `protocol.names.UPSTREAMS`.
         base_url: with its version segment, without a trailing slash.
         credentials: at least one unless the upstream wants none.
         models: public model name to the upstream's.
@@ -97,6 +98,7 @@ class ChannelSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
         enabled: off, it takes no job and is not probed.
         timeouts, params: see there.
         stream_usage: whether it understands ``stream_options.include_usage``.
+        options: what its provider needs beside its dialect.
     """
 
     id: int
@@ -112,6 +114,7 @@ class ChannelSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     timeouts: Timeouts = Timeouts()
     params: ParameterRules = ParameterRules()
     stream_usage: bool = True
+    options: VendorOptions = DEFAULTS
 
 
 class ModelSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -12,6 +12,7 @@ from trunkline.bus.snapshots import ParameterRules, Timeouts
 from trunkline.policy.changes import Change
 from trunkline.policy.configuration import DEFAULT_GROUP
 from trunkline.policy.entities import Prices
+from trunkline.protocol.vendor import VendorOptions
 
 PREFIX = "/admin/v1"
 
@@ -145,6 +146,7 @@ class ChannelView(msgspec.Struct, frozen=True):
     timeouts: Timeouts
     params: ParameterRules
     stream_usage: bool
+    options: VendorOptions
     credentials: tuple[CredentialView, ...]
     costs: dict[str, Prices]
 

@@ -171,6 +171,7 @@ def _channel(entry: ChannelEntry, current: Entity | None, pepper: bytes) -> Chan
         timeouts=entry.timeouts,
         params=values.parameter_rules(entry.params),
         stream_usage=entry.stream_usage,
+        options=entry.options,
         fingerprints=fingerprints,
     )
 

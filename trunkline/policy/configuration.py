@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from trunkline.bus.snapshots import Clamp, Timeouts
+from trunkline.protocol.vendor import DEFAULTS, VendorOptions
 
 DEFAULT_GROUP = "default"
 """Always there, so that the smallest file needs no groups."""
@@ -50,6 +51,7 @@ class ChannelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     timeouts: Timeouts = Timeouts()
     params: ParamsEntry = ParamsEntry()
     stream_usage: bool = True
+    options: VendorOptions = DEFAULTS
     costs: dict[str, PriceEntry] = {}
 
 

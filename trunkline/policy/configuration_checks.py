@@ -18,6 +18,7 @@ from trunkline.policy.configuration import (
 )
 from trunkline.policy.keys import well_formed
 from trunkline.policy.strict import FaultList
+from trunkline.protocol.names import UPSTREAMS
 
 V = TypeVar("V")
 
@@ -48,8 +49,8 @@ class Checker:
     def channel(self, entry: ChannelEntry, place: str) -> None:
         """Check one channel."""
         self._try(values.check_name, entry.name, f"{place}.name")
-        if entry.dialect not in values.DIALECTS:
-            self._faults.add(f"{place}.dialect", f"must be one of {', '.join(values.DIALECTS)}")
+        if entry.dialect not in UPSTREAMS:
+            self._faults.add(f"{place}.dialect", f"must be one of {', '.join(UPSTREAMS)}")
         self._try(values.normal_base_url, entry.base_url, f"{place}.base_url")
         self._upstream_secrets(entry.credentials or (), f"{place}.credentials")
         if not entry.models:

@@ -14,8 +14,6 @@ from trunkline.core.usage import UNIT_KINDS
 from trunkline.policy.configuration import ParamsEntry, PriceEntry
 from trunkline.policy.entities import Prices
 
-DIALECTS = ("openai", "anthropic", "gemini")
-
 NAME_CHARS_MAX = 128
 """Names stand in tables, metric labels and headers; nobody types longer ones."""
 

@@ -6,6 +6,7 @@
 import msgspec
 
 from trunkline.bus.snapshots import ParameterRules, Timeouts
+from trunkline.protocol.vendor import VendorOptions
 
 Prices = dict[str, int]
 """Nano-USD per million units, by the unit kinds of `core.usage.Units`."""
@@ -84,6 +85,7 @@ class Channel(msgspec.Struct, frozen=True):
     timeouts: Timeouts
     params: ParameterRules
     stream_usage: bool
+    options: VendorOptions
     fingerprints: tuple[str, ...]
 
 

@@ -6,10 +6,17 @@ from typing import NamedTuple
 
 from trunkline.core.money import nano_from_usd
 from trunkline.policy.entities import Prices
+from trunkline.protocol import names
 
 SOURCE = "genai-prices"
 
-_PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "gemini": "google"}
+_PROVIDERS = {
+    names.UPSTREAM_OPENAI: "openai",
+    names.UPSTREAM_RESPONSES: "openai",
+    names.UPSTREAM_AZURE: "azure",
+    names.UPSTREAM_ANTHROPIC: "anthropic",
+    names.UPSTREAM_GEMINI: "google",
+}
 """Whose list a dialect points to, when the base URL does not tell."""
 
 _FIELDS = {

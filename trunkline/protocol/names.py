@@ -7,3 +7,12 @@ GEMINI = "gemini"
 
 CONVERSATIONAL = (OPENAI_CHAT, OPENAI_RESPONSES, ANTHROPIC, GEMINI)
 """Those that meet in the neutral model."""
+
+UPSTREAM_OPENAI = "openai"
+UPSTREAM_RESPONSES = "openai-responses"
+UPSTREAM_AZURE = "azure"
+UPSTREAM_ANTHROPIC = "anthropic"
+UPSTREAM_GEMINI = "gemini"
+
+UPSTREAMS = (UPSTREAM_OPENAI, UPSTREAM_RESPONSES, UPSTREAM_AZURE, UPSTREAM_ANTHROPIC, UPSTREAM_GEMINI)
+"""What a channel's ``dialect`` may be; `protocol.registry` says which dialect each speaks."""

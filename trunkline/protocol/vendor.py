@@ -27,7 +27,7 @@ class ReasoningReplay(StrEnum):
     """On every assistant turn, empty where there is none (DeepSeek)."""
 
 
-class VendorOptions(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class VendorOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     """Options of a channel.
 
     Attributes:

@@ -15,6 +15,7 @@ from trunkline.policy.changes import EntityID, entity_id
 from trunkline.policy.configuration import Configuration, Names, ParamsEntry
 from trunkline.policy.configuration_values import parameter_rules
 from trunkline.policy.entities import Account, Channel, Cost, Entity, Group, Key, Model, Prices, Tier
+from trunkline.protocol.vendor import VendorOptions
 from trunkline.store.database import Connection
 
 LOCK = 0x74_6C_63_66
@@ -24,10 +25,11 @@ decode_map = msgspec.json.Decoder(dict[str, str]).decode
 decode_timeouts = msgspec.json.Decoder(Timeouts).decode
 decode_prices = msgspec.json.Decoder(Prices).decode
 _decode_params = msgspec.json.Decoder(ParamsEntry).decode
+_decode_options = msgspec.json.Decoder(VendorOptions).decode
 
 CHANNEL_COLUMNS = (
     "c.id, c.name, c.dialect, c.base_url, c.models, c.groups, c.priority, c.weight, c.enabled, c.timeouts, c.params,"
-    " c.stream_usage"
+    " c.stream_usage, c.options"
 )
 
 MODELS_WITH_PRICES = """
@@ -180,6 +182,7 @@ def channel_of(row: asyncpg.Record) -> Channel:
         # By way of plain values: jsonb writes with other spaces and another order of names than we do.
         params=parameter_rules(_decode_params(row["params"])),
         stream_usage=row["stream_usage"],
+        options=_decode_options(row["options"]),
         fingerprints=tuple(sorted(row["fingerprints"])),
     )
 

@@ -125,11 +125,12 @@ async def put_channel(connection: Connection, channel: Channel, secrets: Mapping
     """
     channel_id: int = await connection.fetchval(
         "insert into channels (name, dialect, base_url, models, groups, priority, weight, enabled, timeouts, params,"
-        " stream_usage) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        " stream_usage, options) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
         " on conflict (name) do update set dialect = excluded.dialect, base_url = excluded.base_url,"
         " models = excluded.models, groups = excluded.groups, priority = excluded.priority,"
         " weight = excluded.weight, enabled = excluded.enabled, timeouts = excluded.timeouts,"
-        " params = excluded.params, stream_usage = excluded.stream_usage returning id",
+        " params = excluded.params, stream_usage = excluded.stream_usage,"
+        " options = excluded.options returning id",
         channel.name,
         channel.dialect,
         channel.base_url,
@@ -141,6 +142,7 @@ async def put_channel(connection: Connection, channel: Channel, secrets: Mapping
         json_text(channel.timeouts),
         json_text(channel.params),
         channel.stream_usage,
+        json_text(channel.options),
     )
     await connection.execute(
         "delete from credentials where channel_id = $1 and fingerprint <> all($2)", channel_id, channel.fingerprints

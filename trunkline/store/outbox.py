@@ -133,6 +133,7 @@ def _channel(row: asyncpg.Record, credentials: list[SealedCredential]) -> Channe
         timeouts=channel.timeouts,
         params=channel.params,
         stream_usage=channel.stream_usage,
+        options=channel.options,
     )
 
 

@@ -106,6 +106,7 @@ async def channels(connection: Connection, name: str | None = None) -> list[Chan
                 timeouts=channel.timeouts,
                 params=channel.params,
                 stream_usage=channel.stream_usage,
+                options=channel.options,
                 credentials=tuple(credentials.get(row["id"], ())),
                 costs=costs.get(row["id"], {}),
             )

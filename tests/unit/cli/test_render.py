@@ -8,6 +8,7 @@ from trunkline.bus.snapshots import ParameterRules, Timeouts
 from trunkline.cli import render
 from trunkline.policy.admin_api import AccountView, ChannelView, Check, CredentialView, KeyView, ModelView, UsageRow
 from trunkline.policy.changes import Change, FieldChange
+from trunkline.protocol.vendor import VendorOptions
 
 MOMENT = dt.datetime(2030, 1, 31, 12, 0, tzinfo=dt.UTC)
 
@@ -49,6 +50,7 @@ def test_a_channel_shows_models_costs_and_marks_of_its_credentials() -> None:
         timeouts=Timeouts(1, 2, 3, 4),
         params=ParameterRules(),
         stream_usage=True,
+        options=VendorOptions(),
         credentials=(CredentialView(7, "deadbeef", MOMENT),),
         costs={"m": {"input": 100_000_000}},
     )
