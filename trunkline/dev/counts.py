@@ -1,5 +1,7 @@
 """What the demo upstream saw and reported: the other side of the books that tests compare the ledger with."""
 
+from typing import NamedTuple
+
 import msgspec
 
 NAMES_MAX = 1000
@@ -11,18 +13,48 @@ ABORTS_MAX = 1000
 OTHER = "(other)"
 
 
+class Usage(NamedTuple):
+    """Tokens of one answer. No token is in two of the fields, whatever the dialect's own report adds up.
+
+    Attributes:
+        prompt: that no cache held.
+        completion: without reasoning.
+        cached: of the prompt, read from a cache.
+        reasoning: of the completion.
+    """
+
+    prompt: int
+    completion: int
+    cached: int = 0
+    reasoning: int = 0
+
+    @property
+    def prompt_total(self) -> int:
+        """As dialects count it whose prompt includes what was cached."""
+        return self.prompt + self.cached
+
+    @property
+    def completion_total(self) -> int:
+        """As dialects count it whose completion includes reasoning."""
+        return self.completion + self.reasoning
+
+
 class ModelUsage(msgspec.Struct):
-    """Tokens of one model, in so many answers."""
+    """Tokens of one model, in so many answers; the sums of `Usage`, as the ledger keeps them."""
 
     answers: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
-    def add(self, prompt_tokens: int, completion_tokens: int) -> None:
-        """Count one answer."""
+    def add(self, prompt: int, completion: int, cached: int = 0, reasoning: int = 0) -> None:
+        """Count one answer; arguments as in `Usage`."""
         self.answers += 1
-        self.prompt_tokens += prompt_tokens
-        self.completion_tokens += completion_tokens
+        self.prompt_tokens += prompt
+        self.completion_tokens += completion
+        self.cached_tokens += cached
+        self.reasoning_tokens += reasoning
 
 
 class Abort(msgspec.Struct):
@@ -43,16 +75,17 @@ class Counts(msgspec.Struct):
     """Totals since the start or the last reset; the body of ``GET /counts``.
 
     Attributes:
-        begun: chat requests whose answer was begun; each is later finished, aborted, cut or refused, or still open.
+        begun: requests whose answer was begun; each is later finished, aborted, cut or refused, or still open.
         finished: answered to the end.
         aborted: the client left before.
-        cut: the script broke the connection off.
+        cut: the script broke the answer off, by its connection or with an error event.
         refused: answered with an error.
         open: under way now; a reset leaves it.
         reported: by model, what was reported to clients as usage.
         unreported: by model, what was produced for answers in which no usage was reported.
-        attempts: chat requests by credential.
-        listings: ``GET /v1/models``, which is how a channel is probed.
+        attempts: requests for an answer, by credential.
+        listings: of the models, which is how a channel is probed.
+        token_counts: requests to count a prompt's tokens; they are in no other total.
         aborts: the latest `ABORTS_MAX`.
     """
 
@@ -66,6 +99,7 @@ class Counts(msgspec.Struct):
     unreported: dict[str, ModelUsage] = {}
     attempts: dict[str, int] = {}
     listings: int = 0
+    token_counts: int = 0
     aborts: list[Abort] = []
 
     def abort(self, abort: Abort) -> None:
@@ -74,17 +108,17 @@ class Counts(msgspec.Struct):
         self.aborts = [*self.aborts[-ABORTS_MAX + 1 :], abort]
 
     def attempt(self, credential: str) -> None:
-        """Count a chat request of a credential."""
+        """Count a request of a credential."""
         if credential not in self.attempts and len(self.attempts) >= NAMES_MAX:
             credential = OTHER
         self.attempts[credential] = self.attempts.get(credential, 0) + 1
 
-    def use(self, model: str, prompt_tokens: int, completion_tokens: int, *, reported: bool) -> None:
+    def use(self, model: str, usage: Usage, *, reported: bool) -> None:
         """Count what an answer used."""
         table = self.reported if reported else self.unreported
-        usage = table.get(model)
-        if usage is None:
+        of_model = table.get(model)
+        if of_model is None:
             if len(table) >= NAMES_MAX:
                 model = OTHER
-            usage = table.setdefault(model, ModelUsage())
-        usage.add(prompt_tokens, completion_tokens)
+            of_model = table.setdefault(model, ModelUsage())
+        of_model.add(*usage)

@@ -1,10 +1,12 @@
 """What the demo upstream is told to do with a request. Pure; used by `dev.upstream`.
 
-A request carries its script in the field `FIELD` at the top of its body, which passes through the gateway like any
-field it does not know. A model name may carry one too, as a query (``demo?status=429&retry_after=2``), so that the
-same request meets different behaviour on different channels; and ``POST /script`` sets one for a credential.
+A chat request carries its script in the field `FIELD` at the top of its body, which passes through the gateway like
+any field it does not know; the other dialects refuse unknown fields, as their providers do. In every dialect a model
+name may carry one, as a query (``demo?status=429&retry_after=2``), so that the same request meets different behaviour
+on different channels; and ``POST /script`` sets one for a credential.
 """
 
+from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,16 +24,35 @@ stream is made as it is read."""
 WHOLE_BYTES_MAX = 64 * 1024 * 1024
 """An answer that is not streamed is made in one piece."""
 
+TEXT_CHARACTERS_MAX = 1024 * 1024
+"""Of each text in a script; far more than any test needs."""
+
+TOOL_CALLS_MAX = 128
+TOKENS_MAX = 1_000_000_000
+
 
 class ScriptError(Exception):
     """The script cannot be followed; the message says why."""
 
 
+class Finish(StrEnum):
+    """Why an answer ended; each dialect has its own word for it."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    TOOL_CALLS = "tool_calls"
+    FILTER = "filter"
+
+
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How to answer. What is left out is a whole, quick, well-formed answer.
 
+    A chunk is a piece of whatever is answered: a word of text, of reasoning or of a refusal, or a few characters of a
+    call's arguments; each is one token unless ``chunk_bytes`` says otherwise. Reasoning comes first, then text, then
+    calls.
+
     Attributes:
-        chunks: content chunks of a stream, or their equal in a whole answer; 0 is the demo sentence.
+        chunks: chunks of text in a stream, or their equal in a whole answer; 0 is the demo sentence.
         chunk_bytes: bytes of content in each chunk; 0 is one word.
         delay_ms: before each chunk; a whole answer waits as long as all its chunks would.
         first_delay_ms: before the head of the answer.
@@ -44,6 +65,19 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         no_usage: usage is not reported, even if asked for.
         headers: further header fields of the answer.
         tag: names the request in what ``GET /counts`` says of aborted ones.
+        text: of the answer, exactly; None is the demo sentence, or nothing beside a call.
+        reasoning: comes before the answer, with the proof that its dialect has for it. Responses has one only where
+            the request includes ``reasoning.encrypted_content``.
+        refusal: words of a refusal, instead of text and calls: a refusal of chat and Responses, Anthropic's
+            ``stop_details`` and Gemini's ``finishMessage``.
+        tool: name of a tool that the answer calls, whether the request offers it or not.
+        tool_calls: how many calls of it, side by side.
+        arguments: source text of each call's arguments; None is the least that the tool's schema asks for.
+        finish: why the answer ends; None is what its content says.
+        cached_tokens: so many further tokens of prompt were read from a cache.
+        reasoning_tokens: reported as such; None is the words of ``reasoning``.
+        error_mid_stream: an error event ends the answer after so many chunks; a whole answer is an error of status
+            500.
     """
 
     chunks: int = 0
@@ -59,6 +93,25 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     no_usage: bool = False
     headers: dict[str, str] = {}
     tag: str = ""
+    text: str | None = None
+    reasoning: str = ""
+    refusal: str = ""
+    tool: str = ""
+    tool_calls: int = 1
+    arguments: str | None = None
+    finish: Finish | None = None
+    cached_tokens: int = 0
+    reasoning_tokens: int | None = None
+    error_mid_stream: int | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether the answer is text and nothing else, in so many chunks."""
+        return self.text is None and not (self.reasoning or self.refusal or self.tool)
+
+    def header_lines(self) -> bytes:
+        """Return the further header fields as lines."""
+        return "".join(f"{name}: {value}\r\n" for name, value in self.headers.items()).encode("ascii")
 
 
 PLAIN = Script()
@@ -75,7 +128,9 @@ def from_model(model: str) -> tuple[str, Script | None]:
     if not mark:
         return model, None
     try:
-        return name, msgspec.convert(dict(parse_qsl(query, strict_parsing=True)), Script, strict=False)
+        return name, msgspec.convert(
+            dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)), Script, strict=False
+        )
     except (ValueError, msgspec.ValidationError) as error:
         raise ScriptError(f"The model name's script is not understood: {error}") from error
 
@@ -103,6 +158,12 @@ def check(script: Script) -> Script:
         raise ScriptError("A delay is not negative.")
     if not 100 <= script.status <= 599:
         raise ScriptError("status is an HTTP status.")
+    if not (0 <= script.cached_tokens <= TOKENS_MAX and 0 <= (script.reasoning_tokens or 0) <= TOKENS_MAX):
+        raise ScriptError(f"cached_tokens and reasoning_tokens are at most {TOKENS_MAX}.")
+    if not 1 <= script.tool_calls <= TOOL_CALLS_MAX:
+        raise ScriptError(f"tool_calls is at least 1 and at most {TOOL_CALLS_MAX}.")
+    if any(len(text or "") > TEXT_CHARACTERS_MAX for text in (script.text, script.arguments, script.reasoning)):
+        raise ScriptError(f"A text has at most {TEXT_CHARACTERS_MAX} characters.")
     if not all(_header_safe(name) and _header_safe(value) for name, value in script.headers.items()):
         raise ScriptError("A header's name and value are printable ASCII.")
     return script

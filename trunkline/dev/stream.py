@@ -3,14 +3,12 @@
 from typing import Protocol
 
 from trunkline.core.clock import Clock, Timer
-from trunkline.dev import completion
 from trunkline.dev.completion import Plan
+from trunkline.dev.demo_request import Speech
 from trunkline.runtime.http_exchange import Exchange
 
 BURST_BYTES = 32 * 1024
 """What is written at once of a stream without delays."""
-
-_HEADERS = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
 
 
 class Owner(Protocol):
@@ -18,30 +16,42 @@ class Owner(Protocol):
 
     clock: Clock
 
-    def header_lines(self, plan: Plan) -> bytes:
+    def header_lines(self, plan: Plan, speech: Speech) -> bytes:
         """Return the header lines that every answer of a plan has."""
 
     def ended_whole(self, plan: Plan, *, reported: bool) -> None:
         """The answer is complete."""
 
-    def ended_cut(self, plan: Plan, chunks: int) -> None:
-        """The script broke it off after so many chunks."""
+    def ended_cut(self, plan: Plan, chunks: int, told: int) -> None:
+        """The script broke it off after so many chunks; usage was reported up to ``told`` of them."""
 
-    def ended_aborted(self, plan: Plan, chunks: int) -> None:
-        """The client left after so many chunks."""
+    def ended_aborted(self, plan: Plan, chunks: int, told: int) -> None:
+        """The client left after so many chunks; usage was reported up to ``told`` of them."""
 
 
 class Stream:
     """Writes an answer as fast as its script says and its client reads."""
 
-    __slots__ = ("_ended", "_exchange", "_head", "_next", "_owner", "_plan", "_started", "_timer", "_undrained")
+    __slots__ = (
+        "_ended",
+        "_exchange",
+        "_next",
+        "_owner",
+        "_plan",
+        "_speech",
+        "_started",
+        "_stop",
+        "_timer",
+        "_undrained",
+    )
 
-    def __init__(self, owner: Owner, exchange: Exchange, plan: Plan) -> None:
+    def __init__(self, owner: Owner, exchange: Exchange, plan: Plan, speech: Speech) -> None:
         self._owner = owner
         self._exchange = exchange
         self._plan = plan
-        self._head = plan.event_head()
+        self._speech = speech
         self._next = 0
+        self._stop = _stop(plan)
         self._undrained = 0
         self._started = False
         self._ended = False
@@ -53,13 +63,13 @@ class Stream:
         self._timer = None
         self._exchange.on_drained = self._drained_at_once
         while not self._ended:
-            data = b"" if self._started else self._plan.opening(self._head)
+            data = b"" if self._started else self._speech.opening()
             data += self._due()
-            if self._next == self._plan.chunks and not self._breaks_off():
+            if self._next == self._plan.chunks != self._stop:
                 self._finish(data)
                 return
             self._write(data)
-            if self._breaks_off():
+            if self._next == self._stop:
                 self._break_off()
                 return
             if self._undrained:
@@ -71,29 +81,31 @@ class Stream:
 
     def _due(self) -> bytes:
         """Return the next events: one, or a burst of them when no delay lies between."""
-        plan = self._plan
-        if plan.script.delay_ms and not self._started:
+        script = self._plan.script
+        if script.delay_ms and not self._started:
             return b""
         burst: list[bytes] = []
-        room = 1 if plan.script.delay_ms else BURST_BYTES
-        while room > 0 and self._next < plan.chunks and not self._breaks_off():
-            if self._next == plan.script.broken_chunk_after:
-                burst.append(completion.BROKEN_CHUNK)
-            burst.append(plan.event(self._head, self._next))
+        room = 1 if script.delay_ms else BURST_BYTES
+        while room > 0 and self._next < self._plan.chunks and self._next != self._stop:
+            if self._next == script.broken_chunk_after:
+                burst.append(self._speech.broken)
+            burst.append(self._speech.event(self._next))
             room -= len(burst[-1])
             self._next += 1
+            if script.delay_ms:
+                break
         return b"".join(burst)
 
-    def _breaks_off(self) -> bool:
-        script = self._plan.script
-        return self._next in {script.cut_after, script.stall_after}
-
     def _break_off(self) -> None:
-        if self._next == self._plan.script.stall_after:
+        script = self._plan.script
+        if self._next == script.stall_after:
             return  # nothing more comes until the client leaves
         self._ended = True
-        self._exchange.abort()
-        self._owner.ended_cut(self._plan, self._next)
+        self._owner.ended_cut(self._plan, self._next, self._speech.told)
+        if self._next == script.cut_after:
+            self._exchange.abort()
+        else:
+            self._exchange.finish(self._speech.failing())
 
     def _write(self, data: bytes) -> None:
         self._undrained += len(data)
@@ -101,15 +113,18 @@ class Stream:
             self._exchange.write(data)
         else:
             self._started = True
-            self._exchange.start(200, _HEADERS + self._owner.header_lines(self._plan), data)
+            self._exchange.start(200, self._head(), data)
+
+    def _head(self) -> bytes:
+        return self._speech.stream_headers + self._owner.header_lines(self._plan, self._speech)
 
     def _finish(self, data: bytes) -> None:
         self._ended = True
         # Counted first: who has read the end of an answer finds it in the counts.
         self._owner.ended_whole(self._plan, reported=self._plan.reports_usage)
-        data += self._plan.closing(self._head)
+        data += self._speech.closing()
         if not self._started:
-            self._exchange.start(200, _HEADERS + self._owner.header_lines(self._plan))
+            self._exchange.start(200, self._head())
         self._exchange.finish(data)
 
     def _drained_at_once(self, size: int) -> None:
@@ -126,4 +141,12 @@ class Stream:
         self._ended = True
         if self._timer is not None:
             self._timer.cancel()
-        self._owner.ended_aborted(self._plan, self._next)
+        self._owner.ended_aborted(self._plan, self._next, self._speech.told)
+
+
+def _stop(plan: Plan) -> int:
+    """Return the chunk before which the script breaks the answer off, or -1."""
+    script = plan.script
+    if script.cut_after is None and script.stall_after is None and script.error_mid_stream is None:
+        return -1
+    return min([at for at in (script.cut_after, script.stall_after, script.error_mid_stream) if at is not None])

@@ -1,19 +1,29 @@
-"""The demo upstream: an OpenAI-compatible server that answers at once, obeys a script, and counts what it reports.
+"""The demo upstream: a provider in each dialect that answers at once, obeys a script, and counts what it reports.
 
 A process of its own, ``python -m trunkline.dev.upstream --port N``: `trunkline dev` starts it, tests and the benchmark
-too. It stands on the edge's HTTP server, which makes it cheap enough to be the benchmark's instant provider.
+too. It stands on the edge's HTTP server, which makes it cheap enough to be the benchmark's instant provider. It shares
+no code with the gateway's readers and writers, so that it notices their mistakes: it reads, refuses and answers as the
+providers' own documentation says.
 
 | path | what |
 | --- | --- |
 | ``POST /v1/chat/completions`` | plain or streamed; see `dev.script` for what a request may ask for |
-| ``GET /v1/models`` | the models, and the probe of a channel |
+| ``POST /openai/deployments/{d}/chat/completions``, ``POST /openai/v1/…`` | the same in Azure's form |
+| ``POST /v1/responses``, ``…/input_tokens`` | OpenAI's Responses |
+| ``POST /v1/messages``, ``…/count_tokens`` | Anthropic's Messages |
+| ``POST /v1beta/models/{m}:generateContent``, ``:streamGenerateContent``, ``:countTokens`` | Google's Gemini |
+| ``GET /v1/models``, ``GET /v1beta/models`` | the models, and the probe of a channel |
 | ``GET /counts``, ``POST /counts/reset`` | see `dev.counts` |
-| ``GET /last`` | the latest chat request as it came: ``{"headers": {...}, "body": "..."}`` |
-| ``POST /script`` | `ScriptOrder`: a script for a credential or for all, until told otherwise |
+| ``GET /last`` | the latest of these requests as it came, see `LastRequest` |
+| ``POST /script`` | a script for a credential or for all, until told otherwise; see `dev.demo_orders` |
+
+Without a script the answer is a sentence; or a call, if the request demands one, or offers a tool and its user's last
+words are ``call`` and the tool's name; or the least JSON that a schema takes, if the request has one.
 """
 
 import argparse
 import asyncio
+import functools
 import signal
 from collections.abc import Callable
 
@@ -22,9 +32,12 @@ import uvloop
 
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.dev import completion, script
-from trunkline.dev.completion import ChatBody, Plan
+from trunkline.dev import completion, demo_routes, script
+from trunkline.dev.completion import Plan
 from trunkline.dev.counts import Abort, Counts
+from trunkline.dev.demo_orders import Orders
+from trunkline.dev.demo_request import Dialect, RequestError, Speech
+from trunkline.dev.demo_routes import Listing
 from trunkline.dev.script import Script, ScriptError
 from trunkline.dev.stream import Stream
 from trunkline.runtime.clock import SystemClock
@@ -33,25 +46,17 @@ from trunkline.runtime.http_server import HTTPServer, ServerLimits
 from trunkline.runtime.tasks import TaskSet
 
 CONNECTIONS_MAX = 50_000
-ORDERS_MAX = 1000
-EVERY_CREDENTIAL = "*"
 
 _JSON = b"content-type: application/json\r\n"
-_MODELS = b'{"object":"list","data":[{"id":"demo","object":"model","created":1700000000,"owned_by":"trunkline"}]}'
-
-
-class ScriptOrder(msgspec.Struct, forbid_unknown_fields=True):
-    """Body of ``POST /script``: what is done with the requests of a credential; null ends it."""
-
-    script: Script | None
-    credential: str = EVERY_CREDENTIAL
 
 
 class LastRequest(msgspec.Struct):
-    """Body of ``GET /last``."""
+    """Body of ``GET /last``; ``path`` and ``query`` are as sent."""
 
     headers: dict[str, str]
     body: str
+    path: str = ""
+    query: str = ""
 
 
 class Upstream:
@@ -66,65 +71,83 @@ class Upstream:
         self.clock = clock
         self.counts = Counts()
         self._number = 0
-        self._orders: dict[str, Script] = {}
+        self._orders = Orders()
         self._last: Request | None = None
-        self._chat_decoder = msgspec.json.Decoder(ChatBody)
-        self._order_decoder = msgspec.json.Decoder(ScriptOrder)
         self._routes: dict[tuple[str, str], Callable[[Exchange], None]] = {
-            ("POST", "/v1/chat/completions"): self._chat,
-            ("GET", "/v1/models"): self._models,
             ("GET", "/counts"): self._show_counts,
             ("POST", "/counts/reset"): self._reset,
             ("GET", "/last"): self._show_last,
             ("POST", "/script"): self._order,
         }
+        for path, dialect in demo_routes.FIXED.items():
+            self._routes["POST", path] = functools.partial(self._generate, dialect)
 
     # --- requests ------------------------------------------------------------------------------------------------
 
     def on_request(self, exchange: Exchange) -> None:
         """Called by the server with each whole request."""
-        handle = self._routes.get((exchange.request.method, exchange.request.path))
-        if handle is None:
-            refuse(exchange, 404, "There is nothing here.")
-        else:
+        request = exchange.request
+        handle = self._routes.get((request.method, request.path))
+        if handle is not None:
             handle(exchange)
+        elif (dialect := demo_routes.find(request)) is not None:
+            self._generate(dialect, exchange)
+        elif (listing := demo_routes.find_listing(request)) is not None:
+            self._list(listing, exchange)
+        else:
+            self._refuse(exchange, demo_routes.guessed(request), RequestError("There is nothing here.", status=404))
 
     def on_fault(self, exchange: Exchange, fault: Fault) -> None:
         """Called by the server for a request that could not be read."""
-        refuse(exchange, 500 if fault.type is ErrorType.GATEWAY_INTERNAL else 400, fault.message)
+        status = 500 if fault.type is ErrorType.GATEWAY_INTERNAL else 400
+        self._refuse(exchange, demo_routes.CHAT, RequestError(fault.message, status=status))
 
-    def _chat(self, exchange: Exchange) -> None:
-        self._last = exchange.request
-        credential = _credential(exchange.request)
-        self.counts.attempt(credential)
+    def _generate(self, dialect: Dialect, exchange: Exchange) -> None:
+        request = self._last = exchange.request
         self._number += 1
         try:
-            body = self._chat_decoder.decode(exchange.request.body)
-            model, of_model = script.from_model(body.model)
+            credential = dialect.credential(request)
+            if not dialect.counting:
+                self.counts.attempt(credential)
+            asked = dialect.read(request)
+            model, of_model = script.from_model(asked.model)
             wanted = script.PLAIN
-            if of_model or body.trunkline_demo or self._orders:
-                wanted = script.merged(self._ordered(credential), of_model, body.trunkline_demo)
-            plan = completion.plan(body, model, wanted, number=self._number, now_ms=self.clock.wall_ms())
-            whole = b"" if body.stream else plan.whole()
-        except (msgspec.DecodeError, ScriptError) as error:
+            if of_model or asked.script or self._orders.scripts:
+                wanted = script.merged(self._orders.of(credential), of_model, asked.script)
+            plan = completion.plan(asked, model, wanted, number=self._number, now_ms=self.clock.wall_ms())
+            speech = asked.speech(plan)
+            whole = None if asked.stream else speech.whole()
+        except (msgspec.DecodeError, ScriptError, RequestError, RecursionError) as error:
             self.counts.refused += 1
-            refuse(exchange, 400, str(error))
+            refusal = error if isinstance(error, RequestError) else RequestError(str(error))
+            self._refuse(exchange, dialect, refusal)
+            return
+        if asked.token_count is not None:
+            self._answer_count(exchange, dialect, plan, speech, asked.token_count)
             return
         self.counts.begun += 1
         self.counts.open += 1
-        if wanted is script.PLAIN and not body.stream:
-            self._answer_whole(exchange, plan, whole)
+        if wanted is script.PLAIN and whole is not None:
+            self._answer_whole(exchange, plan, speech, whole)
             return
-        exchange.on_gone = lambda: self.ended_aborted(plan, 0)
+        exchange.on_gone = lambda: self.ended_aborted(plan, 0, 0)
         if wanted.never_answer:
             return
-        wait_ms = wanted.first_delay_ms + (0 if body.stream else wanted.delay_ms * plan.chunks)
-        answer = Stream(self, exchange, plan).run if body.stream else lambda: self._answer_whole(exchange, plan, whole)
-        if wanted.status >= 300:
-            answer = lambda: self._answer_error(exchange, plan)  # noqa: E731 - one of three answers
-        self._after(exchange, plan, wait_ms, answer)
+        wait_ms = wanted.first_delay_ms + (0 if whole is None else wanted.delay_ms * plan.chunks)
+        self._after(exchange, wait_ms, self._answer(exchange, dialect, plan, speech, whole))
 
-    def _after(self, exchange: Exchange, plan: Plan, wait_ms: float, answer: Callable[[], None]) -> None:
+    def _answer(
+        self, exchange: Exchange, dialect: Dialect, plan: Plan, speech: Speech, whole: bytes | None
+    ) -> Callable[[], None]:
+        """Return what answers a request when its time has come; ``whole`` is None for a stream."""
+        failing = plan.script.error_mid_stream is not None and whole is not None
+        if plan.script.status >= 300 or failing:
+            return lambda: self._answer_error(exchange, dialect, plan)
+        if whole is None:
+            return Stream(self, exchange, plan, speech).run
+        return lambda: self._answer_whole(exchange, plan, speech, whole)
+
+    def _after(self, exchange: Exchange, wait_ms: float, answer: Callable[[], None]) -> None:
         if not wait_ms:
             answer()
             return
@@ -138,71 +161,80 @@ class Upstream:
 
         exchange.on_gone = leave
 
-    def _ordered(self, credential: str) -> Script | None:
-        return self._orders.get(credential, self._orders.get(EVERY_CREDENTIAL))
-
-    def _answer_whole(self, exchange: Exchange, plan: Plan, whole: bytes) -> None:
+    def _answer_whole(self, exchange: Exchange, plan: Plan, speech: Speech, whole: bytes) -> None:
         wanted = plan.script
-        headers = _JSON + self.header_lines(plan)
+        headers = _JSON + self.header_lines(plan, speech)
         if wanted.cut_after is not None or wanted.stall_after is not None:
             exchange.start(200, headers, whole[: len(whole) // 2])
             if wanted.cut_after is not None:
                 exchange.abort()
-                self.ended_cut(plan, 0)
+                self.ended_cut(plan, 0, 0)
             return
         # Counted first: who has read an answer finds it in the counts.
         broken = wanted.broken_chunk_after is not None
         self.ended_whole(plan, reported=not (broken or wanted.no_usage))
         exchange.respond(200, headers, whole[: len(whole) // 2] if broken else whole)
 
-    def _answer_error(self, exchange: Exchange, plan: Plan) -> None:
-        wanted = plan.script
+    def _answer_error(self, exchange: Exchange, dialect: Dialect, plan: Plan) -> None:
         self.counts.open -= 1
         self.counts.refused += 1
-        headers = _JSON + self.header_lines(plan)
-        if wanted.retry_after is not None:
-            headers += b"retry-after: %b\r\n" % f"{wanted.retry_after:g}".encode()
-        body = completion.error_body(wanted.status, f"The script asked for status {wanted.status}.")
-        exchange.respond(wanted.status, headers, body)
+        self._refuse(exchange, dialect, _scripted_error(plan.script), plan.script.header_lines())
+
+    def _answer_count(self, exchange: Exchange, dialect: Dialect, plan: Plan, speech: Speech, body: bytes) -> None:
+        self.counts.token_counts += 1
+        wanted = plan.script
+        if wanted.never_answer:
+            return
+        if wanted.status >= 300:
+            self._refuse(exchange, dialect, _scripted_error(wanted), wanted.header_lines())
+            return
+        answer = functools.partial(exchange.respond, 200, _JSON + self.header_lines(plan, speech), body)
+        self._after(exchange, wanted.first_delay_ms, answer)
+
+    def _refuse(self, exchange: Exchange, dialect: Dialect, error: RequestError, further: bytes = b"") -> None:
+        lines, body = dialect.error(error, self._number)
+        exchange.respond(error.status, lines + further, body)
 
     # --- the books -----------------------------------------------------------------------------------------------
 
-    def header_lines(self, plan: Plan) -> bytes:
+    def header_lines(self, plan: Plan, speech: Speech) -> bytes:
         """Return the header lines that every answer of a plan has."""
-        lines = b"x-request-id: req-demo-%d\r\n" % plan.number
-        for name, value in plan.script.headers.items():
-            lines += f"{name}: {value}\r\n".encode("ascii")
-        return lines
+        lines = b"%b: req-demo-%d\r\n" % (speech.id_header, plan.number)
+        return lines + plan.script.header_lines() if plan.script.headers else lines
 
     def ended_whole(self, plan: Plan, *, reported: bool) -> None:
         """The answer is complete."""
         self.counts.open -= 1
         self.counts.finished += 1
-        self.counts.use(plan.model, plan.prompt_tokens, plan.tokens(plan.chunks), reported=reported)
+        self.counts.use(plan.model, plan.total, reported=reported)
 
-    def ended_cut(self, plan: Plan, chunks: int) -> None:
-        """The script broke the answer off after so many chunks."""
+    def ended_cut(self, plan: Plan, chunks: int, told: int) -> None:
+        """The script broke the answer off after so many chunks; usage was reported up to ``told`` of them."""
         self.counts.open -= 1
         self.counts.cut += 1
-        self.counts.use(plan.model, plan.prompt_tokens, plan.tokens(chunks), reported=False)
+        self.counts.use(plan.model, plan.usage(told or chunks), reported=told > 0)
 
-    def ended_aborted(self, plan: Plan, chunks: int) -> None:
-        """The client left after so many chunks."""
+    def ended_aborted(self, plan: Plan, chunks: int, told: int) -> None:
+        """The client left after so many chunks; usage was reported up to ``told`` of them."""
         self.counts.open -= 1
         self.counts.abort(Abort(plan.script.tag, plan.model, self.clock.wall_ms(), chunks))
-        self.counts.use(plan.model, plan.prompt_tokens, plan.tokens(chunks), reported=False)
+        self.counts.use(plan.model, plan.usage(told or chunks), reported=told > 0)
 
-    # --- what is not chat ----------------------------------------------------------------------------------------
+    # --- what is no answer ---------------------------------------------------------------------------------------
 
-    def _models(self, exchange: Exchange) -> None:
+    def _list(self, listing: Listing, exchange: Exchange) -> None:
         self.counts.listings += 1
-        wanted = self._ordered(_credential(exchange.request)) or script.PLAIN
+        try:
+            wanted = self._orders.of(listing.dialect.credential(exchange.request)) or script.PLAIN
+        except RequestError as error:
+            self._refuse(exchange, listing.dialect, error)
+            return
         if wanted.never_answer:
             return
         if wanted.status >= 300:
-            refuse(exchange, wanted.status, f"The script asked for status {wanted.status}.")
+            self._refuse(exchange, listing.dialect, _scripted_error(wanted))
         else:
-            exchange.respond(200, _JSON, _MODELS)
+            exchange.respond(200, _JSON, listing.body)
 
     def _show_counts(self, exchange: Exchange) -> None:
         exchange.respond(200, _JSON, msgspec.json.encode(self.counts))
@@ -212,34 +244,25 @@ class Upstream:
         self._show_counts(exchange)
 
     def _show_last(self, exchange: Exchange) -> None:
-        if self._last is None:
-            refuse(exchange, 404, "No chat request has come yet.")
+        last = self._last
+        if last is None:
+            self._refuse(exchange, demo_routes.CHAT, RequestError("No request has come yet.", status=404))
             return
-        last = LastRequest(self._last.headers, self._last.body.decode(errors="replace"))
-        exchange.respond(200, _JSON, msgspec.json.encode(last))
+        shown = LastRequest(last.headers, last.body.decode(errors="replace"), last.path, last.query)
+        exchange.respond(200, _JSON, msgspec.json.encode(shown))
 
     def _order(self, exchange: Exchange) -> None:
         try:
-            order = self._order_decoder.decode(exchange.request.body)
-            if order.script is None:
-                self._orders.pop(order.credential, None)
-            elif order.credential not in self._orders and len(self._orders) >= ORDERS_MAX:
-                raise ScriptError(f"At most {ORDERS_MAX} credentials have a script.")
-            else:
-                self._orders[order.credential] = script.check(order.script)
+            order = self._orders.take(exchange.request.body)
         except (msgspec.DecodeError, ScriptError) as error:
-            refuse(exchange, 400, str(error))
+            self._refuse(exchange, demo_routes.CHAT, RequestError(str(error)))
             return
-        exchange.respond(200, _JSON, msgspec.json.encode(order))
+        exchange.respond(200, _JSON, order)
 
 
-def refuse(exchange: Exchange, status: int, message: str) -> None:
-    """Answer with an error."""
-    exchange.respond(status, _JSON, completion.error_body(status, message))
-
-
-def _credential(request: Request) -> str:
-    return request.headers.get("authorization", "").removeprefix("Bearer ")
+def _scripted_error(wanted: Script) -> RequestError:
+    status = wanted.status if wanted.status >= 300 else 500
+    return RequestError(f"The script asked for status {status}.", status=status, retry_after=wanted.retry_after)
 
 
 async def serve(host: str, port: int) -> None:
