@@ -1,13 +1,28 @@
 """OpenAI's chat completions as a dialect: one object for all its sides."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from trunkline.core.errors import Fault
 from trunkline.protocol import names
-from trunkline.protocol.dialect import Call, ClientRequest, WholeAnswer
+from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
+from trunkline.protocol.events import Event
+from trunkline.protocol.fidelity import Crossing
+from trunkline.protocol.model import Request
 from trunkline.protocol.models import ModelCard
-from trunkline.protocol.openai_chat import answer, count, errors, models, request
+from trunkline.protocol.openai_chat import (
+    answer,
+    answer_writer,
+    count,
+    errors,
+    event_reader,
+    models,
+    request,
+    request_reader,
+    request_writer,
+)
+from trunkline.protocol.openai_chat.event_reader import ChatEventReader
+from trunkline.protocol.openai_chat.event_writer import ChatEventWriter
 from trunkline.protocol.openai_chat.stream import ChatStreamRelay
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.vendor import VendorOptions
@@ -26,6 +41,10 @@ class OpenAIChat:
         """See `ClientDialect`."""
         return request.read_head(body)
 
+    def read_request(self, body: bytes, *, stream: bool) -> Request:
+        """See `ClientDialect`."""
+        return request_reader.read_request(body, stream=stream)
+
     def count_input(self, body: bytes) -> int:
         """See `ClientDialect`."""
         return count.count_input(body)
@@ -33,6 +52,14 @@ class OpenAIChat:
     def stream_type(self, *, array: bool) -> str:
         """See `ClientDialect`."""
         return "text/event-stream; charset=utf-8"
+
+    def event_writer(self, frame: AnswerFrame) -> ChatEventWriter:
+        """See `ClientDialect`."""
+        return ChatEventWriter(frame)
+
+    def write_answer(self, events: Sequence[Event], frame: AnswerFrame) -> bytes:
+        """See `ClientDialect`."""
+        return answer_writer.write_answer(events, frame)
 
     def render_error(self, fault: Fault, request_id: str) -> ErrorResponse:
         """See `ClientDialect`."""
@@ -63,6 +90,18 @@ class OpenAIChat:
     def carried(self, headers: Mapping[str, str], options: VendorOptions) -> bytes:
         """See `UpstreamDialect`."""
         return b""
+
+    def write_request(self, request: Request, crossing: Crossing, model: str, options: VendorOptions) -> Written:
+        """See `UpstreamDialect`."""
+        return request_writer.write_request(request, crossing, model, options)
+
+    def event_reader(self, written: Written, options: VendorOptions) -> ChatEventReader:
+        """See `UpstreamDialect`."""
+        return ChatEventReader(written, options)
+
+    def read_answer(self, body: bytes, written: Written, options: VendorOptions) -> list[Event]:
+        """See `UpstreamDialect`."""
+        return event_reader.read_answer(body, written, options)
 
     # --- relay -------------------------------------------------------------------------------------------------
 
