@@ -1,0 +1,1 @@
+"""Google's Gemini dialect: generateContent, its stream, errors, usage and models list."""

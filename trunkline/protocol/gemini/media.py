@@ -1,0 +1,70 @@
+"""Bytes in base64: what alphabet they come in, and what they are (DIALECTS section 2.2)."""
+
+import base64
+import binascii
+import re
+
+_SPACE = re.compile(r"[ \t\r\n]")
+
+_IMAGE_BEGINNINGS = (
+    ("iVBORw0KGgo", "image/png"),
+    ("/9j/", "image/jpeg"),
+    ("R0lGOD", "image/gif"),
+    ("UklGR", "image/webp"),
+)
+"""How the signatures of the common forms look in base64."""
+
+_TYPES_BY_ENDING = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "html": "text/html",
+    "csv": "text/csv",
+}
+
+PDF = "application/pdf"
+PLAIN_TEXT = "text/plain"
+
+
+def standard_base64(data: str) -> str:
+    """Return base64 in the standard alphabet, without white space and with its padding."""
+    if "-" in data or "_" in data:
+        # Google's own SDK writes the URL-safe alphabet.
+        data = data.replace("-", "+").replace("_", "/")
+    if _SPACE.search(data) is not None:
+        data = _SPACE.sub("", data)
+    return data + "=" * (-len(data) % 4)
+
+
+def image_type(data: str, declared: str) -> str:
+    """Return an image's media type: what its bytes say, as clients mislabel, else what was declared."""
+    for beginning, media_type in _IMAGE_BEGINNINGS:
+        if data.startswith(beginning):
+            return media_type
+    return declared
+
+
+def type_of_url(url: str) -> str:
+    """Return the media type that a URL's ending tells; empty if it tells none."""
+    path = url.partition("?")[0].partition("#")[0]
+    return _TYPES_BY_ENDING.get(path.rpartition(".")[2].lower(), "")
+
+
+def text_of(data: str) -> str | None:
+    """Return the UTF-8 text in base64, or None if it is none."""
+    try:
+        return base64.b64decode(data, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def base64_of(text: str) -> str:
+    """Return a text as base64 of its UTF-8."""
+    return base64.b64encode(text.encode(errors="replace")).decode()

@@ -1,0 +1,277 @@
+"""Relays a Gemini stream: the provider's events go on as they came, and what the gateway must know is read beside it.
+
+Google's SDKs break on anything in a stream that is not a plain ``data:`` line (DIALECTS section 3.3): comments, event
+names, ``[DONE]``. So an event that is not exactly one such line is written anew, and one without data is withheld. A
+client without ``alt=sse`` gets the same objects as pieces of one JSON array.
+"""
+
+import msgspec
+
+from trunkline.core import limits
+from trunkline.core.errors import FaultError
+from trunkline.core.usage import Units
+from trunkline.protocol.gemini.ends import provider_failed
+from trunkline.protocol.gemini.opening import Opening
+from trunkline.protocol.gemini.usage import latest, read_usage
+from trunkline.protocol.gemini.wire import Candidate, Frame, Part, UsageMetadata, read_frame, reason_name
+from trunkline.protocol.json_span import edit_object, top_level_spans
+from trunkline.protocol.sse import EventBuffer, event_data, split_events
+from trunkline.protocol.tokens import OutputCounter
+from trunkline.protocol.upstream_error import UpstreamError, invalid_answer, read_upstream_error
+
+CHOICE_INDEX_MAX = 127
+"""Far above Google's bound of eight; a stream cannot make us remember more candidates than that."""
+
+_SUFFIX_BYTES_MAX = 1024
+"""An event's end from its model on is remembered if it is no longer than this."""
+
+_NO_STREAM = "The provider's answer is not an event stream."
+_BROKEN_EVENT = "The provider sent a broken event."
+
+_BLANK_ENDS = frozenset({b"\n\n", b"\n\r\n"})
+"""What follows the first line of an event that has no other; the latter behind a CR."""
+
+_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
+
+
+def one_line(source: bytes) -> bytes:
+    """Return JSON without line ends: in valid JSON they are only ever white space between tokens."""
+    return source.translate(_LINE_ENDS).strip() if b"\n" in source or b"\r" in source else source
+
+
+def array_piece(source: bytes, *, first: bool) -> bytes:
+    """Return an object as a piece of an array."""
+    return (b"[" if first else b",\n") + source
+
+
+def choice_index(candidate: Candidate, position: int) -> int:
+    """Return a candidate's number: what it says, else its place in the frame."""
+    index = position if candidate.index is None else candidate.index
+    return index if 0 <= index <= CHOICE_INDEX_MAX else CHOICE_INDEX_MAX
+
+
+class GeminiStreamRelay:
+    """See `dialect.StreamRelay`. Never raises.
+
+    Args:
+        public_model: what ``modelVersion`` is changed to; None leaves it.
+        array: write one JSON array instead of events.
+    """
+
+    __slots__ = (
+        "_array",
+        "_buffer",
+        "_counter",
+        "_ended",
+        "_finished_choices",
+        "_opening",
+        "_output_choices",
+        "_public_model",
+        "_report",
+        "_suffix",
+        "_suffix_renamed",
+        "_written",
+        "error",
+        "first_output",
+    )
+
+    def __init__(self, *, public_model: str | None = None, array: bool = False) -> None:
+        self._public_model = msgspec.json.encode(public_model) if public_model is not None else None
+        self._array = array
+        self._buffer = EventBuffer()
+        self._opening = Opening(limits.UPSTREAM_ERROR_BYTES_MAX)
+        self._written = False
+        self._suffix = b""
+        self._suffix_renamed = b""
+        self._counter = OutputCounter()
+        self._report: UsageMetadata | None = None
+        self._output_choices: set[int] = set()
+        self._finished_choices: set[int] = set()
+        self._ended = False
+        self.first_output = False
+        self.error: UpstreamError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the body may end here as a success: each candidate with output has finished, or there is none."""
+        return self.error is None and bool(self._finished_choices) and self._output_choices <= self._finished_choices
+
+    @property
+    def units(self) -> Units | None:
+        """What the provider reported last; None if it reported nothing, or no output although there was some."""
+        units = read_usage(self._report) if self._report is not None else None
+        return None if units is not None and self.first_output and not units.output_total else units
+
+    def output_tokens_counted(self) -> int:
+        """Return the tokens of the output so far, counted here."""
+        return self._counter.tokens()
+
+    def receive(self, chunk: bytes) -> bytes:
+        """Return what the client gets now: whole events only, so it may be nothing."""
+        if self.error is not None:
+            return b""
+        if not self._opening.is_stream and not self._opening.receive(chunk):
+            return b""
+        try:
+            block = self._buffer.receive(chunk)
+        except FaultError as error:
+            self.error = invalid_answer(error.fault.message)
+            return b""
+        return self._relay(block) if block else b""
+
+    def finish(self) -> bytes:
+        """Return what the client gets at the end of the body; the array's end only if the stream is complete."""
+        if self.error is not None or self._ended:
+            return b""
+        self._ended = True
+        if self._opening.is_stream is False:
+            self.error = _foreign_error(self._opening.body)
+            return b""
+        rest = self._buffer.finish()
+        last = self._relay_last(rest) if rest else b""
+        return last + b"]" if self._array and self.complete else last
+
+    def _relay_last(self, rest: bytes) -> bytes:
+        """Relay an event without its blank line, if it is whole; `complete` tells whether the stream was cut in it."""
+        data = event_data(rest)
+        if not data:
+            return b""
+        try:
+            read_frame(data)
+        except ValueError:
+            return b""
+        return self._relay_event(data, b"")
+
+    def _relay(self, block: bytes) -> bytes:
+        data = _plain_data(block)
+        if data is not None:
+            # Nearly always: one event of one line.
+            return self._relay_event(data, block)
+        relayed = []
+        for raw in split_events(block):
+            event = raw.lstrip(b"\r\n")
+            data = _plain_data(event)
+            if data is not None:
+                relayed.append(self._relay_event(data, event))
+            elif (data := event_data(event)) and data != b"[DONE]":
+                relayed.append(self._relay_event(data, b""))
+            if self.error is not None:
+                break
+        return b"".join(relayed)
+
+    def _relay_event(self, data: bytes, event: bytes) -> bytes:
+        """Return what the client gets for an event.
+
+        Args:
+            data: its data.
+            event: the event as it came; empty where it must not pass so.
+        """
+        try:
+            frame = read_frame(data)
+        except ValueError:
+            self.error = invalid_answer(_BROKEN_EVENT)
+            return b""
+        if frame is None:
+            return b""
+        if frame.failed:
+            self.error = read_upstream_error(200, {}, data, 0)
+            return b""
+        self._read(frame)
+        if self.error is not None:
+            return b""
+        if self._array:
+            first, self._written = not self._written, True
+            return array_piece(one_line(self._renamed(data, frame)), first=first)
+        if event:
+            return self._renamed(event, frame)
+        return b"data: " + one_line(self._renamed(data, frame)) + b"\n\n"
+
+    def _read(self, frame: Frame) -> None:
+        if frame.usage_metadata is not None:
+            self._report = latest(self._report, frame.usage_metadata)
+        for position, candidate in enumerate(frame.candidates or ()):
+            index = choice_index(candidate, position)
+            if candidate.content is not None:
+                for part in candidate.content.all_parts:
+                    self._read_part(part, index)
+            reason = reason_name(candidate.finish_reason)
+            if reason:
+                self._finished_choices.add(index)
+                if provider_failed(reason, output=self.first_output):
+                    self.error = read_upstream_error(500, {}, b"", 0)
+        if frame.block_reason and not self._output_choices:
+            self._finished_choices.add(0)
+
+    def _read_part(self, part: Part, index: int) -> None:
+        texts = part_texts(part)
+        if texts is None:
+            return
+        self.first_output = True
+        self._output_choices.add(index)
+        for text in texts:
+            self._counter.add(text)
+
+    def _renamed(self, source: bytes, frame: Frame) -> bytes:
+        """Return an event, or its data, under the public model name.
+
+        All frames of a stream end alike from their model on, so it is looked for once, and then the end is replaced;
+        where the end differs it is looked for again.
+        """
+        if self._public_model is None or frame.model_version is None:
+            return source
+        suffix = self._suffix
+        if suffix and source.endswith(suffix):
+            return source[: len(source) - len(suffix)] + self._suffix_renamed
+        start = source.index(b"{")
+        end = source.rindex(b"}") + 1
+        data = source[start:end]
+        members = top_level_spans(data)
+        replaced = {index: self._public_model for index, member in enumerate(members) if member.key == "modelVersion"}
+        if len(replaced) == 1:
+            member = members[next(iter(replaced))]
+            if len(data) - member.start <= _SUFFIX_BYTES_MAX:
+                self._suffix = source[start + member.start :]
+                self._suffix_renamed = (
+                    data[member.start : member.value_start]
+                    + self._public_model
+                    + data[member.value_end :]
+                    + source[end:]
+                )
+        return source[:start] + edit_object(data, members, replaced=replaced) + source[end:]
+
+
+def _plain_data(event: bytes) -> bytes | None:
+    """Return the data of an event that is one line with an object and a blank line, else None."""
+    end = event.find(b"\n")
+    if not event.startswith(b"data: {") or event[end:] not in _BLANK_ENDS:
+        return None
+    data = event[6:end]
+    if event[end:] == b"\n\r\n":
+        if not data.endswith(b"\r"):
+            return None
+        data = data[:-1]
+    return data if b"\r" not in data else None
+
+
+def part_texts(part: Part) -> tuple[str, ...] | None:
+    """Return the texts in a part that its provider was paid to produce.
+
+    None if there is no output in it; empty for media and what a tool of the provider's did.
+    """
+    if part.text:
+        return (part.text,)
+    call = part.function_call
+    if call is not None:
+        arguments = bytes(call.args).decode(errors="replace") if call.args is not msgspec.UNSET else ""
+        return (call.name or "", arguments)
+    return () if part.inline_data is not None or part.file_data is not None or part.built_in else None
+
+
+def _foreign_error(body: bytes) -> UpstreamError:
+    try:
+        frame = read_frame(body)
+    except ValueError:
+        frame = None
+    if frame is not None and frame.failed:
+        return read_upstream_error(200, {}, body, 0)
+    return invalid_answer(_NO_STREAM)
