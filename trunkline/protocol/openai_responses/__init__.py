@@ -1,0 +1,1 @@
+"""OpenAI's Responses dialect: requests made of items, streams with a lifecycle, errors, usage and models list."""

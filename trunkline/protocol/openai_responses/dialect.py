@@ -1,0 +1,132 @@
+"""OpenAI's Responses as a dialect: one object for all its sides."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote
+
+from trunkline.core.errors import Fault
+from trunkline.protocol import names
+from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
+from trunkline.protocol.error_response import ErrorResponse
+from trunkline.protocol.events import Event
+from trunkline.protocol.fidelity import Crossing
+from trunkline.protocol.model import Request
+from trunkline.protocol.models import ModelCard
+from trunkline.protocol.openai_responses import (
+    answer,
+    count,
+    errors,
+    event_reader,
+    event_writer,
+    models,
+    request,
+    request_reader,
+    request_writer,
+)
+from trunkline.protocol.openai_responses.stream import ResponsesStreamRelay
+from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.vendor import VendorOptions
+
+
+class OpenAIResponses:
+    """See `protocol.dialect`."""
+
+    name = names.OPENAI_RESPONSES
+    request_id_header = "x-request-id"
+    carried_headers: tuple[str, ...] = ()
+
+    # --- client ------------------------------------------------------------------------------------------------
+
+    def read_head(self, body: bytes) -> ClientRequest:
+        """See `ClientDialect`."""
+        return request.read_head(body)
+
+    def read_request(self, body: bytes, *, stream: bool) -> Request:
+        """See `ClientDialect`."""
+        return request_reader.read_request(body, stream=stream)
+
+    def count_input(self, body: bytes) -> int:
+        """See `ClientDialect`."""
+        return count.count_input(body)
+
+    def stream_type(self, *, array: bool) -> str:
+        """See `ClientDialect`."""
+        return "text/event-stream; charset=utf-8"
+
+    def event_writer(self, frame: AnswerFrame) -> event_writer.ResponsesEventWriter:
+        """See `ClientDialect`."""
+        return event_writer.ResponsesEventWriter(frame)
+
+    def write_answer(self, events: Sequence[Event], frame: AnswerFrame) -> bytes:
+        """See `ClientDialect`."""
+        return event_writer.write_answer(events, frame)
+
+    def render_error(self, fault: Fault, request_id: str) -> ErrorResponse:
+        """See `ClientDialect`."""
+        return errors.render_error(fault, request_id)
+
+    def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
+        """See `ClientDialect`."""
+        return errors.render_stream_error(fault, request_id)
+
+    def render_models(self, cards: Iterable[ModelCard]) -> bytes:
+        """See `ClientDialect`."""
+        return models.render_models(cards)
+
+    def render_model(self, card: ModelCard) -> bytes:
+        """See `ClientDialect`."""
+        return models.render_model(card)
+
+    def read_count_head(self, body: bytes) -> ClientRequest:
+        """See `TokenCounter`."""
+        return request.read_head(body)
+
+    def render_count(self, tokens: int) -> bytes:
+        """See `TokenCounter`."""
+        return count.render_count(tokens)
+
+    # --- upstream ----------------------------------------------------------------------------------------------
+
+    def call(self, model: str, *, stream: bool, options: VendorOptions) -> Call:
+        """See `UpstreamDialect`."""
+        query = f"?api-version={quote(options.api_version, safe='')}" if options.api_version else ""
+        return Call("/responses" + query)
+
+    def credential_header(self, secret: str, options: VendorOptions) -> bytes:
+        """See `UpstreamDialect`."""
+        return f"authorization: Bearer {secret}\r\n".encode("latin-1")
+
+    def carried(self, headers: Mapping[str, str], options: VendorOptions) -> bytes:
+        """See `UpstreamDialect`."""
+        return b""
+
+    def write_request(self, request: Request, crossing: Crossing, model: str, options: VendorOptions) -> Written:
+        """See `UpstreamDialect`."""
+        return request_writer.write_request(request, crossing, model, options)
+
+    def event_reader(self, written: Written, options: VendorOptions) -> event_reader.ResponsesEventReader:
+        """See `UpstreamDialect`."""
+        return event_reader.ResponsesEventReader(written, options)
+
+    def read_answer(self, body: bytes, written: Written, options: VendorOptions) -> list[Event]:
+        """See `UpstreamDialect`."""
+        return event_reader.read_answer(body, written, options)
+
+    # --- relay -------------------------------------------------------------------------------------------------
+
+    def prepare(self, body: bytes, *, upstream_model: str | None, ask_usage: bool, rules: RequestRules | None) -> bytes:
+        """See `RelayDialect`."""
+        return request.prepare(body, upstream_model=upstream_model, ask_usage=ask_usage, rules=rules)
+
+    def relay(
+        self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions
+    ) -> ResponsesStreamRelay:
+        """See `RelayDialect`."""
+        return ResponsesStreamRelay(public_model=public_model)
+
+    def read_whole(self, body: bytes) -> WholeAnswer:
+        """See `RelayDialect`."""
+        return answer.read_whole(body)
+
+    def rename(self, body: bytes, public_model: str) -> bytes:
+        """See `RelayDialect`."""
+        return answer.rename(body, public_model)
