@@ -1,0 +1,410 @@
+"""Images: what is read of requests and answers, whole and streamed."""
+
+import base64
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from trunkline.core.errors import ErrorType, FaultError
+from trunkline.core.usage import Units
+from trunkline.protocol import names
+from trunkline.protocol.dialect import ClientRequest, WholeAnswer
+from trunkline.protocol.endpoint import Endpoint, EndpointCall, Provider
+from trunkline.protocol.endpoints.images import ImageEdits, ImageGenerations, ImageVariations, read_images
+from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.tokens import count_text
+from trunkline.protocol.upstream_error import RetryClass
+from trunkline.protocol.vendor import VendorOptions
+
+JSON = "application/json"
+TYPE = "multipart/form-data; boundary=XyZ"
+GENERATIONS: Endpoint = ImageGenerations()
+EDITS: Endpoint = ImageEdits()
+VARIATIONS: Endpoint = ImageVariations()
+
+
+def provider(dialect: str = names.UPSTREAM_OPENAI, model: str = "up", **options: Any) -> Provider:
+    return Provider(dialect, model, "public", VendorOptions(**options), RequestRules())
+
+
+def field(name: str, value: bytes, more: str = "") -> bytes:
+    return f'--XyZ\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + value + b"\r\n"
+
+
+def form(*fields: bytes) -> bytes:
+    return b"".join(fields) + b"--XyZ--\r\n"
+
+
+def fault_of(endpoint: Endpoint, body: bytes, content_type: str = JSON) -> tuple[ErrorType, str | None]:
+    with pytest.raises(FaultError) as caught:
+        endpoint.read_head(body, content_type)
+    return caught.value.fault.type, caught.value.fault.param
+
+
+REQUEST = b'{"model" : "gpt-image-2", "prompt":"a cat","n":2,"vendor":{"model":"x"},"stream":false}'
+EDIT = form(
+    field("image[]", b"\x89PNG1", '; filename="a.png"\r\nContent-Type: image/png'),
+    field("image[]", b"\x89PNG2", '; filename="b.png"\r\nContent-Type: image/png'),
+    field("mask", b"\x89PNG3", '; filename="m.png"'),
+    field("model", b"gpt-image-2"),
+    field("prompt", b"a hat"),
+)
+
+# --- requests ------------------------------------------------------------------------------------------------------
+
+
+def test_a_generation_is_read() -> None:
+    assert GENERATIONS.read_head(REQUEST, JSON) == ClientRequest("gpt-image-2", stream=False)
+    assert GENERATIONS.read_head(REQUEST.replace(b"false", b"true"), JSON).stream
+    assert GENERATIONS.read_head(b'{"model":"m","prompt":"\\ud83d"}', JSON).model == "m"
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"", (ErrorType.CLIENT_BAD_JSON, None)),
+        (b"[]", (ErrorType.CLIENT_BAD_JSON, None)),
+        (b'{"prompt":"x"}', (ErrorType.CLIENT_BAD_REQUEST, "model")),
+        (b'{"model":1,"prompt":"x"}', (ErrorType.CLIENT_BAD_REQUEST, "model")),
+        (b'{"model":"m"}', (ErrorType.CLIENT_BAD_REQUEST, "prompt")),
+        (b'{"model":"m","prompt":""}', (ErrorType.CLIENT_BAD_REQUEST, "prompt")),
+        (b'{"model":"m","prompt":["x"]}', (ErrorType.CLIENT_BAD_REQUEST, "prompt")),
+        (b'{"model":"m","prompt":"x","stream":"yes"}', (ErrorType.CLIENT_BAD_REQUEST, "stream")),
+        (form(field("model", b"m")), (ErrorType.CLIENT_BAD_JSON, None)),
+    ],
+)
+def test_a_bad_generation_names_its_field(body: bytes, fault: tuple[ErrorType, str | None]) -> None:
+    assert fault_of(GENERATIONS, body) == fault
+
+
+def test_only_the_model_changes_in_a_generation() -> None:
+    call = GENERATIONS.open(REQUEST, JSON, provider())
+    assert call.body == REQUEST.replace(b'"gpt-image-2"', b'"up"')
+    assert (call.content_type, call.call.path, call.answer_type) == (JSON, "/images/generations", "")
+    assert call.whole is not None
+    assert call.stream is None
+    assert GENERATIONS.open(REQUEST, JSON, provider(model="gpt-image-2")).body is REQUEST
+
+
+def test_a_stream_is_opened_as_one() -> None:
+    call = GENERATIONS.open(REQUEST.replace(b"false", b"true"), JSON, provider())
+    assert call.whole is None
+    assert call.stream is not None
+
+
+def test_azure_has_paths_with_and_without_a_version() -> None:
+    azure = provider(names.UPSTREAM_AZURE, "my image/1", api_version="2026-10-01")
+    path = "/openai/deployments/my%20image%2F1/images/edits?api-version=2026-10-01"
+    assert EDITS.open(EDIT, TYPE, azure).call.path == path
+    assert EDITS.open(EDIT, TYPE, provider(names.UPSTREAM_AZURE)).call.path == "/openai/v1/images/edits"
+
+
+@pytest.mark.parametrize("dialect", [names.UPSTREAM_ANTHROPIC, names.UPSTREAM_GEMINI, names.UPSTREAM_RESPONSES])
+def test_other_providers_offer_no_images(dialect: str) -> None:
+    for endpoint, body, content_type in ((GENERATIONS, REQUEST, JSON), (EDITS, EDIT, TYPE), (VARIATIONS, EDIT, TYPE)):
+        with pytest.raises(FaultError) as caught:
+            endpoint.open(body, content_type, provider(dialect))
+        assert caught.value.fault.type is ErrorType.CLIENT_BAD_REQUEST
+
+
+@pytest.mark.parametrize("name", ["image", "image[]", "image[0]"])
+def test_an_edit_may_spell_its_files_either_way(name: str) -> None:
+    body = form(field("model", b"m"), field("stream", b"true"), field(name, b"1", '; filename="a.png"'))
+    for endpoint in (EDITS, VARIATIONS):
+        assert endpoint.read_head(body, TYPE) == ClientRequest("m", stream=True)
+        opened = endpoint.open(body, TYPE, provider())
+        assert opened.body == body.replace(b"\r\n\r\nm\r\n", b"\r\n\r\nup\r\n")
+        assert opened.stream is not None
+
+
+def test_all_files_of_an_edit_reach_the_provider_as_they_were() -> None:
+    call = EDITS.open(EDIT, TYPE, provider())
+    assert call.body == EDIT.replace(b"gpt-image-2", b"up")
+    assert (call.content_type, call.call.path) == (TYPE, "/images/edits")
+    assert EDITS.open(EDIT, TYPE, provider(model="gpt-image-2")).body is EDIT
+    assert VARIATIONS.open(EDIT, TYPE, provider()).call.path == "/images/variations"
+
+
+def test_an_edit_may_be_json() -> None:
+    body = b'{"model":"m","prompt":"p","images":[{"image_url":"https://x/1.png"}],"mask":{"file_id":"f"}}'
+    assert EDITS.read_head(body, JSON) == ClientRequest("m", stream=False)
+    call = EDITS.open(body, "", provider())
+    assert call.body == body.replace(b'"m"', b'"up"')
+    assert call.content_type == JSON
+    assert ImageEdits().count_input(body) == count_text("p")
+    assert ImageEdits().count_input(EDIT) == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "param"),
+    [
+        (form(field("model", b"m"), field("mask", b"1", '; filename="a"')), TYPE, "image"),
+        (form(field("image", b"1", '; filename="a"')), TYPE, "model"),
+        (b'{"model":"m","images":[]}', JSON, "images"),
+        (b'{"model":"m","image":null}', JSON, "images"),
+        (b'{"images":[{}]}', JSON, "model"),
+        (EDIT, JSON, None),
+        (EDIT, "multipart/form-data", None),
+    ],
+)
+def test_a_bad_edit_names_its_field(body: bytes, content_type: str, param: str | None) -> None:
+    assert fault_of(EDITS, body, content_type) == (ErrorType.CLIENT_BAD_REQUEST, param)
+
+
+def test_a_variation_is_a_form() -> None:
+    assert fault_of(VARIATIONS, REQUEST) == (ErrorType.CLIENT_BAD_REQUEST, None)
+    assert ImageVariations().count_input(EDIT) == 0
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"prompt":5}', b'{"prompt":' + b"[" * 10_000])
+def test_counting_never_raises(body: bytes) -> None:
+    for endpoint in (ImageGenerations(), ImageEdits(), ImageVariations()):
+        assert endpoint.count_input(body) >= 0
+
+
+# --- whole answers -------------------------------------------------------------------------------------------------
+
+USAGE = {
+    "input_tokens": 50,
+    "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+    "output_tokens": 1000,
+    "total_tokens": 1050,
+}
+
+
+def answer(data: object, **members: object) -> bytes:
+    return json.dumps({"created": 1, "data": data, **members}).encode()
+
+
+def read(body: bytes) -> WholeAnswer:
+    whole, shown = read_images(body)
+    assert shown is body
+    return whole
+
+
+def test_without_tokens_the_images_returned_are_what_is_paid() -> None:
+    body = answer([{"url": "https://x/1"}, {"b64_json": "QUJD", "url": None}, {"b64_json": None}, {}, None])
+    assert read(body) == WholeAnswer(Units(images=2), 0, None)
+
+
+def test_with_tokens_only_they_are_paid() -> None:
+    body = answer([{"b64_json": "QUJD"}], usage=USAGE)
+    assert read(body) == WholeAnswer(Units(input=10, input_image=40, output_image=1000), 0, None)
+
+
+@pytest.mark.parametrize(
+    ("usage", "units"),
+    [
+        ({**USAGE, "output_tokens_details": {"image_tokens": 900, "text_tokens": 100}}, Units(10, 0, 0, 0, 0, 40, 100)),
+        ({"input_tokens": 7, "output_tokens": 900}, Units(input=7)),
+        # Vendors that report the tokens of the output alone.
+        ({"generated_images": 1, "output_tokens": 900, "total_tokens": 900}, Units()),
+    ],
+)
+def test_output_tokens_are_images_unless_said_to_be_text(usage: object, units: Units) -> None:
+    whole = read(answer([{"b64_json": "QUJD"}], usage=usage))
+    assert whole.units is not None
+    assert whole.units == Units(input=units.input, input_image=units.input_image, output=units.output, output_image=900)
+
+
+def test_the_model_that_wrote_an_svg_is_paid_as_well() -> None:
+    svg = {"model": "m", "input_tokens": 3, "output_tokens": 5, "reasoning_tokens": 2, "total_tokens": 8}
+    whole = read(answer([{"b64_json": "QUJD"}], usage=USAGE, svg_usage=svg))
+    assert whole.units == Units(input=13, input_image=40, output=5, output_image=1000)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        5,
+        {"input_tokens": 0, "output_tokens": 0},
+        {"input_tokens": 5, "output_tokens": 0},
+        {"input_tokens": "5", "output_tokens": "9"},
+        {"output_tokens": -4},
+        {"image_count": 1},
+    ],
+)
+def test_an_unusable_report_leaves_the_images(usage: object) -> None:
+    assert read(answer([{"b64_json": "QUJD"}], usage=usage)).units == Units(images=1)
+
+
+def test_a_large_answer_is_not_built() -> None:
+    image = base64.b64encode(bytes(3_000_000))
+    body = b'{"data":[{"b64_json":"' + image + b'","revised_prompt":"\xe7\x8c\xab"}],"usage":null}'
+    tracemalloc.start()
+    whole, shown = read_images(body)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert whole.units == Units(images=1)
+    assert shown is body
+    # What is decoded to check it is a step at a time.
+    assert peak < len(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", ErrorType.UPSTREAM_INVALID),
+        (b"<html>", ErrorType.UPSTREAM_INVALID),
+        (b'{"data":[{"url":"x"}', ErrorType.UPSTREAM_INVALID),
+        (b'{"data":[{"url":"\xff"}]}', ErrorType.UPSTREAM_INVALID),
+        (b'data: {"type":"image_generation.completed"}\n\n', ErrorType.UPSTREAM_INVALID),
+        (b"[]", ErrorType.UPSTREAM_INVALID),
+        (b'{"created":1}', ErrorType.UPSTREAM_INVALID),
+        (b'{"data":[]}', ErrorType.UPSTREAM_INVALID),
+        (b'{"data":["x"]}', ErrorType.UPSTREAM_INVALID),
+        (b'{"data":[{"b64_json":null}]}', ErrorType.UPSTREAM_INVALID),
+        (b'{"data":' + b"[" * 10_000, ErrorType.UPSTREAM_INVALID),
+        (b'{"error":{"message":"slow down","code":429}}', ErrorType.UPSTREAM_RATE_LIMITED),
+        (b'{"object":"error","message":"boom"}', ErrorType.UPSTREAM_ERROR),
+    ],
+)
+def test_what_is_no_answer_is_an_error(body: bytes, kind: ErrorType) -> None:
+    whole = read(body)
+    assert whole.error is not None
+    assert whole.error.fault.type is kind
+    assert whole.units is None
+
+
+# --- streams -------------------------------------------------------------------------------------------------------
+
+
+def event(kind: str, **members: object) -> bytes:
+    data = json.dumps({"type": kind, **members}).encode()
+    return f"event: {kind}\n".encode() + b"data: " + data + b"\n\n"
+
+
+def partial(name: str = "image_generation") -> bytes:
+    return event(f"{name}.partial_image", b64_json="QUJD", partial_image_index=0, quality="low", size="1024x1024")
+
+
+def completed(name: str = "image_generation", **members: object) -> bytes:
+    return event(f"{name}.completed", b64_json="QUJD", **members)
+
+
+def opened(endpoint: Endpoint = GENERATIONS) -> Any:
+    body, content_type = (REQUEST.replace(b"false", b"true"), JSON)
+    if endpoint is EDITS:
+        body, content_type = form(field("stream", b"true"), EDIT.removesuffix(b"--XyZ--\r\n")), TYPE
+    call: EndpointCall = endpoint.open(body, content_type, provider())
+    assert call.stream is not None
+    return call.stream
+
+
+@pytest.mark.parametrize(("endpoint", "name"), [(GENERATIONS, "image_generation"), (EDITS, "image_edit")])
+def test_a_stream_passes_and_is_whole_with_its_completed_event(endpoint: Endpoint, name: str) -> None:
+    relay = opened(endpoint)
+    first, last = partial(name), completed(name, usage=USAGE)
+    assert relay.receive(first) is first
+    assert (relay.first_output, relay.complete, relay.units) == (True, False, None)
+    assert relay.receive(last) is last
+    assert relay.finish() == b""
+    assert (relay.complete, relay.error) == (True, None)
+    assert relay.units == Units(input=10, input_image=40, output_image=1000)
+    assert relay.output_tokens_counted() == 0
+
+
+def test_a_stream_without_usage_is_paid_by_its_images() -> None:
+    relay = opened()
+    relay.receive(partial() + completed() + partial() + completed())
+    assert relay.units == Units(images=2)
+
+
+def test_the_last_report_holds() -> None:
+    relay = opened()
+    relay.receive(completed(usage=USAGE) + completed(usage={**USAGE, "output_tokens": 2000}))
+    assert relay.units == Units(input=10, input_image=40, output_image=2000)
+
+
+def test_a_stream_that_is_cut_is_not_complete() -> None:
+    relay = opened()
+    last = completed(usage=USAGE)
+    assert relay.receive(partial() + last[:60]) == partial()
+    assert relay.finish() == b""
+    assert not relay.complete
+    assert relay.units is None
+
+
+def test_a_last_event_without_its_blank_line_counts() -> None:
+    relay = opened()
+    assert relay.receive(completed()[:-2]) == b""
+    assert relay.finish() == completed()
+    assert relay.complete
+
+
+def test_comments_done_and_unknown_events_pass() -> None:
+    stream = b": wait\n\n" + event("image_generation.queued") + b"data: null\n\n" + completed() + b"data: [DONE]\n\n"
+    relay = opened()
+    assert relay.receive(stream) == stream
+    assert relay.complete
+
+
+@pytest.mark.parametrize(
+    ("end", "kind", "cls"),
+    [
+        (
+            event("error", error={"type": "image_generation_user_error", "code": "moderation_blocked",
+                                  "message": "Your request was rejected by the safety system."}),
+            ErrorType.UPSTREAM_BAD_REQUEST,
+            RetryClass.NEVER,
+        ),
+        (b'data: {"error":{"message":"slow down","code":429}}\n\n', ErrorType.UPSTREAM_RATE_LIMITED, None),
+        (b'event: error\ndata: {"message":"boom"}\n\n', ErrorType.UPSTREAM_ERROR, None),
+        (b"data: {\n\n", ErrorType.UPSTREAM_INVALID, None),
+        (b'data: {"b64_json":"\xff"}\n\n', ErrorType.UPSTREAM_INVALID, None),
+        (b"data: " + b"[" * 10_000 + b"\n\n", ErrorType.UPSTREAM_INVALID, None),
+    ],
+)  # fmt: skip
+def test_an_error_ends_the_stream_after_what_came_before(end: bytes, kind: ErrorType, cls: RetryClass | None) -> None:
+    relay = opened()
+    assert relay.receive(partial() + end + completed()) == partial()
+    assert relay.receive(completed()) == relay.finish() == b""
+    assert relay.error is not None
+    assert relay.error.fault.type is kind
+    assert cls is None or relay.error.cls is cls
+    assert not relay.complete
+
+
+def test_a_provider_that_cannot_stream_answers_whole() -> None:
+    body = answer([{"url": "https://x/1"}], usage=None)
+    relay = opened()
+    assert [relay.receive(body[:1]), relay.receive(body[1:])] == [b"", b""]
+    assert not relay.first_output
+    assert relay.finish() == body
+    assert (relay.complete, relay.first_output, relay.units) == (True, True, Units(images=1))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"error":{"message":"overloaded","type":"overloaded_error"}}', ErrorType.UPSTREAM_OVERLOADED),
+        (b"<html>", ErrorType.UPSTREAM_INVALID),
+        (b"dat", ErrorType.UPSTREAM_INVALID),
+        (b"\n" * 2000 + completed(), ErrorType.UPSTREAM_INVALID),
+    ],
+)
+def test_a_body_that_is_neither_stream_nor_answer_is_never_passed_on(body: bytes, kind: ErrorType) -> None:
+    relay = opened()
+    assert relay.receive(body) + relay.finish() == b""
+    assert relay.error is not None
+    assert relay.error.fault.type is kind
+
+
+def test_an_empty_body_is_not_complete() -> None:
+    relay = opened()
+    assert relay.receive(b"") + relay.finish() == b""
+    assert not relay.complete
+
+
+def test_borders_between_chunks_do_not_matter() -> None:
+    stream = b"\xef\xbb\xbf\n" + partial() + partial().replace(b"\n", b"\r\n") + b": x\n\n" + completed(usage=USAGE)
+    for size in (1, 2, 3, 7, 50):
+        relay = opened()
+        pieces = [relay.receive(stream[start : start + size]) for start in range(0, len(stream), size)]
+        assert b"".join(pieces) + relay.finish() == stream
+        assert relay.complete
+        assert relay.units == Units(input=10, input_image=40, output_image=1000)
