@@ -1,17 +1,24 @@
-"""The two forms of an answer, with one face: a stream that is passed on, and a whole body that is kept till its end."""
+"""The two forms of an answer: a stream that is passed on, and a whole body that is kept till its end.
 
-from typing import NamedTuple
+Each either stays in its dialect, its bytes untouched but for the model's name, or is translated by way of neutral
+events. `passage` decides which.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
 
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.usage import Units, Usage, UsageSource
-from trunkline.protocol.dialect import WholeAnswer
-from trunkline.protocol.openai_chat.answer import read_answer, rename_answer
-from trunkline.protocol.openai_chat.count import count_input
-from trunkline.protocol.openai_chat.stream import ChatStreamRelay
+from trunkline.protocol.dialect import EventReader, EventWriter, StreamRelay, WholeAnswer
+from trunkline.protocol.events import Event, MessageEnd, StreamError, UsageReport
+from trunkline.protocol.meter import AnswerMeter
 from trunkline.protocol.upstream_error import RetryClass, UpstreamError
 
 _CUT = UpstreamError(Fault(ErrorType.UPSTREAM_CUT, "The provider's answer was cut off."), RetryClass.OTHER_CHANNEL)
+
+CountInput = Callable[[], int]
+"""Counts the input tokens of the job's request; called only where no usage was reported."""
 
 
 class AnswerFacts(NamedTuple):
@@ -31,62 +38,158 @@ class AnswerFacts(NamedTuple):
         return cls(Usage(Units(), UsageSource.COUNTED), output=False)
 
 
-def _counted(body: bytes, output_tokens: int) -> Usage:
-    return Usage(Units(input=count_input(body), output=output_tokens), UsageSource.COUNTED)
+class Used(Protocol):
+    """What reads usage beside an answer."""
 
-
-class StreamAnswer:
-    """A stream: its events are passed on as they come.
-
-    Args:
-        public_model: the name the client knows, None where the upstream's is the same.
-        hide_usage: the client did not ask for the usage chunk.
-    """
-
-    def __init__(self, public_model: str | None, *, hide_usage: bool) -> None:
-        self._relay = ChatStreamRelay(public_model=public_model, hide_usage=hide_usage)
-        self.error: UpstreamError | None = None
+    @property
+    def units(self) -> Units | None:
+        """As reported, None if not."""
 
     @property
     def first_output(self) -> bool:
         """Whether the model has said anything yet."""
-        return self._relay.first_output
+
+    def output_tokens_counted(self) -> int:
+        """Output so far, counted here."""
+
+
+def _facts(used: Used, count_input: CountInput) -> AnswerFacts:
+    """Return what was used so far: the last report, else a count."""
+    units = used.units
+    if units is not None:
+        return AnswerFacts(Usage(units, UsageSource.REPORTED), output=used.first_output)
+    if not used.first_output:
+        return AnswerFacts.none()
+    counted = Units(input=count_input(), output=used.output_tokens_counted())
+    return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True)
+
+
+class StreamAnswer(Protocol):
+    """A stream: what it says is passed on as it comes.
+
+    Attributes:
+        error: why it is no good answer; set by `receive` and `finish`.
+    """
+
+    error: UpstreamError | None
+
+    @property
+    def first_output(self) -> bool:
+        """Whether the model has said anything yet."""
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes; returns those to pass on."""
+
+    def finish(self) -> bytes:
+        """The body has ended; returns what is still to pass on, and sets ``error`` if the answer is not whole."""
+
+    def facts(self) -> AnswerFacts:
+        """Return what was used so far."""
+
+
+class RelayedStream:
+    """A stream that stays in its dialect.
+
+    Args:
+        relay: of the dialect.
+        count_input: see there.
+    """
+
+    def __init__(self, relay: StreamRelay, count_input: CountInput) -> None:
+        self._relay = relay
+        self._count_input = count_input
+        self.error: UpstreamError | None = None
+
+    @property
+    def first_output(self) -> bool:
+        """See `StreamAnswer`."""
+        return self._relay.first_output
+
+    def receive(self, data: bytes) -> bytes:
+        """See `StreamAnswer`."""
         passed = self._relay.receive(data)
         self.error = self._relay.error
         return passed
 
     def finish(self) -> bytes:
-        """The body has ended; returns what is still to pass on, and sets ``error`` if the answer is not whole."""
+        """See `StreamAnswer`."""
         last = self._relay.finish()
         self.error = self._relay.error
         if self.error is None and not self._relay.complete:
             self.error = _CUT
         return last
 
-    def facts(self, body: bytes) -> AnswerFacts:
-        """Return what was used so far: the last report, else a count. ``body`` is the request."""
-        if self._relay.units is not None:
-            return AnswerFacts(Usage(self._relay.units, UsageSource.REPORTED), output=self._relay.first_output)
-        if not self._relay.first_output:
-            return AnswerFacts.none()
-        return AnswerFacts(_counted(body, self._relay.output_tokens_counted()), output=True)
+    def facts(self) -> AnswerFacts:
+        """See `StreamAnswer`."""
+        return _facts(self._relay, self._count_input)
+
+
+class TranslatedStream:
+    """A stream that is read in the provider's dialect and written in the client's.
+
+    Args:
+        reader, writer: of the two dialects.
+        count_input: see there.
+    """
+
+    def __init__(self, reader: EventReader, writer: EventWriter, count_input: CountInput) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._count_input = count_input
+        self._meter = AnswerMeter()
+        self.error: UpstreamError | None = None
+
+    @property
+    def first_output(self) -> bool:
+        """See `StreamAnswer`."""
+        return self._meter.first_output
+
+    def receive(self, data: bytes) -> bytes:
+        """See `StreamAnswer`."""
+        return self._write(self._reader.receive(data))
+
+    def finish(self) -> bytes:
+        """See `StreamAnswer`."""
+        return self._write(self._reader.finish())
+
+    def _write(self, events: list[Event]) -> bytes:
+        written = []
+        for event in with_counted_usage(events, self._meter, self._count_input):
+            if isinstance(event, StreamError):
+                self.error = event.error
+                break
+            written.append(self._writer.write(event))
+        return written[0] if len(written) == 1 else b"".join(written)
+
+    def facts(self) -> AnswerFacts:
+        """See `StreamAnswer`."""
+        return _facts(self._meter, self._count_input)
+
+
+def with_counted_usage(events: Iterable[Event], meter: AnswerMeter, count_input: CountInput) -> Iterable[Event]:
+    """Yield events as the meter takes them, with a count before the end where the provider reported nothing."""
+    for event in events:
+        if isinstance(event, MessageEnd) and meter.units is None and meter.first_output:
+            yield UsageReport(Units(input=count_input(), output=meter.output_tokens_counted()))
+        else:
+            meter.take(event)
+        yield event
 
 
 class PlainAnswer:
     """A whole answer: kept until its end, since only then is it known to be one.
 
     Args:
-        public_model: as for `StreamAnswer`.
+        read: takes the whole body and returns what it is, and the body for the client.
+        count_input: see there.
     """
 
-    def __init__(self, public_model: str | None) -> None:
-        self._public_model = public_model
+    def __init__(self, read: Callable[[bytes], tuple[WholeAnswer, bytes]], count_input: CountInput) -> None:
+        self._read = read
+        self._count_input = count_input
         self._parts: list[bytes] = []
         self._bytes = 0
-        self._read: WholeAnswer | None = None
+        self._answer: WholeAnswer | None = None
         self.error: UpstreamError | None = None
 
     def receive(self, data: bytes) -> bool:
@@ -99,17 +202,16 @@ class PlainAnswer:
         """The body has ended; returns it for the client, and sets ``error`` if it is no answer."""
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts = []
-        answer = self._read = read_answer(body)
-        self.error = answer.error
-        if answer.error is not None:
-            return b""
-        return body if self._public_model is None else rename_answer(body, self._public_model)
+        self._answer, shown = self._read(body)
+        self.error = self._answer.error
+        return b"" if self.error is not None else shown
 
-    def facts(self, body: bytes) -> AnswerFacts:
-        """Return what was used. ``body`` is the request."""
-        answer = self._read
+    def facts(self) -> AnswerFacts:
+        """Return what was used."""
+        answer = self._answer
         if answer is None or answer.error is not None:
             return AnswerFacts.none()
         if answer.units is not None:
             return AnswerFacts(Usage(answer.units, UsageSource.REPORTED), output=True)
-        return AnswerFacts(_counted(body, answer.output_tokens_counted), output=True)
+        counted = Units(input=self._count_input(), output=answer.output_tokens_counted)
+        return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True)

@@ -10,6 +10,7 @@ import dataclasses
 
 from services.dispatcher.answers import AnswerFacts, PlainAnswer, StreamAnswer
 from services.dispatcher.job_entry import JobEntry
+from services.dispatcher.passage import Passage
 from trunkline.bus.messages import End, Head
 from trunkline.core import limits
 from trunkline.core.clock import Clock
@@ -47,11 +48,11 @@ class Attempt:
         entry: the job.
         candidate: who is called.
         number: of the attempt within the job.
-        body: what is sent, for counting input where no usage is reported.
+        passage: takes the answer.
         clock: of the process.
     """
 
-    def __init__(self, entry: JobEntry, candidate: Candidate, number: int, body: bytes, clock: Clock) -> None:
+    def __init__(self, entry: JobEntry, candidate: Candidate, number: int, passage: Passage, clock: Clock) -> None:
         self._entry = entry
         self._clock = clock
         self._answer: PlainAnswer | StreamAnswer | None = None
@@ -60,7 +61,7 @@ class Attempt:
         self._held = b""
         self._paused = False
         self._connection: ClientConnection | None = None
-        self._body = body
+        self.passage = passage
         self.candidate = candidate
         self.number = number
         self.status = 0
@@ -72,7 +73,7 @@ class Attempt:
 
     def facts(self) -> AnswerFacts:
         """Return what is known of the answer's usage, at its end or wherever it was cut."""
-        return AnswerFacts.none() if self._answer is None else self._answer.facts(self._body)
+        return AnswerFacts.none() if self._answer is None else self._answer.facts()
 
     def send(self, connection: ClientConnection, wire: bytes) -> None:
         """Write the request."""
@@ -91,24 +92,18 @@ class Attempt:
         self.status = status
         self._headers = headers
         self._heard = self._clock.now()
-        if status != 200:
-            return
-        envelope, candidate = self._entry.machine.envelope, self.candidate
-        public_model = None if candidate.upstream_model == envelope.model else envelope.model
-        if envelope.stream:
-            self._answer = StreamAnswer(public_model, hide_usage=not envelope.wants_usage)
-        else:
-            self._answer = PlainAnswer(public_model)
+        if status == 200:
+            self._answer = self.passage.answer
 
     def on_body(self, data: bytes) -> None:
         """See `AnswerReceiver`."""
         self._heard = self._clock.now()
         answer = self._answer
-        if isinstance(answer, StreamAnswer):
-            self._pass_on(answer, answer.receive(data))
-        elif answer is not None:
+        if isinstance(answer, PlainAnswer):
             if not answer.receive(data):
                 self._give_up(_TOO_LARGE, RetryClass.NEVER)
+        elif answer is not None:
+            self._pass_on(answer, answer.receive(data))
         elif len(self._error_body) < limits.UPSTREAM_ERROR_BYTES_MAX:
             self._error_body += data
 
@@ -140,12 +135,13 @@ class Attempt:
     def _head(self) -> Head:
         return Head(
             status=200,
-            content_type=self._headers.get("content-type", "application/json"),
+            content_type=self.passage.content_type or self._headers.get("content-type", "application/json"),
             attempt=self.number,
             attempts=self._entry.attempts,
             channel=self.candidate.channel.name,
             dispatcher=self._entry.machine.dispatcher,
-            upstream_id=self._headers.get("x-request-id", ""),
+            upstream_id=self._headers.get("x-request-id") or self._headers.get("request-id", ""),
+            fidelity=self.passage.fidelity,
         )
 
     def on_end(self) -> None:

@@ -7,22 +7,22 @@ import structlog
 
 from services.dispatcher.metrics import DispatcherMetrics
 from trunkline.bus import snapshots
-from trunkline.bus.snapshots import SealedCredential
+from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.breaker import Breaker, Verdict
 from trunkline.policy.credentials import CredentialStates
 from trunkline.policy.routing import Candidate, Plan, RoutingTable
 from trunkline.policy.vault import Vault
+from trunkline.protocol import registry
+from trunkline.protocol.dialect import Call
 from trunkline.protocol.rules import RequestRules
 from trunkline.runtime.http_client import Target, parse_target
 
 log = structlog.get_logger()
 
-DIALECT = "openai"
-"""The upstream dialect this dispatcher speaks."""
-
 USER_AGENT = "trunkline/0.1"
+_NO_RULES = RequestRules()
 
 
 class Catalog:
@@ -39,8 +39,8 @@ class Catalog:
         self._clock = clock
         self._metrics = metrics
         self._table = RoutingTable()
-        self._targets: dict[int, Target] = {}
-        self._heads: dict[tuple[int, int], bytes] = {}
+        self._targets: dict[int, dict[str, Target]] = {}
+        self._heads: dict[tuple[int, int, str], bytes] = {}
         self._rules: dict[int, RequestRules] = {}
         self._breakers: dict[int, Breaker] = {}
         self._draw = random.Random(seed).random  # noqa: S311 - spreads load; nothing secret
@@ -62,16 +62,13 @@ class Catalog:
             self.credentials.forget(channel_id)
             return
         channel = snapshots.decode_channel(value)
-        try:
-            target = parse_target(f"{channel.base_url}/chat/completions")
-        except ValueError:
-            target = None
-        if target is None or channel.dialect != DIALECT:
+        url_valid = _is_url(channel.base_url)
+        if not url_valid or channel.dialect not in registry.UPSTREAMS:
             self._table.remove(channel_id)
             self._metrics.channels_refused.inc()
-            log.warning("channel_refused", channel=channel.name, dialect=channel.dialect, url_valid=target is not None)
+            log.warning("channel_refused", channel=channel.name, dialect=channel.dialect, url_valid=url_valid)
             return
-        self._targets[channel_id] = target
+        self._targets[channel_id] = {}
         self._rules[channel_id] = RequestRules(
             channel.params.drop,
             {name: bytes(json) for name, json in channel.params.set.items()},
@@ -90,34 +87,47 @@ class Catalog:
         """Return the attempts to make for a job; see `policy.routing`."""
         return self._table.plan(model, groups, self.credentials, self._draw)
 
-    def target(self, candidate: Candidate) -> Target | None:
+    def target(self, candidate: Candidate, call: Call) -> Target | None:
         """Return where a candidate is called, None if its channel went away meanwhile."""
-        return self._targets.get(candidate.channel.id)
+        targets = self._targets.get(candidate.channel.id)
+        if targets is None:
+            return None
+        target = targets.get(call.path)
+        if target is None:
+            # One for each model and form of answer at the most: what a configuration names, never what a client does.
+            target = targets[call.path] = parse_target(candidate.channel.base_url + call.path)
+        return target
 
     def rules(self, candidate: Candidate) -> RequestRules:
         """Return what a candidate's channel changes in a request."""
-        return self._rules[candidate.channel.id]
+        return self._rules.get(candidate.channel.id, _NO_RULES)
 
-    def request_head(self, candidate: Candidate, target: Target) -> bytes:
+    def request_head(self, candidate: Candidate, target: Target, call: Call) -> bytes:
         """Return the fixed head of a candidate's requests, up to where the length belongs.
 
         Raises:
             VaultError: its credential cannot be opened here.
         """
         credential = candidate.credential
-        key = (candidate.channel.id, 0 if credential is None else credential.id)
+        key = (candidate.channel.id, 0 if credential is None else credential.id, call.path)
         head = self._heads.get(key)
         if head is None:
-            head = self._heads[key] = self._build_head(credential, target)
+            head = self._heads[key] = self._build_head(candidate.channel, credential, target, call)
         return head
 
-    def _build_head(self, credential: SealedCredential | None, target: Target) -> bytes:
-        authorization = "" if credential is None else f"authorization: Bearer {self._vault.open(credential)}\r\n"
-        return (
-            f"POST {target.path} HTTP/1.1\r\nhost: {target.host}\r\n{authorization}"
-            f"content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+    def _build_head(
+        self, channel: ChannelSnapshot, credential: SealedCredential | None, target: Target, call: Call
+    ) -> bytes:
+        authorization = b""
+        if credential is not None:
+            upstream = registry.UPSTREAMS[channel.dialect]
+            authorization = upstream.credential_header(self._vault.open(credential), channel.options)
+        lines = (
+            f"POST {target.path} HTTP/1.1\r\nhost: {target.host}\r\n"
+            f"accept: application/json, text/event-stream, */*\r\n"
             f"accept-encoding: identity\r\nuser-agent: {USER_AGENT}\r\n"
         ).encode("latin-1")
+        return lines + authorization + call.headers
 
     def without_secret(self, candidate: Candidate, fault: Fault) -> Fault:
         """Return a fault in a provider's words without the credential, should the provider repeat it."""
@@ -148,3 +158,11 @@ class Catalog:
     def _apply(self, channel_id: int, verdict: Verdict | None) -> None:
         if verdict is not None:
             self._table.set_own_weight(channel_id, verdict.weight)
+
+
+def _is_url(base_url: str) -> bool:
+    try:
+        parse_target(base_url)
+    except ValueError:
+        return False
+    return True

@@ -8,14 +8,14 @@ import structlog
 from services.dispatcher.attempt import Attempt, AttemptResult
 from services.dispatcher.catalog import Catalog
 from services.dispatcher.job_entry import JobEntry
+from services.dispatcher.passage import Leg, Passage, open_passage
 from services.dispatcher.settlement import Settlement
 from trunkline.bus.messages import End, Fail
 from trunkline.core import limits
 from trunkline.core.clock import Clock
-from trunkline.core.errors import ErrorType, Fault
+from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.policy.routing import Candidate, Plan
 from trunkline.policy.vault import VaultError
-from trunkline.protocol.openai_chat.request import prepare
 from trunkline.protocol.upstream_error import RetryClass
 from trunkline.runtime.http_client import HTTPClientError, HTTPClientPool, Target
 
@@ -55,19 +55,27 @@ class JobRunner:
             entry.fail(_FAILED)
 
     async def _attempt_all(self, entry: JobEntry, body: bytes) -> None:
-        envelope = entry.machine.envelope
+        envelope, job = entry.machine.envelope, entry.machine.job
         plan = self._catalog.plan(envelope.model, envelope.groups)
         fault: Fault | None = None
+        misfit: Fault | None = None
         while True:
             now = self._clock.now()
             candidate = None if now > entry.deadline else plan.next(now, None if fault is None else fault.type)
             if candidate is None:
-                entry.fail(self._last_word(entry, plan, fault))
+                entry.fail(self._last_word(entry, plan, fault or misfit))
                 return
+            try:
+                rules = self._catalog.rules(candidate)
+                passage = open_passage(Leg(envelope, job, body, candidate, rules, self._clock.wall_ms()))
+            except FaultError as error:
+                # Nobody was called: the request does not fit this channel, but it may fit another one.
+                misfit = error.fault
+                continue
             number = entry.offer * limits.ATTEMPTS_PER_OFFER_MAX + entry.attempts
             entry.attempts += 1
-            attempt = Attempt(entry, candidate, number, body, self._clock)
-            result = await self._call(entry, attempt, candidate, body)
+            attempt = Attempt(entry, candidate, number, passage, self._clock)
+            result = await self._call(entry, attempt, candidate)
             if self._conclude(entry, attempt, result):
                 return
             fault = result.fault
@@ -137,17 +145,18 @@ class JobRunner:
 
     # --- one call ----------------------------------------------------------------------------------------------
 
-    async def _call(self, entry: JobEntry, attempt: Attempt, candidate: Candidate, body: bytes) -> AttemptResult:
-        target = self._catalog.target(candidate)
+    async def _call(self, entry: JobEntry, attempt: Attempt, candidate: Candidate) -> AttemptResult:
+        call = attempt.passage.call
+        target = self._catalog.target(candidate, call)
         if target is None:
             return AttemptResult(_UNREACHABLE, RetryClass.OTHER_CHANNEL)
         try:
-            head = self._catalog.request_head(candidate, target)
+            head = self._catalog.request_head(candidate, target, call)
         except VaultError as error:
             log.exception("credential_unreadable", channel=candidate.channel.name, error=str(error))
             fault = Fault(ErrorType.UPSTREAM_CREDENTIAL, "The gateway cannot use its credential for this provider.")
             return AttemptResult(fault, RetryClass.OTHER_CREDENTIAL)
-        wire = self._request(entry, candidate, head, body)
+        wire = _request(entry, attempt.passage, head)
         entry.attempt = attempt
         self._active[attempt] = None
         try:
@@ -159,17 +168,6 @@ class JobRunner:
         finally:
             del self._active[attempt]
             entry.attempt = None
-
-    def _request(self, entry: JobEntry, candidate: Candidate, head: bytes, body: bytes) -> bytes:
-        envelope = entry.machine.envelope
-        prepared = prepare(
-            body,
-            upstream_model=None if candidate.upstream_model == envelope.model else candidate.upstream_model,
-            ask_usage=envelope.stream and candidate.channel.stream_usage and not envelope.wants_usage,
-            rules=self._catalog.rules(candidate),
-        )
-        trace = f"traceparent: {envelope.traceparent}\r\n".encode("latin-1") if envelope.traceparent else b""
-        return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, trace, len(prepared), prepared)
 
     async def _send(self, entry: JobEntry, attempt: Attempt, target: Target, wire: bytes) -> AttemptResult:
         connection = self._pool.take_idle(target.endpoint)
@@ -196,3 +194,11 @@ class JobRunner:
         now = self._clock.now()
         for attempt in list(self._active):
             attempt.tick(now)
+
+
+def _request(entry: JobEntry, passage: Passage, head: bytes) -> bytes:
+    traceparent = entry.machine.envelope.traceparent
+    trace = f"traceparent: {traceparent}\r\n".encode("latin-1") if traceparent else b""
+    body = passage.body
+    lengths = (passage.body_type.encode("latin-1"), len(body))
+    return b"%b%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (head, passage.carried, trace, *lengths, body)

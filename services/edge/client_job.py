@@ -4,7 +4,9 @@ from services.edge.routes import Match
 from trunkline.bus.snapshots import ModelSnapshot
 from trunkline.core.ids import JobID, job_text
 from trunkline.policy.keys import CompiledKey
-from trunkline.protocol.dialect import ClientRequest
+from trunkline.protocol import registry
+from trunkline.protocol.dialect import ClientDialect, ClientRequest
+from trunkline.protocol.names import OPENAI_CHAT
 from trunkline.runtime.http_exchange import Exchange
 
 
@@ -18,9 +20,10 @@ class ClientJob:
     """
 
     __slots__ = (
+        "asked",
         "begun",
         "channel",
-        "chat",
+        "dialect",
         "exchange",
         "first_byte",
         "groups",
@@ -35,7 +38,7 @@ class ClientJob:
     )
 
     key: CompiledKey
-    chat: ClientRequest
+    asked: ClientRequest
     model: ModelSnapshot
 
     def __init__(self, exchange: Exchange, job: JobID, begun: float) -> None:
@@ -44,9 +47,15 @@ class ClientJob:
         self.request_id = job_text(job)
         self.begun = begun
         self.match: Match | None = None
+        self.dialect: ClientDialect = registry.CLIENTS[OPENAI_CHAT]
         self.groups: tuple[str, ...] = ()
         self.first_byte = 0.0
         self.offers = 0
         self.status = 0
         self.channel = ""
         self.outcome = ""
+
+    @property
+    def words(self) -> str:
+        """What the request is written in: the name of an endpoint beside conversations, or of the dialect."""
+        return (self.match.endpoint if self.match is not None else "") or self.dialect.name

@@ -102,7 +102,8 @@ class JobBoard:
         """Publish a job and see it through."""
         now = self._clock.now()
         machine = EdgeJob(client.job, envelope, body, now)
-        entry = _Entry(client, machine, Relay(client, stream=envelope.stream), lane, envelope.reply)
+        relay = Relay(client, stream=envelope.stream and not client.asked.raw)
+        entry = _Entry(client, machine, relay, lane, envelope.reply)
         self._entries[client.job] = entry
         self._by_reply[entry.reply] = entry
         client.exchange.on_gone = lambda: self._run(entry, machine.client_gone())

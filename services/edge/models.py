@@ -4,8 +4,8 @@ from trunkline.bus import snapshots, subjects
 from trunkline.bus.snapshots import ModelSnapshot
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.policy.keys import CompiledKey
+from trunkline.protocol.dialect import ClientDialect
 from trunkline.protocol.models import ModelCard
-from trunkline.protocol.openai_chat.models import render_model, render_models
 
 
 class Models:
@@ -52,7 +52,7 @@ class Models:
             )
         return model, groups
 
-    def render(self, key: CompiledKey, name: str) -> bytes:
+    def render(self, key: CompiledKey, name: str, dialect: ClientDialect) -> bytes:
         """Return the models list of a key as JSON, or one model if ``name`` is not empty.
 
         Raises:
@@ -60,8 +60,8 @@ class Models:
         """
         if name:
             model, _ = self.find(name, key)
-            return render_model(_card(model))
-        return render_models(
+            return dialect.render_model(_card(model))
+        return dialect.render_models(
             _card(model)
             for model in sorted(self._models.values(), key=lambda model: model.name)
             if _shared_groups(model, key) and key.allows_model(model.name)

@@ -9,7 +9,6 @@ from services.edge.client_job import ClientJob
 from services.edge.routes import METHODS
 from trunkline.bus.messages import Head
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.protocol.openai_chat.errors import render_error, render_stream_error
 
 _STREAM_HEADERS = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
@@ -38,9 +37,11 @@ class Relay:
     def _head_lines(self, head: Head) -> bytes:
         lines = (
             f"content-type: {_clean(head.content_type)}\r\n"
-            f"x-request-id: {self._client.request_id}\r\n"
+            f"{self._client.dialect.request_id_header}: {self._client.request_id}\r\n"
             f"x-trunkline-attempts: {head.attempts}\r\n"
         )
+        if head.fidelity:
+            lines += f"x-trunkline-fidelity: {_clean(head.fidelity)}\r\n"
         if head.upstream_id:
             lines += f"x-upstream-request-id: {_clean(head.upstream_id)}\r\n"
         return lines.encode("latin-1", "replace") + (_STREAM_HEADERS if self._stream else b"")
@@ -73,7 +74,9 @@ class Relay:
             if self._stream:
                 # A frame may have ended inside an event: close that one, so that ours stands by itself.
                 gap = b"" if self._at_border else b"\n\n"
-                exchange.finish(gap + render_stream_error(fault, self._client.request_id))
+                client = self._client
+                end = client.dialect.render_stream_error(fault, client.request_id, array=client.asked.array)
+                exchange.finish(end if client.asked.array else gap + end)
             else:
                 exchange.abort()
         else:
@@ -82,7 +85,7 @@ class Relay:
 
 def respond_with_fault(client: ClientJob, fault: Fault, *, close: bool = False) -> None:
     """Answer with an error; the one place where a fault becomes a response of its own."""
-    error = render_error(fault, client.request_id)
+    error = client.dialect.render_error(fault, client.request_id)
     client.status = error.status
     lines = "".join(f"{name}: {value}\r\n" for name, value in error.headers.items()).encode("latin-1", "replace")
     if fault.type is ErrorType.CLIENT_METHOD_NOT_ALLOWED and client.match is not None:

@@ -42,7 +42,7 @@ class RequestLog:
             policy = client.key.policy
             line |= {
                 "model": client.model.name,
-                "stream": client.chat.stream,
+                "stream": client.asked.stream,
                 "account": policy.account,
                 "key": policy.key,
                 "channel": client.channel,

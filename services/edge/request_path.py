@@ -6,38 +6,45 @@ that is done. ``relay`` is what `JobBoard` does with the frames that come back, 
 answer has ended. docs/life-of-a-request.md walks along it with the same words.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import structlog
 from prometheus_client import Counter
 
 from services.edge.allowances import Allowances
 from services.edge.client_job import ClientJob
+from services.edge.credentials import find_secret
 from services.edge.job_board import JobBoard
 from services.edge.key_ring import KeyRing
 from services.edge.metrics import EdgeMetrics
 from services.edge.models import Models
 from services.edge.relay import respond_with_fault
 from services.edge.request_log import RequestLog
-from services.edge.routes import METHODS, Route, find_route
+from services.edge.routes import METHODS, Route, find_route, suggested_dialect
 from trunkline.bus.messages import Envelope
 from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.core.ids import JobIDMint
-from trunkline.policy.keys import well_formed
-from trunkline.protocol.openai_chat.request import read_head
-from trunkline.runtime.http_exchange import Exchange
+from trunkline.protocol import registry
+from trunkline.protocol.dialect import ClientRequest
+from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT
+from trunkline.runtime.http_exchange import Exchange, Request
 from trunkline.runtime.tasks import TaskSet
 
 log = structlog.get_logger()
 
+_ALT_SSE = re.compile(r"(?:^|&)\$?alt=sse(?:&|$)")
+_QUERY_KEY = re.compile(r"(?:^|&)key=")
+
 Step = Callable[[ClientJob], Awaitable[None] | None]
 
-_NO_KEY = Fault(ErrorType.CLIENT_UNAUTHENTICATED, "No API key was sent. Send it as 'Authorization: Bearer sk-tl-…'.")
-_MALFORMED_KEY = Fault(
-    ErrorType.CLIENT_UNAUTHENTICATED,
-    "This is not a key of this gateway: it must be 'sk-tl-' and 38 letters and digits. Check for missing characters.",
+_NO_ENDPOINT = Fault(
+    ErrorType.CLIENT_NOT_FOUND,
+    "This endpoint does not exist here. There are /v1/chat/completions, /v1/responses, /v1/messages, "
+    "/v1beta/models/{model}:generateContent and /v1/models.",
 )
 _FULL = Fault(ErrorType.GATEWAY_BUSY, "This gateway is full at the moment. Please retry.", retry_after_ms=1000)
 _FAILED = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway failed on this request. Please retry.")
@@ -84,8 +91,14 @@ class RequestPath:
         self._log = request_log
         self._waiting = 0
         self._counted: dict[tuple[str, str], Counter] = {}
-        self._chat_steps: tuple[Step, ...] = (self.identify, self.read, self.admit, self.hold, self.publish)
-        self._list_steps: tuple[Step, ...] = (self.identify, self.answer_models)
+        job_steps: tuple[Step, ...] = (self.identify, self.read, self.admit, self.hold, self.publish)
+        list_steps: tuple[Step, ...] = (self.identify, self.answer_models)
+        self._steps: dict[Route, tuple[Step, ...]] = {
+            **dict.fromkeys(Route, job_steps),
+            Route.COUNT_TOKENS: (self.identify, self.read, self.admit, self.answer_count),
+            Route.MODELS: list_steps,
+            Route.MODEL: list_steps,
+        }
 
     @property
     def in_flight(self) -> int:
@@ -118,20 +131,17 @@ class RequestPath:
     def _steps_of(self, client: ClientJob) -> tuple[Step, ...]:
         request = client.exchange.request
         match = find_route(request.path)
+        name = suggested_dialect(request.path) if match is None else match.dialect
+        client.dialect = registry.CLIENTS[name or _dialect_of_headers(request)]
         if match is None:
-            raise FaultError(
-                Fault(
-                    ErrorType.CLIENT_NOT_FOUND,
-                    "This endpoint does not exist here. There are /v1/chat/completions and /v1/models.",
-                )
-            )
+            raise FaultError(_NO_ENDPOINT)
         client.match = match
         if request.method not in METHODS[match.route]:
             allowed = " or ".join(METHODS[match.route])
             raise FaultError(
                 Fault(ErrorType.CLIENT_METHOD_NOT_ALLOWED, f"This endpoint is called with {allowed}, not this method.")
             )
-        return self._chat_steps if match.route is Route.CHAT else self._list_steps
+        return self._steps[match.route]
 
     def _go(self, client: ClientJob, steps: tuple[Step, ...], index: int) -> None:
         """Take the steps from ``index`` on; hand over to a task at the first that has to wait."""
@@ -172,11 +182,7 @@ class RequestPath:
 
     def identify(self, client: ClientJob) -> Awaitable[None] | None:
         """Whose request is it? First, so that strangers cost nothing more."""
-        secret = _bearer(client.exchange.request.headers)
-        if secret is None:
-            raise FaultError(_NO_KEY)
-        if not well_formed(secret):
-            raise FaultError(_MALFORMED_KEY)
+        secret = find_secret(client.exchange.request, client.dialect.name)
         key = self._keys.cached(secret)
         if key is None:
             return self._identify_by_look_up(client, secret)
@@ -195,11 +201,28 @@ class RequestPath:
 
     def read(self, client: ClientJob) -> None:
         """What does it want? Only the fields that routing needs; the body stays bytes."""
-        client.chat = read_head(client.exchange.request.body)
+        client.asked = self._read(client, client.exchange.request)
+
+    def _read(self, client: ClientJob, request: Request) -> ClientRequest:
+        match = client.match
+        if match is None or match.route is Route.CHAT:
+            return client.dialect.read_head(request.body)
+        if match.endpoint:
+            endpoint = registry.ENDPOINTS[match.endpoint]
+            asked = endpoint.read_head(request.body, request.headers.get("content-type", ""))
+        elif match.route is Route.COUNT_TOKENS:
+            asked = registry.COUNTERS[client.dialect.name].read_count_head(request.body)
+        else:
+            asked = client.dialect.read_head(request.body)
+        if match.model:
+            stream = match.route is Route.STREAM_GENERATE or asked.stream
+            array = match.route is Route.STREAM_GENERATE and not _ALT_SSE.search(request.query)
+            asked = msgspec.structs.replace(asked, model=match.model, stream=stream, array=array)
+        return asked
 
     def admit(self, client: ClientJob) -> None:
         """May this key have that model, and is there room for one more job?"""
-        client.model, client.groups = self._models.find(client.chat.model, client.key)
+        client.model, client.groups = self._models.find(client.asked.model, client.key)
         if len(self._board) >= self._jobs_max:
             raise FaultError(_FULL)
 
@@ -210,30 +233,43 @@ class RequestPath:
 
     def publish(self, client: ClientJob) -> None:
         """Hand it to a dispatcher, as a job on the bus."""
-        chat, policy, request = client.chat, client.key.policy, client.exchange.request
+        asked, policy, request = client.asked, client.key.policy, client.exchange.request
         envelope = Envelope(
             edge=self._edge,
             reply=self._board.next_reply(),
             offered_ms=0,
             deadline_s=self._deadline_s,
-            dialect="openai-chat",
-            model=chat.model,
-            stream=chat.stream,
-            wants_usage=chat.wants_usage,
+            dialect=client.words,
+            model=asked.model,
+            stream=asked.stream,
+            wants_usage=asked.wants_usage,
             account=policy.account,
             key=policy.key,
             groups=client.groups,
             body_bytes=len(request.body),
             credit=limits.CREDIT_WINDOW_BYTES,
-            max_output=chat.max_output,
+            max_output=asked.max_output,
             traceparent=request.headers.get("traceparent", ""),
+            headers={name: request.headers[name] for name in client.dialect.carried_headers if name in request.headers},
+            array=asked.array,
         )
         self._board.open(client, envelope, request.body, client.model.lane)
 
     def answer_models(self, client: ClientJob) -> None:
         """Answer ``/v1/models`` from the snapshot; no job."""
-        body = self._models.render(client.key, client.match.model if client.match is not None else "")
-        headers = f"content-type: application/json\r\nx-request-id: {client.request_id}\r\n".encode()
+        self._answer(
+            client,
+            self._models.render(client.key, client.match.model if client.match is not None else "", client.dialect),
+        )
+
+    def answer_count(self, client: ClientJob) -> None:
+        """Answer a question for the number of input tokens with an estimate made here; no job, and free."""
+        counter = registry.COUNTERS[client.dialect.name]
+        self._answer(client, counter.render_count(client.dialect.count_input(client.exchange.request.body)))
+
+    def _answer(self, client: ClientJob, body: bytes) -> None:
+        name = client.dialect.request_id_header
+        headers = f"content-type: application/json\r\n{name}: {client.request_id}\r\n".encode()
         client.status, client.outcome = 200, "ok"
         client.exchange.respond(200, headers, body)
         self.finish(client)
@@ -243,7 +279,7 @@ class RequestPath:
     def finish(self, client: ClientJob) -> None:
         """The answer has ended, one way or the other: count it and write its one line of log."""
         now = self._clock.now()
-        route = client.match.route.value if client.match is not None else "none"
+        route = client.match.label if client.match is not None else "none"
         counted = self._counted.get((route, client.outcome))
         if counted is None:
             counted = self._counted[route, client.outcome] = self._metrics.requests.labels(route, client.outcome)
@@ -254,10 +290,18 @@ class RequestPath:
         self._log.write(client, route, now)
 
 
-def _bearer(headers: dict[str, str]) -> str | None:
-    """Return the secret of an Authorization header, or None if there is none."""
-    value = headers.get("authorization")
-    if value is None:
-        return None
-    scheme, _, secret = value.partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else value.strip()
+def _carried(client: ClientJob) -> dict[str, str]:
+    """Return the request headers that a dispatcher needs beside the body."""
+    headers = client.exchange.request.headers
+    if client.match is not None and client.match.endpoint:
+        return {"content-type": headers["content-type"]} if "content-type" in headers else {}
+    return {name: headers[name] for name in client.dialect.carried_headers if name in headers}
+
+
+def _dialect_of_headers(request: Request) -> str:
+    """Return whose list of models is meant where the path does not tell (DIALECTS section 7)."""
+    if "anthropic-version" in request.headers or "x-api-key" in request.headers:
+        return ANTHROPIC
+    if "x-goog-api-key" in request.headers or _QUERY_KEY.search(request.query):
+        return GEMINI
+    return OPENAI_CHAT

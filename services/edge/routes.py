@@ -1,33 +1,101 @@
-"""Which endpoint a path means. Base URLs are accepted bare, with ``/v1``, and with repeated segments."""
+"""Which endpoint a path means, and whose dialect it is.
+
+Clients paste base URLs in every form: bare, with a version, with the version doubled, with a whole endpoint behind it
+(DIALECTS section 1). What is repeated is taken once; what is unknown is told in the dialect that the path suggests.
+"""
 
 import re
 from enum import Enum
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from trunkline.protocol import registry
+from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT, OPENAI_RESPONSES
+
 
 class Route(Enum):
     """The endpoints of the edge; the value is the metric label."""
 
     CHAT = "chat_completions"
+    RESPONSES = "responses"
+    MESSAGES = "messages"
+    GENERATE = "generate_content"
+    STREAM_GENERATE = "stream_generate_content"
+    COUNT_TOKENS = "count_tokens"
+    BESIDE = "beside"
+    """The endpoints beside conversations; their label is the endpoint's name."""
     MODELS = "models"
     MODEL = "model"
 
 
 class Match(NamedTuple):
-    """A route, and the model that its path names (empty for the others)."""
+    """A route.
+
+    Attributes:
+        dialect: of the client; empty where only headers can tell.
+        model: that the path names; empty for the others.
+        endpoint: name in `registry.ENDPOINTS`, for `Route.BESIDE`.
+    """
 
     route: Route
+    dialect: str
     model: str = ""
+    endpoint: str = ""
+
+    @property
+    def label(self) -> str:
+        """The metric label."""
+        return self.endpoint or self.route.value
 
 
-METHODS = {Route.CHAT: ("POST",), Route.MODELS: ("GET", "HEAD"), Route.MODEL: ("GET", "HEAD")}
+_POST, _GET = ("POST",), ("GET", "HEAD")
+METHODS = {route: _GET if route in {Route.MODELS, Route.MODEL} else _POST for route in Route}
 
-_CHAT = Match(Route.CHAT)
-_MODELS = Match(Route.MODELS)
-_COMMON = {"/v1/chat/completions": _CHAT, "/chat/completions": _CHAT, "/v1/models": _MODELS, "/models": _MODELS}
-_VERSIONS = re.compile(r"^(?:/v1)+(?=/|$)")
-_REPEATED_TAIL = re.compile(r"(?:/chat/completions)+$")
+_CHAT = Match(Route.CHAT, OPENAI_CHAT)
+_MESSAGES = Match(Route.MESSAGES, ANTHROPIC)
+_RESPONSES = Match(Route.RESPONSES, OPENAI_RESPONSES)
+_MODELS = Match(Route.MODELS, "")
+_COMMON = {
+    "/v1/chat/completions": _CHAT,
+    "/chat/completions": _CHAT,
+    "/v1/messages": _MESSAGES,
+    "/v1/responses": _RESPONSES,
+    "/v1/models": _MODELS,
+    "/models": _MODELS,
+}
+_PREFIX = re.compile(r"^(?:/(?:v1|v1beta|v1alpha|openai|anthropic|gemini))+(?=/|$)")
+_VERTEX = re.compile(r"^/projects/[^/]+/locations/[^/]+/publishers/[^/]+(?=/models/)")
+_AZURE = re.compile(r"^/deployments/([^/]+)(?=/)")
+_TAILS = (
+    (re.compile(r"(?:/chat/completions)+$"), _CHAT),
+    (re.compile(r"(?:/messages)+/count_tokens$"), Match(Route.COUNT_TOKENS, ANTHROPIC)),
+    (re.compile(r"(?:/messages)+$"), _MESSAGES),
+    (re.compile(r"/responses/input_tokens$"), Match(Route.COUNT_TOKENS, OPENAI_RESPONSES)),
+    (re.compile(r"(?:/responses)+$"), _RESPONSES),
+)
+_GOOGLE_ACTION = re.compile(r":[a-z]+(?:Content|Contents|Tokens)$|:predict$")
+_BESIDE = {
+    "/embeddings": "embeddings",
+    "/completions": "completions",
+    "/moderations": "moderations",
+    "/rerank": "rerank",
+    "/v2/rerank": "rerank_v2",
+    "/images/generations": "images_generations",
+    "/images/edits": "images_edits",
+    "/images/variations": "images_variations",
+    "/audio/speech": "audio_speech",
+    "/audio/transcriptions": "audio_transcriptions",
+    "/audio/translations": "audio_translations",
+}
+"""Tail of the path to the endpoint's name; the errors of all of them have OpenAI's shape."""
+
+_ACTIONS = {
+    "generateContent": Match(Route.GENERATE, GEMINI),
+    "streamGenerateContent": Match(Route.STREAM_GENERATE, GEMINI),
+    "countTokens": Match(Route.COUNT_TOKENS, GEMINI),
+    "embedContent": Match(Route.BESIDE, GEMINI, endpoint="embed_content"),
+    "batchEmbedContents": Match(Route.BESIDE, GEMINI, endpoint="batch_embed_contents"),
+}
 
 
 def find_route(path: str) -> Match | None:
@@ -39,11 +107,41 @@ def find_route(path: str) -> Match | None:
     common = _COMMON.get(path)
     if common is not None:
         return common
-    tail = _VERSIONS.sub("", unquote(path).rstrip("/"))
-    if _REPEATED_TAIL.fullmatch(tail):
-        return _CHAT
+    whole = unquote(path).rstrip("/")
+    tail = _VERTEX.sub("", _PREFIX.sub("", whole))
+    deployment = _AZURE.match(tail)
+    if deployment is not None:
+        tail = tail[deployment.end() :]
+    for pattern, match in _TAILS:
+        if pattern.fullmatch(tail):
+            return match if deployment is None else match._replace(model=deployment[1])
+    endpoint = _BESIDE.get(tail)
+    if endpoint in registry.ENDPOINTS:
+        return Match(Route.BESIDE, OPENAI_CHAT, "" if deployment is None else deployment[1], endpoint)
+    return _find_model_route(tail, suggested_dialect(whole))
+
+
+def _find_model_route(tail: str, suggested: str) -> Match | None:
     if tail == "/models":
-        return _MODELS
-    if tail.startswith("/models/"):
-        return Match(Route.MODEL, tail.removeprefix("/models/"))
+        return Match(Route.MODELS, suggested)
+    for collection in ("/models/", "/tunedModels/"):
+        if tail.startswith(collection):
+            name, _, action = tail.removeprefix(collection).rpartition(":")
+            match = _ACTIONS.get(action)
+            if match is not None:
+                return match._replace(model=name.removeprefix("models/"))
+            if _GOOGLE_ACTION.search(tail):
+                return None  # an action that is not offered, rather than a model of that name
+            return Match(Route.MODEL, suggested, tail.removeprefix(collection))
     return None
+
+
+def suggested_dialect(path: str) -> str:
+    """Return the dialect that a path speaks of, whether or not it exists; empty if it could be any."""
+    if "/openai/" in path:
+        return OPENAI_CHAT
+    if path.startswith("/anthropic/") or "/messages" in path:
+        return ANTHROPIC
+    if path.startswith(("/gemini/", "/v1beta/", "/v1alpha/")) or _GOOGLE_ACTION.search(path):
+        return GEMINI
+    return ""

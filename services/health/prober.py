@@ -14,6 +14,7 @@ import structlog
 from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential
 from trunkline.core.clock import Clock
 from trunkline.policy.vault import Vault, VaultError
+from trunkline.protocol import names, registry
 from trunkline.runtime.tasks import TaskSet
 
 log = structlog.get_logger()
@@ -52,20 +53,24 @@ REACHABLE = frozenset({ProbeResult.PASSED, ProbeResult.CREDENTIAL})
 OnResult = Callable[[ChannelSnapshot, ProbeResult], None]
 
 
-def probe_headers(dialect: str, secret: str | None) -> dict[str, str]:
-    """Return the headers of a probe: exactly one credential header, as the dialect wants it."""
+def probe_headers(channel: ChannelSnapshot, secret: str | None) -> dict[str, str]:
+    """Return the headers of a probe: exactly one credential header, as the channel's provider wants it."""
     headers = {"accept": "application/json", "user-agent": "trunkline-health"}
-    if dialect == "anthropic":
+    if channel.dialect == names.UPSTREAM_ANTHROPIC:
         headers["anthropic-version"] = ANTHROPIC_VERSION
     if secret is not None:
-        match dialect:
-            case "anthropic":
-                headers["x-api-key"] = secret
-            case "gemini":
-                headers["x-goog-api-key"] = secret
-            case _:
-                headers["authorization"] = f"Bearer {secret}"
+        line = registry.UPSTREAMS[channel.dialect].credential_header(secret, channel.options)
+        name, _, value = line.decode("latin-1").rstrip("\r\n").partition(": ")
+        headers[name] = value
     return headers
+
+
+def probe_path(channel: ChannelSnapshot) -> str:
+    """Return the path of a channel's list of models, which costs nothing, behind its base URL."""
+    if channel.dialect != names.UPSTREAM_AZURE:
+        return "/models"
+    version = channel.options.api_version
+    return f"/openai/models?api-version={version}" if version else "/openai/v1/models"
 
 
 def judged(status: int) -> ProbeResult:
@@ -184,8 +189,8 @@ class Prober:
             return ProbeResult.UNUSABLE
         try:
             async with self._session.get(
-                f"{channel.base_url}/models",
-                headers=probe_headers(channel.dialect, secret),
+                channel.base_url + probe_path(channel),
+                headers=probe_headers(channel, secret),
                 timeout=self._timeout,
                 allow_redirects=False,  # a credential goes to no host but the configured one
             ) as response:

@@ -1,6 +1,7 @@
 """The edge's HTTP server on the loopback: good clients, slow ones and those that leave, and how connections live."""
 
 import asyncio
+import functools
 import socket
 from collections.abc import Callable
 
@@ -40,6 +41,17 @@ async def test_a_request_and_its_answer() -> None:
         assert (request.method, request.path, request.query, request.body) == ("POST", "/v1/x%20y", "q=1&r", b"hi")
         assert request.headers == {"host": "X", "x-two": "a, b", "content-length": "2"}
         assert request.peer == "127.0.0.1"
+
+
+@on_both_loops
+async def test_a_status_that_no_registry_knows_is_answered() -> None:
+    async with serving() as server:
+        client = await server.connect()
+        for status in (529, 499, 799):
+            server.handle = functools.partial(Exchange.respond, status=status, headers=b"", body=b"full")
+            client.send(GET)
+            answer = await client.answer()
+            assert (answer.status, answer.body) == (status, b"full")
 
 
 @on_both_loops

@@ -29,6 +29,8 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         credit: bytes of DATA the dispatcher may send before the first CREDIT.
         max_output: the client's own limit on output tokens, 0 for none.
         traceparent: W3C trace context, empty if there is none.
+        headers: those of the client's that its dialect lets go along, names in lower case.
+        array: a stream is wanted as one JSON array (Gemini).
     """
 
     edge: str
@@ -46,6 +48,8 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     credit: int
     max_output: int = 0
     traceparent: str = ""
+    headers: dict[str, str] = {}
+    array: bool = False
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
@@ -71,6 +75,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
         channel: name of the channel that answers.
         dispatcher: process id, for an edge that has had no ACCEPTED: a fast answer comes without.
         upstream_id: the provider's own request id, empty if it gave none.
+        fidelity: what a translation lost, for a response header; empty for nothing.
     """
 
     status: int
@@ -80,6 +85,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     channel: str
     dispatcher: str
     upstream_id: str = ""
+    fidelity: str = ""
 
 
 class UsageEvent(msgspec.Struct, frozen=True, array_like=True):

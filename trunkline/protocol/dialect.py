@@ -33,6 +33,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
         max_output: the client's own bound on output tokens, 0 for none.
         wants_usage: whether a chat client asked for the usage chunk of a stream.
         array: a stream is wanted as one JSON array, piece by piece (Gemini without ``alt=sse``).
+        raw: a stream is no event stream but plain bytes, such as sound: nothing can be said in it when it breaks.
     """
 
     model: str
@@ -40,6 +41,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     max_output: int = 0
     wants_usage: bool = False
     array: bool = False
+    raw: bool = False
 
 
 class AnswerFrame(msgspec.Struct, frozen=True):
@@ -114,6 +116,16 @@ class ClientDialect(Protocol):
 
     def render_model(self, card: ModelCard) -> bytes:
         """Return one model."""
+
+
+class TokenCounter(Protocol):
+    """What a client's side has beside, where its dialect can ask for the number of input tokens."""
+
+    def read_count_head(self, body: bytes) -> ClientRequest:
+        """As `ClientDialect.read_head`, for a question for the count."""
+
+    def render_count(self, tokens: int) -> bytes:
+        """Return the answer."""
 
 
 # --- The upstream's side -------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class VendorOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         api_version: Azure's ``api-version``; empty for its newer paths, which need none.
         betas: values of ``anthropic-beta`` that it knows; ``*`` lets all through.
         max_output: of its models, for dialects that demand a bound and clients that state none; 0: a known default.
-        forward_fields: top-level fields that no dialect knows and that go through all the same.
+        forward_fields: of ``top_k`` and ``service_tier``, those a chat provider takes from other dialects' clients.
     """
 
     max_completion_tokens: bool = False

@@ -4,7 +4,16 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+OVERLOADED = 529
+"""Anthropic's own status, which no registry knows."""
+
+_PHRASES = {**{status.value: status.phrase for status in HTTPStatus}, OVERLOADED: "Overloaded"}
+_STATUS_LINES = {status: f"HTTP/1.1 {status} {phrase}\r\n".encode() for status, phrase in _PHRASES.items()}
+
+
+def _status_line(status: int) -> bytes:
+    """Return the first line of an answer; an empty phrase is allowed (RFC 9112 section 4)."""
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 class Wire(Protocol):
@@ -93,7 +102,7 @@ class Exchange:
             return
         keep_alive = self._keep_alive and not close and not self._connection.draining
         head = b"%b%b%bcontent-length: %d\r\n%b\r\n" % (
-            _STATUS_LINES[status],
+            _status_line(status),
             headers,
             self._connection.date_line(),
             len(body),
@@ -111,7 +120,7 @@ class Exchange:
         framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
         if not self._keep_alive or not self._chunked:
             framing += b"connection: close\r\n"
-        head = b"%b%b%b%b\r\n" % (_STATUS_LINES[status], headers, self._connection.date_line(), framing)
+        head = b"%b%b%b%b\r\n" % (_status_line(status), headers, self._connection.date_line(), framing)
         if data:
             head += self._frame(data)
         self._send(head, len(data))

@@ -8,8 +8,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from services.health.config import HealthSettings
 from services.health.judge import Judge
 from services.health.metrics import ChannelMetrics, probe_counter
-from services.health.prober import REACHABLE, ProbeResult, judged, probe_headers
+from services.health.prober import REACHABLE, ProbeResult, judged, probe_headers, probe_path
 from trunkline.bus.snapshots import ChannelSnapshot
+from trunkline.protocol.vendor import VendorOptions
 from trunkline.runtime import config
 
 MASTER = "1:" + base64.b64encode(bytes(32)).decode()
@@ -19,15 +20,32 @@ MASTER = "1:" + base64.b64encode(bytes(32)).decode()
     ("dialect", "header", "value"),
     [
         ("openai", "authorization", "Bearer s3cret"),
+        ("openai-responses", "authorization", "Bearer s3cret"),
+        ("azure", "api-key", "s3cret"),
         ("anthropic", "x-api-key", "s3cret"),
         ("gemini", "x-goog-api-key", "s3cret"),
     ],
 )
 def test_each_dialect_gets_exactly_one_credential_header(dialect: str, header: str, value: str) -> None:
-    headers = probe_headers(dialect, "s3cret")
+    channel = ChannelSnapshot(1, "c", dialect, "https://provider.example", (), {})
+    headers = probe_headers(channel, "s3cret")
     assert {name: text for name, text in headers.items() if "s3cret" in text} == {header: value}
     assert ("anthropic-version" in headers) is (dialect == "anthropic")
-    assert header not in probe_headers(dialect, None)
+    assert header not in probe_headers(channel, None)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "version", "path"),
+    [
+        ("openai", "", "/models"),
+        ("gemini", "", "/models"),
+        ("azure", "", "/openai/v1/models"),
+        ("azure", "2024-10-21", "/openai/models?api-version=2024-10-21"),
+    ],
+)
+def test_the_list_of_models_is_asked_for(dialect: str, version: str, path: str) -> None:
+    options = VendorOptions(api_version=version)
+    assert probe_path(ChannelSnapshot(1, "c", dialect, "https://provider.example", (), {}, options=options)) == path
 
 
 @pytest.mark.parametrize(

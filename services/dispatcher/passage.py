@@ -1,0 +1,207 @@
+"""How a job's request gets to one candidate and the answer back: as bytes within a dialect, translated across two.
+
+Made once per attempt, since every candidate may speak another dialect.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from services.dispatcher.answers import PlainAnswer, RelayedStream, StreamAnswer, TranslatedStream, with_counted_usage
+from trunkline.bus.messages import Envelope
+from trunkline.core.ids import JobID
+from trunkline.policy.routing import Candidate
+from trunkline.protocol import registry
+from trunkline.protocol.dialect import (
+    AnswerFrame,
+    Call,
+    ClientDialect,
+    RelayDialect,
+    UpstreamDialect,
+    WholeAnswer,
+    Written,
+)
+from trunkline.protocol.endpoint import Endpoint, Provider
+from trunkline.protocol.events import Event, StreamError
+from trunkline.protocol.fidelity import Crossing
+from trunkline.protocol.meter import AnswerMeter
+from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.splice import BodyChanges
+from trunkline.protocol.tokens import estimate_input
+
+_JSON = "application/json"
+
+
+class Leg(NamedTuple):
+    """One attempt of a job.
+
+    Attributes:
+        envelope, job, body: of the job; the body is the client's.
+        candidate: who is called.
+        rules: what its channel changes in a request.
+        now_ms: Unix time in milliseconds.
+    """
+
+    envelope: Envelope
+    job: JobID
+    body: bytes
+    candidate: Candidate
+    rules: RequestRules
+    now_ms: int
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """A request ready to be sent, and what takes its answer.
+
+    Attributes:
+        body: for the upstream.
+        call: where to.
+        carried: header lines of the client's that go along.
+        answer: takes the answer.
+        body_type: content type of the body.
+        content_type: of the answer for the client; empty: as the upstream says.
+        fidelity: what was lost, for a response header; empty for nothing.
+    """
+
+    body: bytes
+    call: Call
+    carried: bytes
+    answer: StreamAnswer | PlainAnswer
+    body_type: str = _JSON
+    content_type: str = ""
+    fidelity: str = ""
+
+
+def open_passage(leg: Leg) -> Passage:
+    """Return the passage of a job to a candidate.
+
+    Raises:
+        FaultError: ``client_bad_request``: the request cannot be carried to this candidate.
+    """
+    endpoint = registry.ENDPOINTS.get(leg.envelope.dialect)
+    if endpoint is not None:
+        return _beside(leg, endpoint)
+    client = registry.CLIENTS[leg.envelope.dialect]
+    upstream = registry.UPSTREAMS[leg.candidate.channel.dialect]
+    if client.name == upstream.name:
+        return _within(leg, client, upstream, registry.RELAYS[client.name])
+    return _across(leg, client, upstream)
+
+
+def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: RelayDialect) -> Passage:
+    envelope, channel = leg.envelope, leg.candidate.channel
+    upstream_model = leg.candidate.upstream_model
+    public_model = None if upstream_model == envelope.model else envelope.model
+    stream = envelope.stream
+    prepared = relay.prepare(
+        leg.body,
+        upstream_model=None if public_model is None else upstream_model,
+        ask_usage=stream and channel.stream_usage and not envelope.wants_usage,
+        rules=leg.rules,
+    )
+
+    def count() -> int:
+        return client.count_input(leg.body)
+
+    def read(body: bytes) -> tuple[WholeAnswer, bytes]:
+        whole = relay.read_whole(body)
+        return whole, body if public_model is None or whole.error is not None else relay.rename(body, public_model)
+
+    answer: StreamAnswer | PlainAnswer
+    if stream:
+        relayed = relay.relay(
+            public_model=public_model,
+            hide_usage=not envelope.wants_usage,
+            array=envelope.array,
+            options=channel.options,
+        )
+        answer = RelayedStream(relayed, count)
+    else:
+        answer = PlainAnswer(read, count)
+    return Passage(
+        body=prepared,
+        call=upstream.call(upstream_model, stream=stream, options=channel.options),
+        carried=upstream.carried(envelope.headers, channel.options),
+        answer=answer,
+        content_type=client.stream_type(array=True) if stream and envelope.array else "",
+    )
+
+
+def _across(leg: Leg, client: ClientDialect, upstream: UpstreamDialect) -> Passage:
+    envelope, options = leg.envelope, leg.candidate.channel.options
+    crossing = Crossing(client.name, upstream.name)
+    request = client.read_request(leg.body, stream=envelope.stream)
+    written = upstream.write_request(request, crossing, leg.candidate.upstream_model, options)
+    return Passage(
+        body=_ruled(written.body, leg.rules),
+        call=upstream.call(leg.candidate.upstream_model, stream=envelope.stream, options=options),
+        carried=upstream.carried({}, options),
+        answer=_translated(leg, client, upstream, written),
+        content_type=client.stream_type(array=envelope.array) if envelope.stream else _JSON,
+        fidelity=crossing.header(),
+    )
+
+
+def _translated(
+    leg: Leg, client: ClientDialect, upstream: UpstreamDialect, written: Written
+) -> StreamAnswer | PlainAnswer:
+    envelope, options = leg.envelope, leg.candidate.channel.options
+    frame = AnswerFrame(
+        id=leg.job.hex(),
+        model=envelope.model,
+        created=leg.now_ms // 1000,
+        wants_usage=envelope.wants_usage,
+        array=envelope.array,
+        input_estimate=estimate_input(leg.body) if envelope.stream else 0,
+    )
+
+    def count() -> int:
+        return client.count_input(leg.body)
+
+    def read(body: bytes) -> tuple[WholeAnswer, bytes]:
+        meter = AnswerMeter()
+        events: list[Event] = []
+        for event in with_counted_usage(upstream.read_answer(body, written, options), meter, count):
+            if isinstance(event, StreamError):
+                return WholeAnswer(None, 0, event.error), b""
+            events.append(event)
+        counted = meter.output_tokens_counted() if meter.units is None else 0
+        return WholeAnswer(meter.units, counted, None), client.write_answer(events, frame)
+
+    if envelope.stream:
+        return TranslatedStream(upstream.event_reader(written, options), client.event_writer(frame), count)
+    return PlainAnswer(read, count)
+
+
+def _beside(leg: Leg, endpoint: Endpoint) -> Passage:
+    envelope, channel = leg.envelope, leg.candidate.channel
+    provider = Provider(channel.dialect, leg.candidate.upstream_model, envelope.model, channel.options, leg.rules)
+    opened = endpoint.open(leg.body, envelope.headers.get("content-type", _JSON), provider)
+
+    def count() -> int:
+        return endpoint.count_input(leg.body)
+
+    answer: StreamAnswer | PlainAnswer
+    if opened.stream is not None:
+        answer = RelayedStream(opened.stream, count)
+    elif opened.whole is not None:
+        answer = PlainAnswer(opened.whole, count)
+    else:
+        raise AssertionError(f"{endpoint.name} opened a call that nothing reads")
+    return Passage(
+        body=opened.body,
+        call=opened.call,
+        carried=b"",
+        answer=answer,
+        body_type=opened.content_type,
+        content_type=opened.answer_type,
+        fidelity=opened.fidelity,
+    )
+
+
+def _ruled(body: bytes, rules: RequestRules) -> bytes:
+    if not (rules.drop or rules.set or rules.clamp):
+        return body
+    changes = BodyChanges(body)
+    changes.apply(rules)
+    return changes.result()
