@@ -7,6 +7,8 @@ events. `passage` decides which.
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.usage import Units, Usage, UsageSource
@@ -49,6 +51,10 @@ class Used(Protocol):
     def first_output(self) -> bool:
         """Whether the model has said anything yet."""
 
+    @property
+    def opening(self) -> Units | None:
+        """Of the input, as the provider said when it began; None if it did not."""
+
     def output_tokens_counted(self) -> int:
         """Output so far, counted here."""
 
@@ -60,8 +66,15 @@ def _facts(used: Used, count_input: CountInput) -> AnswerFacts:
         return AnswerFacts(Usage(units, UsageSource.REPORTED), output=used.first_output)
     if not used.first_output:
         return AnswerFacts.none()
-    counted = Units(input=count_input(), output=used.output_tokens_counted())
-    return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True)
+    return AnswerFacts(Usage(counted_units(used, count_input), UsageSource.COUNTED), output=True)
+
+
+def counted_units(used: Used, count_input: CountInput) -> Units:
+    """Return a count of what was used, for an answer whose provider did not report it to the end."""
+    output = used.output_tokens_counted()
+    if used.opening is None:
+        return Units(input=count_input(), output=output)
+    return msgspec.structs.replace(used.opening, output=output, reasoning=0)
 
 
 class StreamAnswer(Protocol):
@@ -170,7 +183,7 @@ def with_counted_usage(events: Iterable[Event], meter: AnswerMeter, count_input:
     """Yield events as the meter takes them, with a count before the end where the provider reported nothing."""
     for event in events:
         if isinstance(event, MessageEnd) and meter.units is None and meter.first_output:
-            yield UsageReport(Units(input=count_input(), output=meter.output_tokens_counted()))
+            yield UsageReport(counted_units(meter, count_input))
         else:
             meter.take(event)
         yield event

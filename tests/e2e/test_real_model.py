@@ -1,5 +1,6 @@
 """A real language model behind the gateway: what `make run-model` starts, asked through the official SDK."""
 
+import asyncio
 import datetime as dt
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +11,7 @@ from openai import AsyncOpenAI
 from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionMessageParam
 
+from tests.support.sdk_clients import CLIENTS, Question
 from tests.support.surface import Surface, running_surface
 from tests.support.waiting import eventually
 from trunkline.core.ids import parse_job
@@ -122,3 +124,17 @@ async def test_conversation_goes_on(client: AsyncOpenAI) -> None:
         said = answer.choices[0].message.content
         assert said
         messages += [{"role": "assistant", "content": said}, {"role": "user", "content": question}]
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("dialect", list(CLIENTS))
+async def test_it_answers_in_every_client_dialect(stack: Surface, dialect: str, *, streamed: bool) -> None:
+    client = CLIENTS[dialect](stack.ready.base_url, stack.ready.api_key)
+    try:
+        question = Question(NAME, "What is the capital of France?", system="Answer briefly.", max_output=TOKENS)
+        told = await asyncio.to_thread(client.ask, question, stream=streamed)
+    finally:
+        client.close()
+    assert told.text.strip()
+    assert told.input_tokens > 10
+    assert 0 < told.output_tokens <= TOKENS

@@ -23,7 +23,8 @@ REDELIVERY_TIMEOUT_S = 60.0
 # An upstream's name for a model carries the test's script after a question mark.
 _REPORTED = """
     select split_part(upstream_model, '?', 1) as model, count(*) as answers,
-           sum(input)::bigint as prompt_tokens, sum(output)::bigint as completion_tokens
+           sum(input)::bigint as prompt_tokens, sum(output)::bigint as completion_tokens,
+           sum(cache_read)::bigint as cached_tokens, sum(reasoning)::bigint as reasoning_tokens
     from usage where not counted group by 1
 """
 
@@ -99,7 +100,7 @@ async def _stored_usage(stack: LiveStack) -> int:
 async def reported_in_ledger(connection: Connection) -> dict[str, ModelUsage]:
     """Return what the ledger holds as reported, by the upstream's model."""
     rows = await connection.fetch(_REPORTED)
-    return {row["model"]: ModelUsage(row["answers"], row["prompt_tokens"], row["completion_tokens"]) for row in rows}
+    return {row["model"]: ModelUsage(*list(row.values())[1:]) for row in rows}
 
 
 @contextlib.asynccontextmanager

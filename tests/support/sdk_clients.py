@@ -54,6 +54,7 @@ class Question(NamedTuple):
         earlier: that answer.
         image: of a picture, as base64 PNG.
         schema: of the answer's text.
+        max_output: tokens at the most; 0 leaves it open.
     """
 
     model: str
@@ -64,6 +65,7 @@ class Question(NamedTuple):
     earlier: Told | None = None
     image: str = ""
     schema: Mapping[str, Any] | None = None
+    max_output: int = 0
 
 
 class Client(Protocol):
@@ -103,6 +105,8 @@ class ChatClient:
             for call, result in question.results:
                 messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
         body: dict[str, Any] = {"model": question.model, "messages": messages}
+        if question.max_output:
+            body["max_tokens"] = question.max_output
         if question.tool:
             function = {"name": TOOL, "description": DESCRIPTION, "parameters": SCHEMA}
             body["tools"] = [{"type": "function", "function": function}]
@@ -159,6 +163,8 @@ class ResponsesClient:
                 items.append({"type": "function_call_output", "call_id": call.id, "output": result})
         body: dict[str, Any] = {"model": question.model, "input": items}
         body["include"] = ["reasoning.encrypted_content"]
+        if question.max_output:
+            body["max_output_tokens"] = question.max_output
         if question.system:
             body["instructions"] = question.system
         if question.tool:
@@ -219,7 +225,11 @@ class AnthropicClient:
             ]
             if results:
                 messages.append({"role": "user", "content": results})
-        body: dict[str, Any] = {"model": question.model, "max_tokens": 4096, "messages": messages}
+        body: dict[str, Any] = {
+            "model": question.model,
+            "max_tokens": question.max_output or 4096,
+            "messages": messages,
+        }
         if question.system:
             body["system"] = question.system
         if question.tool:
@@ -267,7 +277,7 @@ class GeminiClient:
             ]
             if results:
                 contents.append({"role": "user", "parts": results})
-        config: dict[str, Any] = {}
+        config: dict[str, Any] = {"max_output_tokens": question.max_output} if question.max_output else {}
         if question.system:
             config["system_instruction"] = question.system
         if question.tool:

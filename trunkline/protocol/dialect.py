@@ -230,6 +230,14 @@ class StreamRelay(Protocol):
     def units(self) -> Units | None:
         """What the provider reported last; None if nothing usable."""
 
+    @property
+    def opening(self) -> Units | None:
+        """What the provider said of the input when the answer began; None where it says nothing then.
+
+        It counts where the answer breaks off before a report: otherwise a client that leaves would pay the full price
+        for what was read from a cache.
+        """
+
     def output_tokens_counted(self) -> int:
         """Return the tokens of the output so far, counted here."""
 

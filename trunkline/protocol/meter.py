@@ -1,7 +1,5 @@
 """What an answer used, read from its neutral events. The dispatcher holds one per translated answer."""
 
-import msgspec
-
 from trunkline.core.usage import Units
 from trunkline.protocol.events import (
     OUTPUT_EVENTS,
@@ -23,14 +21,15 @@ class AnswerMeter:
 
     Attributes:
         first_output: whether the client would have seen anything yet.
+        opening: what the provider said of the input when the answer began; see `dialect.StreamRelay`.
     """
 
-    __slots__ = ("_counter", "_opening", "_units", "first_output")
+    __slots__ = ("_counter", "_units", "first_output", "opening")
 
     def __init__(self) -> None:
         self._counter = OutputCounter()
         self._units: Units | None = None
-        self._opening: Units | None = None
+        self.opening: Units | None = None
         self.first_output = False
 
     def take(self, event: Event) -> None:
@@ -44,7 +43,7 @@ class AnswerMeter:
                 self._units = units
                 return
             case MessageStart(units=units):
-                self._opening = units
+                self.opening = units
                 return
             case _:
                 pass
@@ -55,13 +54,7 @@ class AnswerMeter:
 
     @property
     def units(self) -> Units | None:
-        """What the provider reported last; None if it reported nothing, or no output although there was some.
-
-        Where the answer broke off after it had begun with a report of its input, that counts, with the output as
-        counted here: otherwise a client that leaves would pay the full price for what was read from a cache.
-        """
-        if self._units is None and self._opening is not None and self.first_output:
-            return msgspec.structs.replace(self._opening, output=self.output_tokens_counted())
+        """What the provider reported last; None if it reported nothing, or no output although there was some."""
         if self._units is not None and self.first_output and not self._units.output_total:
             return None
         return self._units

@@ -47,12 +47,13 @@ def test_a_report_without_output_beside_output_is_none() -> None:
     assert meter.units is None
 
 
-def test_an_answer_that_broke_off_costs_its_reported_input_and_its_counted_output() -> None:
+def test_an_answer_that_broke_off_has_the_input_that_it_began_with() -> None:
     meter = AnswerMeter()
     meter.take(MessageStart("x", Units(input=3, cache_read=1000, output=1)))
-    assert meter.units is None
     meter.take(TextDelta("hello world"))
-    assert meter.units == Units(input=3, cache_read=1000, output=count_text("hello world"))
+    assert meter.units is None
+    assert meter.opening == Units(input=3, cache_read=1000, output=1)
+    assert meter.output_tokens_counted() == count_text("hello world")
 
 
 def test_output_is_counted_over_texts_and_calls() -> None:

@@ -69,15 +69,14 @@ class AnthropicStreamRelay:
 
     @property
     def units(self) -> Units | None:
-        """What the provider reported last; None if it reported nothing, or no output although there was some.
-
-        A stream that is cut has only said what its input was: its output is then counted here.
-        """
-        if not self._usage.output_reported:
-            counted = max(self.output_tokens_counted(), self._usage.output_tokens) if self.first_output else 0
-            return self._usage.input_units(counted)
-        units = self._usage.units()
+        """What the provider reported at the end; None if it reported nothing, or no output although there was some."""
+        units = self._usage.units() if self._usage.output_reported else None
         return None if units is not None and self.first_output and not units.output_total else units
+
+    @property
+    def opening(self) -> Units | None:
+        """See `protocol.dialect.StreamRelay`: ``message_start`` has it, beside an output that is only a beginning."""
+        return self._usage.input_units()
 
     def output_tokens_counted(self) -> int:
         """Return the tokens of the output so far, counted here. Exact to about one per hundred pieces."""

@@ -65,15 +65,10 @@ class UsageTally:
         units = _units(self._fields)
         return units if units.input_total or units.output_total else None
 
-    def input_units(self, output: int = 0) -> Units | None:
+    def input_units(self) -> Units | None:
         """Return what is known of the input, with ``output`` tokens beside it, or None if nothing is."""
         units = _units({name: value for name, value in self._fields.items() if not name.startswith("output")})
-        return msgspec.structs.replace(units, output=output) if units.input_total else None
-
-    @property
-    def output_tokens(self) -> int:
-        """Output tokens as reported last, at the beginning if nowhere else."""
-        return _count(self._fields, "output_tokens") or 0
+        return units if units.input_total else None
 
 
 def read_usage(report: bytes | msgspec.Raw) -> Units | None:

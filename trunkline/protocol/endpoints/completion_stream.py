@@ -78,6 +78,11 @@ class CompletionStream:
         self.error: UpstreamError | None = None
 
     @property
+    def opening(self) -> Units | None:
+        """See `protocol.dialect.StreamRelay`; this dialect says nothing of the input at the start."""
+        return None
+
+    @property
     def complete(self) -> bool:
         """Whether the body may end here as a success: each choice with output has finished."""
         if self.error is not None:

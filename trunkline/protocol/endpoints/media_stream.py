@@ -99,6 +99,11 @@ class MediaStreamRelay:
         self.error: UpstreamError | None = None
 
     @property
+    def opening(self) -> Units | None:
+        """See `protocol.dialect.StreamRelay`; this dialect says nothing of the input at the start."""
+        return None
+
+    @property
     def complete(self) -> bool:
         """See `StreamRelay`."""
         return self.error is None and self._facts.done

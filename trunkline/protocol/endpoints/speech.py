@@ -111,6 +111,11 @@ class SoundRelay:
         self.error: UpstreamError | None = None
 
     @property
+    def opening(self) -> Units | None:
+        """See `protocol.dialect.StreamRelay`; this dialect says nothing of the input at the start."""
+        return None
+
+    @property
     def complete(self) -> bool:
         """See `StreamRelay`."""
         return self.first_output and self.error is None

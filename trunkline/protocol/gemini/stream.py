@@ -92,6 +92,11 @@ class GeminiStreamRelay:
         self.error: UpstreamError | None = None
 
     @property
+    def opening(self) -> Units | None:
+        """See `protocol.dialect.StreamRelay`; this dialect says nothing of the input at the start."""
+        return None
+
+    @property
     def complete(self) -> bool:
         """Whether the body may end here as a success: each candidate with output has finished, or there is none."""
         return self.error is None and bool(self._finished_choices) and self._output_choices <= self._finished_choices

@@ -100,6 +100,11 @@ class ChatStreamRelay:
         return bool(self._finished_choices)
 
     @property
+    def opening(self) -> Units | None:
+        """See `protocol.dialect.StreamRelay`; this dialect says nothing of the input at the start."""
+        return None
+
+    @property
     def complete(self) -> bool:
         """Whether the body may end here as a success (DIALECTS section 3.2): each choice with output has finished."""
         if self.error is not None:

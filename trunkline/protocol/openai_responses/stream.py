@@ -79,6 +79,11 @@ class ResponsesStreamRelay:
         self.error: UpstreamError | None = None
 
     @property
+    def opening(self) -> Units | None:
+        """See `protocol.dialect.StreamRelay`; this dialect says nothing of the input at the start."""
+        return None
+
+    @property
     def complete(self) -> bool:
         """Whether the body may end here as a success (DIALECTS section 3.1): the response has had its one end."""
         return self.ended and self.error is None

@@ -106,9 +106,9 @@ def test_per_field_the_last_value_that_is_one_stands() -> None:
 
 def test_nothing_known_of_the_input_is_none() -> None:
     tally = UsageTally()
-    assert tally.input_units(5) is None
+    assert tally.input_units() is None
     tally.take(b'{"input_tokens":0,"output_tokens":1}', final=False)
-    assert tally.input_units(5) is None
+    assert tally.input_units() is None
 
 
 @pytest.mark.parametrize(
