@@ -259,9 +259,9 @@ def test_key_for_other_models(surface: Surface) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/v1", "/v1/", "/v1/completions", "/v2/chat/completions", "/v1/chat", "/v1/chat/completions/extra", "/v1/x",
-     "/metrics", "/readyz", "/admin/v1/accounts", "/v1/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/v1/%00",
-     "/.env", "//", "/v1/chat/completions%00", "/" + "a/" * 2000, "*"],
+    ["/", "/v1", "/v1/", "/v1/fine_tuning/jobs", "/v2/chat/completions", "/v1/chat", "/v1/chat/completions/extra",
+     "/v1/x", "/metrics", "/readyz", "/admin/v1/accounts", "/v1/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd",
+     "/v1/%00", "/.env", "//", "/v1/chat/completions%00", "/" + "a/" * 2000, "*"],
 )  # fmt: skip
 def test_unknown_endpoint(surface: Surface, path: str) -> None:
     key = ("authorization", f"Bearer {surface.ready.api_key}")

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT, OPENAI_RESP
 from trunkline.runtime import config
 
 NODE = Path(__file__).parent / "node"
+ROOT = Path(__file__).parents[2]
 NODE_TIMEOUT_S = 60.0
 MODEL = "demo"
 ASK: dict[str, tuple[str, dict[str, Any]]] = {
@@ -202,3 +204,25 @@ def test_the_javascript_sdks(stack: Surface, dialect: str, *, stream: bool) -> N
     assert set(called["calls"][0]["arguments"]) == {"city"}
     refused = node({**order, "key": "sk-tl-wrong"})
     assert refused["error"]["status"] == 401
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_the_examples_run(stack: Surface, path: Path) -> None:
+    base_url, key = stack.ready.base_url, stack.ready.api_key
+    environment = {
+        "OPENAI_BASE_URL": f"{base_url}/v1",
+        "OPENAI_API_KEY": key,
+        "ANTHROPIC_BASE_URL": base_url,
+        "ANTHROPIC_API_KEY": key,
+        "TRUNKLINE_BASE_URL": base_url,
+        "GEMINI_API_KEY": key,
+    }
+    finished = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, str(path), "Hello there"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        timeout=60,
+    )
+    assert finished.stdout.startswith("Hello! ")

@@ -6,6 +6,7 @@ the mark decides. docs/fidelity.md is made from this table, and the response hea
 was lost.
 """
 
+import re
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -16,6 +17,11 @@ from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT, OPENAI_RESP
 
 NAMES_MAX = 32
 """Names in the header; a request with more lost fields is not worth a longer one."""
+
+NAME_CHARS_MAX = 64
+"""Of one name: a field that nobody knows is named as the client typed it."""
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 class Mark(StrEnum):
@@ -254,7 +260,7 @@ _ROWS = (
     _row(Feature.CACHE_KEY, "nothing", anth=_H, gem=_H),
     _row(Feature.CACHE_MARKS, "nothing", chat=_H, resp=_H, gem=_H),
     _row(Feature.CACHED_CONTENT, "", chat=_R, resp=_R, anth=_R, fields={GEMINI: "cachedContent"}),
-    _row(Feature.TOOL_STRICT, "nothing", gem=_H),
+    _row(Feature.TOOL_STRICT, "nothing", chat=_H, gem=_H),
     _row(Feature.TOOL_SUBSET, "the other tools are left out", anth=_D),
     _row(Feature.TOOL_CUSTOM, "a function with one string field, unwrapped on the way back", anth=_D, gem=_D),
     _row(
@@ -274,9 +280,9 @@ _ROWS = (
         fields={OPENAI_CHAT: "tools", OPENAI_RESPONSES: "tools", ANTHROPIC: "tools", GEMINI: "tools"},
     ),
     _row(Feature.TOOL_FORCED, "a free choice", anth=_D),
-    _row(Feature.PARALLEL_OFF, "nothing: the model may still call several", gem=_D),
+    _row(Feature.PARALLEL_OFF, "nothing: the model may still call several", chat=_D, gem=_D),
     _row(Feature.JSON_FORM, "an instruction to answer with a JSON object", anth=_D),
-    _row(Feature.SCHEMA_FORM, "the schema without what the provider does not know", anth=_D),
+    _row(Feature.SCHEMA_FORM, "what the provider knows of it, or a tool that demands it", chat=_D, anth=_D),
     _row(Feature.EFFORT, "the nearest setting that the model has", chat=_D, resp=_D, anth=_D, gem=_D),
     _row(Feature.SHOW_REASONING, "nothing", chat=_H),
     _row(Feature.FOREIGN_PROOF, "history without that reasoning", chat=_D, resp=_D, anth=_D, gem=_D),
@@ -317,9 +323,9 @@ class Crossing:
         name = field or row.fields.get(self.client, feature.value)
         match row.marks.get(self.upstream, Mark.LOSSLESS):
             case Mark.DEGRADED:
-                self._degraded[field or feature.value] = None
+                self._degraded[_shown(field) or feature.value] = None
             case Mark.HINT:
-                self._dropped[field or feature.value] = None
+                self._dropped[_shown(field) or feature.value] = None
             case Mark.REFUSED:
                 raise FaultError(_refusal(name))
             case Mark.LOSSLESS:
@@ -344,6 +350,10 @@ class Crossing:
             if names
         ]
         return "; ".join(parts)
+
+
+def _shown(field: str) -> str:
+    return _NOT_IN_NAMES.sub("_", field[:NAME_CHARS_MAX])
 
 
 def _refusal(field: str) -> Fault:

@@ -15,6 +15,9 @@ _LINE_END = rb"(?>\r\n|\n|\r)"
 _BLANK_LINE = re.compile(_LINE_END + _LINE_END)
 _BORDER_BYTES_MAX = 4
 """CR LF CR LF; a border may begin this much less one before a chunk."""
+_LINE_END_OR_UNKNOWN = frozenset({b"\n", b"\r", b""})
+"""What may stand before a blank line and belong to it; nothing: it is in an earlier chunk."""
+_LF = 0x0A
 _LEADING_LINE_ENDS = re.compile(rb"[\r\n]*+")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -52,7 +55,7 @@ class EventBuffer:
         Raises:
             FaultError: ``upstream_invalid``: an event is larger than the bound.
         """
-        if chunk.endswith((b"\n\n", b"\r\n\r\n")):
+        if _ends_in_one_border(chunk):
             if not self._tail:
                 return chunk
             block = bytes(self._tail) + chunk
@@ -75,8 +78,14 @@ class EventBuffer:
         """Return where the last event ends that is whole, searching from ``start``; 0 if none is."""
         tail = self._tail
         if tail.find(b"\r", start) < 0:
-            border = tail.rfind(b"\n\n", start)
-            return border + 2 if border >= 0 else 0
+            cut = tail.rfind(b"\n\n", start) + 2
+            if cut < 2:
+                return 0
+            # Line ends pair up from the first of a run; an odd one at its end belongs to the next event.
+            first = cut - 2
+            while first > 0 and tail[first - 1] == _LF:
+                first -= 1
+            return cut - (cut - first) % 2
         end = len(tail) - tail.endswith(b"\r")
         cut = 0
         for found in _BLANK_LINE.finditer(tail, start, end):
@@ -114,6 +123,13 @@ class EventSplitter:
     def finish(self) -> bytes:
         """Return what is left at the end of the body: an event without its blank line, or nothing."""
         return self._buffer.finish()
+
+
+def _ends_in_one_border(chunk: bytes) -> bool:
+    """Return whether a chunk ends with one blank line and no further line end before it."""
+    if chunk.endswith(b"\n\n"):
+        return chunk[-3:-2] not in _LINE_END_OR_UNKNOWN
+    return chunk.endswith(b"\r\n\r\n") and chunk[-5:-4] not in _LINE_END_OR_UNKNOWN
 
 
 def split_events(block: bytes) -> list[bytes]:

@@ -52,6 +52,12 @@ def test_losing_what_the_table_calls_lossless_is_a_bug_that_shows() -> None:
         Crossing(OPENAI_CHAT, OPENAI_CHAT).lose(Feature.SEED)
 
 
+def test_a_clients_own_words_cannot_break_the_header() -> None:
+    crossing = Crossing(OPENAI_CHAT, ANTHROPIC)
+    crossing.lose_all((), ("a\r\nset-cookie: x", "é" * 1000))
+    assert crossing.header() == "dropped=a__set-cookie__x," + "_" * 64
+
+
 def test_the_header_is_bounded() -> None:
     crossing = Crossing(OPENAI_CHAT, ANTHROPIC)
     crossing.lose_all((), [f"field_{number}" for number in range(NAMES_MAX + 5)])

@@ -80,3 +80,11 @@ def test_rendering_is_the_inverse_of_parsing() -> None:
     assert render_event(b"x") == b"data: x\n\n"
     assert parse_event(render_event(b"a\nb", "ping")) == SSEEvent("ping", b"a\nb")
     assert parse_event(render_event(b"")) == SSEEvent("", b"")
+
+
+@pytest.mark.parametrize("body", [b"a\n\n\nb\n\n", b"a\r\n\r\n\r\nb\n\n", b"a\n\r\n\nb\n\n", b"a\n\n\n\n\nb\n\n"])
+def test_an_odd_line_end_belongs_to_the_next_event_wherever_chunks_end(body: bytes) -> None:
+    whole = split_events(EventBuffer().receive(body))
+    for cut in range(len(body)):
+        splitter = EventSplitter()
+        assert splitter.receive(body[:cut]) + splitter.receive(body[cut:]) == whole

@@ -76,6 +76,7 @@ class ChoiceReader:
         "_text_call",
         "_thinking",
         "_thought",
+        "_thought_aloud",
         "by_delta",
         "finish",
         "output",
@@ -90,6 +91,7 @@ class ChoiceReader:
         self._details = DetailsCollector()
         self._thinking = False
         self._thought = False
+        self._thought_aloud = False
         self._calls = 0
         self._called_any = False
         self._nameless: list[Call] = []
@@ -113,9 +115,12 @@ class ChoiceReader:
         """
         said_before, self.output = self.output, False
         reasoning = content.reasoning_content or content.reasoning
+        if reasoning:
+            self._thought_aloud = True
         if content.reasoning_details is not msgspec.UNSET:
             words = self._details.add(present(content.reasoning_details))
-            reasoning = reasoning or words
+            # Some say the words beside it, and here once more at the end.
+            reasoning = reasoning or ("" if self._thought_aloud else words)
             self._thinking = self._thinking or not self._details.empty
         if reasoning:
             self._think(reasoning, out)
@@ -177,7 +182,7 @@ class ChoiceReader:
             redacted = not self._thought
             self.output = True
             self._queue.put(ReasoningEnd(proof, redacted, self._index), 0, out)
-        self._thinking = self._thought = False
+        self._thinking = self._thought = self._thought_aloud = False
 
     def _paint(self, content: Content, out: list[Event]) -> None:
         for url in image_urls(content.images):

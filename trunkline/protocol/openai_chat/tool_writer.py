@@ -89,7 +89,9 @@ class ToolWriter:
         parallel = self._request.parallel_tools
         if parallel is None:
             return
-        if self._options.parallel_switch and "tools" in body:
+        if "tools" not in body:
+            lose(self._crossing, Feature.EXTRA, "parallel_tool_calls")
+        elif self._options.parallel_switch:
             body["parallel_tool_calls"] = parallel
         elif not parallel:
             lose(self._crossing, Feature.PARALLEL_OFF, "parallel_tool_calls")

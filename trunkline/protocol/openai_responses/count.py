@@ -94,7 +94,7 @@ def _parts(item: _Item) -> str | list[_Part]:
     if output.startswith(b"["):
         try:
             return _decode_output(output)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             pass
     return output.decode(errors="replace")
 

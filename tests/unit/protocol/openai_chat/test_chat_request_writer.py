@@ -163,7 +163,7 @@ def test_parallel_calls_and_strictness_where_the_vendor_knows_them() -> None:
     assert body(**fields)["parallel_tool_calls"] is False
     options = {"parallel_switch": False, "tool_strict": False}
     assert body(options=options, **fields) == {"tools": [{"type": "function", "function": {"name": "f"}}]}
-    assert lost(options, **fields) == "dropped=tool_strict,parallel_tool_calls"
+    assert lost(options, **fields) == "degraded=parallel_tool_calls; dropped=tool_strict"
     assert lost(options, tools=(Tool("f", strict=False),), parallel_tools=True) == ""
 
 
@@ -207,7 +207,7 @@ def test_a_vendor_without_schemas_gets_a_forced_tool_that_stands_for_one() -> No
     assert tree["tool_choice"] == {"type": "function", "function": {"name": "form"}}
     assert "response_format" not in tree
     assert written.unwrap_tool == "form"
-    assert header == "dropped=json_schema"
+    assert header == "degraded=json_schema"
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,10 @@ def test_media_cost_a_fixed_figure(part: dict[str, str], tokens: int) -> None:
     assert count_input(request([output])) == BASE + tokens
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"input":5}', b'{"input":"\xff"}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{", b'{"input":5}', b'{"input":"\xff"}', b'{"input":[{"output":["\xff"]}]}', b"[" * 100_000],
+)
 def test_any_bytes_have_a_count(body: bytes) -> None:
     assert count_input(body) >= 0
 
