@@ -8,7 +8,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-model test check lint bench secrets docs lock clean
+.PHONY: help run run-model test check lint bench fuzz secrets docs golden lock clean
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -37,11 +37,17 @@ lint: .venv/test.stamp ## Format, style, types, and which package may import whi
 bench: .venv/run.stamp ## Measure cost, latency and memory.
 	@exec $(BIN)/python -m bench $(ARGS)
 
+fuzz: .venv/test.stamp .venv/fuzz.stamp ## Feed the protocol readers with broken bytes for a minute.
+	@exec $(BIN)/python -m tests.fuzz $(ARGS)
+
 secrets: .venv/run.stamp ## Draw the secrets that docker-compose.yml needs, into .env.
 	@$(BIN)/python -m trunkline.dev.secrets .env
 
 docs: .venv/run.stamp ## Make anew the parts of the docs that come from the code.
 	@exec $(BIN)/python docs/generate.py
+
+golden: .venv/test.stamp ## Write anew the translations in tests/interop/golden that the tests compare with.
+	@exec $(BIN)/python -m tests.interop.golden_files
 
 lock: .venv/build.stamp ## Resolve all dependencies anew and write their hashes.
 	@$(LOCK) requirements/build.in -o requirements/build.txt
@@ -49,6 +55,7 @@ lock: .venv/build.stamp ## Resolve all dependencies anew and write their hashes.
 	@$(LOCK) pyproject.toml --extra dev-servers --extra test -o requirements/test.txt
 	@$(LOCK) pyproject.toml --extra dev-servers -c requirements/test.txt -o requirements/run.txt
 	@$(LOCK) pyproject.toml -c requirements/test.txt -o requirements/base.txt
+	@$(LOCK) pyproject.toml --extra fuzz -c requirements/test.txt -o requirements/fuzz.txt
 
 clean: ## Remove the virtual environment, caches and all data of the development stack.
 	@for link in .data/*/postgres.elsewhere; do \
@@ -77,6 +84,10 @@ clean: ## Remove the virtual environment, caches and all data of the development
 
 .venv/test.stamp: .venv/run.stamp requirements/test.txt
 	@$(INSTALL) -r requirements/test.txt
+	@touch $@
+
+.venv/fuzz.stamp: .venv/run.stamp requirements/fuzz.txt
+	@$(INSTALL) -r requirements/fuzz.txt
 	@touch $@
 
 # The official JavaScript SDKs, where there is a Node.js to run them; without one their tests are skipped and say so.
