@@ -16,6 +16,7 @@ from prometheus_client import Counter
 from services.edge.allowances import Allowances
 from services.edge.client_job import ClientJob
 from services.edge.credentials import find_secret
+from services.edge.deployments import with_model
 from services.edge.job_board import JobBoard
 from services.edge.key_ring import KeyRing
 from services.edge.metrics import EdgeMetrics
@@ -201,7 +202,10 @@ class RequestPath:
 
     def read(self, client: ClientJob) -> None:
         """What does it want? Only the fields that routing needs; the body stays bytes."""
-        client.asked = self._read(client, client.exchange.request)
+        match, exchange = client.match, client.exchange
+        if match is not None and match.model and match.dialect == OPENAI_CHAT:
+            exchange.request = with_model(exchange.request, match.model)
+        client.asked = self._read(client, exchange.request)
 
     def _read(self, client: ClientJob, request: Request) -> ClientRequest:
         match = client.match
@@ -250,7 +254,7 @@ class RequestPath:
             credit=limits.CREDIT_WINDOW_BYTES,
             max_output=asked.max_output,
             traceparent=request.headers.get("traceparent", ""),
-            headers={name: request.headers[name] for name in client.dialect.carried_headers if name in request.headers},
+            headers=_carried(client),
             array=asked.array,
         )
         self._board.open(client, envelope, request.body, client.model.lane)

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from enum import StrEnum
 
-from trunkline.dev.counts import ModelUsage
+from trunkline.dev.counts import ModelUsage, Usage
 
 MODEL = "rude"
 PROMPT_TOKENS, COMPLETION_TOKENS = 3, 2
@@ -86,7 +86,7 @@ class RudeUpstream:
                     writer.write(b"Good day to you!\r\n\r\n")
                     break
                 if head.startswith(b"POST "):  # the others are probes
-                    self.reported.setdefault(MODEL, ModelUsage()).add(PROMPT_TOKENS, COMPLETION_TOKENS)
+                    self.reported.setdefault(MODEL, ModelUsage()).add(Usage(PROMPT_TOKENS, COMPLETION_TOKENS))
                 writer.write(_ANSWER)
                 answered += 1
                 if habit is Habit.CLOSES_IDLE:

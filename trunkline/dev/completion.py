@@ -10,7 +10,7 @@ import msgspec
 from trunkline.dev import demo_example
 from trunkline.dev.counts import Usage
 from trunkline.dev.demo_pieces import SENTENCE, Exact, Pieces, Repeated
-from trunkline.dev.demo_request import Asked
+from trunkline.dev.demo_request import Asked, Product
 from trunkline.dev.script import PLAIN, Finish, Script
 
 
@@ -75,6 +75,8 @@ class Plan(NamedTuple):
         chunks: how many pieces its blocks have together.
         total: what all of it uses.
         include_usage: whether the client asked for usage, where a dialect leaves that to it.
+        product: what is wanted, if it is no conversation.
+        choices: how many times over the answer is given; they count in ``total``, not in ``chunks``.
     """
 
     number: int
@@ -86,10 +88,14 @@ class Plan(NamedTuple):
     total: Usage
     finish: Finish
     include_usage: bool
+    product: Product | None = None
+    choices: int = 1
 
     def usage(self, chunks: int) -> Usage:
         """Return what the answer has used after so many chunks."""
-        completion, reasoning = _tokens(self.blocks, chunks)
+        if self.product is not None:
+            return self.product.used if chunks else Usage()
+        completion, reasoning = [self.choices * count for count in _tokens(self.blocks, chunks)]
         if self.script.reasoning_tokens is not None:
             reasoning = self.script.reasoning_tokens
         return self.total._replace(completion=completion, reasoning=reasoning)
@@ -110,6 +116,7 @@ def plan(asked: Asked, model: str, script: Script, *, number: int, now_ms: int) 
         number: of the request.
         now_ms: Unix time in milliseconds.
     """
+    product = asked.product
     if (script is PLAIN or script.plain) and not asked.special:
         content = _plain(script.chunks, script.chunk_bytes)
     else:
@@ -119,17 +126,21 @@ def plan(asked: Asked, model: str, script: Script, *, number: int, now_ms: int) 
         blocks, cut = _within(content.blocks, asked.limit)
         if cut:
             content, finish = _content(blocks), Finish.LENGTH
-    reasoning = content.reasoning if script.reasoning_tokens is None else script.reasoning_tokens
+    total, chunks = _total(asked, script, content), content.chunks
+    if product is not None:
+        total, chunks = product.used, chunks if product.pieces is None else script.chunks or product.pieces
     return Plan(
         number,
         now_ms // 1000,
         model,
         script,
         content.blocks,
-        content.chunks,
-        Usage(asked.prompt_tokens, content.completion, script.cached_tokens, reasoning),
+        chunks,
+        total,
         script.finish or finish,
         asked.include_usage,
+        product,
+        asked.choices,
     )
 
 
@@ -141,6 +152,16 @@ class _Content(NamedTuple):
     completion: int
     reasoning: int
     finish: Finish
+
+
+def _total(asked: Asked, script: Script, content: _Content) -> Usage:
+    choices, reasoning = asked.choices, script.reasoning_tokens
+    return Usage(
+        asked.prompt_tokens,
+        content.completion * choices,
+        script.cached_tokens,
+        content.reasoning * choices if reasoning is None else reasoning,
+    )
 
 
 def _content(blocks: tuple[Block, ...]) -> _Content:

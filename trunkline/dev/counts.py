@@ -14,19 +14,27 @@ OTHER = "(other)"
 
 
 class Usage(NamedTuple):
-    """Tokens of one answer. No token is in two of the fields, whatever the dialect's own report adds up.
+    """What one answer costs: tokens, and other units. No token is in two of the fields, whatever a report adds up.
 
     Attributes:
         prompt: that no cache held.
         completion: without reasoning.
         cached: of the prompt, read from a cache.
         reasoning: of the completion.
+        images: in the answer.
+        characters: spoken.
+        seconds: of sound, started ones.
+        searches: of a ranking.
     """
 
-    prompt: int
-    completion: int
+    prompt: int = 0
+    completion: int = 0
     cached: int = 0
     reasoning: int = 0
+    images: int = 0
+    characters: int = 0
+    seconds: int = 0
+    searches: int = 0
 
     @property
     def prompt_total(self) -> int:
@@ -40,21 +48,29 @@ class Usage(NamedTuple):
 
 
 class ModelUsage(msgspec.Struct):
-    """Tokens of one model, in so many answers; the sums of `Usage`, as the ledger keeps them."""
+    """What one model's answers cost, so many of them; the sums of `Usage`, as the ledger keeps them."""
 
     answers: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    images: int = 0
+    characters: int = 0
+    seconds: int = 0
+    searches: int = 0
 
-    def add(self, prompt: int, completion: int, cached: int = 0, reasoning: int = 0) -> None:
-        """Count one answer; arguments as in `Usage`."""
+    def add(self, usage: Usage) -> None:
+        """Count one answer."""
         self.answers += 1
-        self.prompt_tokens += prompt
-        self.completion_tokens += completion
-        self.cached_tokens += cached
-        self.reasoning_tokens += reasoning
+        self.prompt_tokens += usage.prompt
+        self.completion_tokens += usage.completion
+        self.cached_tokens += usage.cached
+        self.reasoning_tokens += usage.reasoning
+        self.images += usage.images
+        self.characters += usage.characters
+        self.seconds += usage.seconds
+        self.searches += usage.searches
 
 
 class Abort(msgspec.Struct):
@@ -121,4 +137,4 @@ class Counts(msgspec.Struct):
             if len(table) >= NAMES_MAX:
                 model = OTHER
             of_model = table.setdefault(model, ModelUsage())
-        of_model.add(*usage)
+        of_model.add(usage)

@@ -196,7 +196,7 @@ def _json_text(text: str) -> bytes:
 
 
 def _usage(usage: Usage) -> bytes:
-    prompt, completion, cached, reasoning = usage
+    prompt, completion, cached, reasoning = usage[:4]
     if not cached and not reasoning:
         return b'{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d}' % (
             prompt,

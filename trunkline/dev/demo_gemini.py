@@ -69,9 +69,14 @@ class Gemini:
 
     def error(self, error: RequestError, number: int) -> tuple[bytes, bytes]:
         """See `Dialect`."""
-        body = msgspec.json.encode(error_object(error))
-        lines = b"content-type: application/json; charset=UTF-8\r\nx-request-id: req-demo-%d\r\n" % number
+        lines, body = error_answer(error, number)
         return lines, b"[%b]" % body if self._array else body
+
+
+def error_answer(error: RequestError, number: int) -> tuple[bytes, bytes]:
+    """Return header lines and body of an error in Google's shape."""
+    lines = b"content-type: application/json; charset=UTF-8\r\nx-request-id: req-demo-%d\r\n" % number
+    return lines, msgspec.json.encode(error_object(error))
 
 
 def key_of(request: Request) -> str:

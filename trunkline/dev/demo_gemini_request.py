@@ -23,15 +23,15 @@ from trunkline.dev.demo_request import (
     words_within,
 )
 
-_Shape = Mapping[str, "_Shape | None"]
+Shape = Mapping[str, "Shape | None"]
 
 
-def _opaque(names: str) -> dict[str, _Shape | None]:
+def _opaque(names: str) -> dict[str, Shape | None]:
     return dict.fromkeys(names.split())
 
 
 _MEDIA = {"inlineData": _opaque("data displayName mimeType"), "fileData": _opaque("displayName fileUri mimeType")}
-_PART: _Shape = {
+_PART: Shape = {
     **_opaque(
         "text thought thoughtSignature executableCode codeExecutionResult toolCall toolResponse videoMetadata "
         "mediaResolution partMetadata"
@@ -40,12 +40,12 @@ _PART: _Shape = {
     "functionCall": _opaque("id name args"),
     "functionResponse": {**_opaque("id name response scheduling willContinue"), "parts": _MEDIA},
 }
-_CONTENT: _Shape = {"role": None, "parts": _PART}
+CONTENT: Shape = {"role": None, "parts": _PART}
 _DECLARATION = _opaque("name description parameters parametersJsonSchema response responseJsonSchema behavior")
-_REQUEST: _Shape = {
+_REQUEST: Shape = {
     **_opaque("cachedContent model safetySettings serviceTier store"),
-    "contents": _CONTENT,
-    "systemInstruction": _CONTENT,
+    "contents": CONTENT,
+    "systemInstruction": CONTENT,
     "tools": {
         **_opaque("codeExecution computerUse fileSearch googleMaps googleSearch googleSearchRetrieval urlContext"),
         "functionDeclarations": _DECLARATION,
@@ -63,7 +63,7 @@ _REQUEST: _Shape = {
         "thinkingConfig": _opaque("includeThoughts thinkingBudget thinkingLevel"),
     },
 }
-_COUNT: _Shape = {"contents": _CONTENT, "generateContentRequest": _REQUEST}
+_COUNT: Shape = {"contents": CONTENT, "generateContentRequest": _REQUEST}
 
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
 _STOPS_MAX = 5
@@ -81,12 +81,12 @@ def read(body_bytes: bytes, model: str, speech: SpeechMaker, *, stream: bool) ->
     Raises:
         RequestError: Google would refuse it.
     """
-    return _asked(_normal(parsed(body_bytes), _REQUEST, ""), model, speech, stream=stream)
+    return _asked(normal(parsed(body_bytes), _REQUEST, ""), model, speech, stream=stream)
 
 
 def read_count(body_bytes: bytes, model: str, speech: SpeechMaker) -> Asked:
     """Return what a request to count tokens asks for; arguments and errors as for `read`."""
-    body = _normal(parsed(body_bytes), _COUNT, "")
+    body = normal(parsed(body_bytes), _COUNT, "")
     inner = body.get("generateContentRequest")
     if inner is None:
         inner = body
@@ -121,7 +121,7 @@ def _asked(body: dict[str, Any], model: str, speech: SpeechMaker, *, stream: boo
     )
 
 
-def _normal(value: Any, shape: _Shape | None, where: str) -> Any:
+def normal(value: Any, shape: Shape | None, where: str) -> Any:
     """Return a JSON value with the names of members in camel case.
 
     Raises:
@@ -130,7 +130,7 @@ def _normal(value: Any, shape: _Shape | None, where: str) -> Any:
     if shape is None:
         return value
     if isinstance(value, list):
-        return [_normal(item, shape, f"{where}[{index}]") for index, item in enumerate(value)]
+        return [normal(item, shape, f"{where}[{index}]") for index, item in enumerate(value)]
     if not isinstance(value, dict):
         raise RequestError(f"Invalid value at '{where}': a message is an object")
     found: dict[str, Any] = {}
@@ -139,7 +139,7 @@ def _normal(value: Any, shape: _Shape | None, where: str) -> Any:
         if name not in shape:
             at = f" at '{where}'" if where else ""
             raise RequestError(f'Invalid JSON payload received. Unknown name "{written}"{at}: Cannot find field.')
-        found[name] = _normal(member, shape[name], f"{where}.{name}".lstrip("."))
+        found[name] = normal(member, shape[name], f"{where}.{name}".lstrip("."))
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from trunkline.dev.counts import Usage
 from trunkline.dev.script import Script
 from trunkline.runtime.http_exchange import Request
 
@@ -90,6 +91,22 @@ class SpeechMaker(Protocol):
         """See there."""
 
 
+class Product(NamedTuple):
+    """What is asked for where that is no conversation: vectors, images, sound, a transcript.
+
+    Attributes:
+        used: what it costs, whatever is said in it.
+        reported: whether the answer says what it cost.
+        pieces: in how many it is streamed; None: in as many as its text has.
+        headers: header lines of a whole answer.
+    """
+
+    used: Usage
+    reported: bool = True
+    pieces: int | None = 0
+    headers: bytes = b"content-type: application/json\r\n"
+
+
 class Asked(NamedTuple):
     """A request.
 
@@ -104,6 +121,8 @@ class Asked(NamedTuple):
         said: the user's text, if that is what comes last.
         schema: decoded, if the answer is to be JSON.
         token_count: the body that answers a request to count tokens; None of any other.
+        product: what is wanted, if it is no conversation.
+        choices: how many times over the answer is given.
     """
 
     model: str
@@ -118,6 +137,8 @@ class Asked(NamedTuple):
     said: str = ""
     schema: Any = None
     token_count: bytes | None = None
+    product: Product | None = None
+    choices: int = 1
 
     @property
     def special(self) -> bool:

@@ -4,7 +4,15 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from trunkline.dev import demo_beside_vectors
 from trunkline.dev.demo_anthropic import Anthropic
+from trunkline.dev.demo_beside import Endpoint
+from trunkline.dev.demo_beside_completions import Completions
+from trunkline.dev.demo_beside_images import ImageEdits, ImageGenerations, ImageVariations
+from trunkline.dev.demo_beside_scores import CohereRerank, Moderations, Rerank
+from trunkline.dev.demo_beside_speech import Speech
+from trunkline.dev.demo_beside_transcripts import Transcriptions, Translations
+from trunkline.dev.demo_beside_vectors import Embeddings, GeminiEmbeddings
 from trunkline.dev.demo_chat import AzureChat, Chat
 from trunkline.dev.demo_gemini import ACTIONS, Gemini
 from trunkline.dev.demo_request import Dialect
@@ -15,6 +23,17 @@ CHAT: Dialect = Chat()
 _AZURE: Dialect = AzureChat()
 _ANTHROPIC: Dialect = Anthropic()
 
+_BESIDE: dict[str, type[Endpoint]] = {
+    "embeddings": Embeddings,
+    "completions": Completions,
+    "images/generations": ImageGenerations,
+    "images/edits": ImageEdits,
+    "audio/speech": Speech,
+    "audio/transcriptions": Transcriptions,
+    "audio/translations": Translations,
+}
+"""What both OpenAI and Azure have, by the tail of the address."""
+
 FIXED: dict[str, Dialect] = {
     "/v1/chat/completions": CHAT,
     "/openai/v1/chat/completions": _AZURE,
@@ -23,10 +42,16 @@ FIXED: dict[str, Dialect] = {
     "/openai/v1/responses": Responses(azure=True),
     "/v1/messages": _ANTHROPIC,
     "/v1/messages/count_tokens": Anthropic(counting=True),
+    "/v1/moderations": Moderations(),
+    "/v1/images/variations": ImageVariations(),
+    "/v1/rerank": Rerank(),
+    "/v2/rerank": CohereRerank(),
+    **{f"/v1/{tail}": endpoint() for tail, endpoint in _BESIDE.items()},
+    **{f"/openai/v1/{tail}": endpoint(azure=True) for tail, endpoint in _BESIDE.items()},
 }
 """Dialects by the path to which their requests are posted, where it is always the same."""
 
-_DEPLOYMENT = re.compile(r"/openai/deployments/(.+)/chat/completions")
+_DEPLOYMENT = re.compile(rf"/openai/deployments/(.+?)/({'|'.join(['chat/completions', *_BESIDE])})")
 _ACTION = re.compile(r"/v1(?:beta|alpha)?/models/(.+):(\w+)")
 
 _CHAT_MODELS = b'{"object":"list","data":[{"id":"demo","object":"model","created":1700000000,"owned_by":"trunkline"}]}'
@@ -53,8 +78,11 @@ def find(request: Request) -> Dialect | None:
         return None
     path = unquote(request.path)
     if match := _DEPLOYMENT.fullmatch(path):
-        return AzureChat(match[1])
+        endpoint = _BESIDE.get(match[2])
+        return AzureChat(match[1]) if endpoint is None else endpoint(match[1], azure=True)
     match = _ACTION.fullmatch(path)
+    if match and match[2] in demo_beside_vectors.ACTIONS:
+        return GeminiEmbeddings(match[1], match[2])
     return Gemini(match[1], match[2], request.query) if match and match[2] in ACTIONS else None
 
 

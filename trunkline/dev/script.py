@@ -1,9 +1,10 @@
 """What the demo upstream is told to do with a request. Pure; used by `dev.upstream`.
 
-A chat request carries its script in the field `FIELD` at the top of its body, which passes through the gateway like
-any field it does not know; the other dialects refuse unknown fields, as their providers do. In every dialect a model
-name may carry one, as a query (``demo?status=429&retry_after=2``), so that the same request meets different behaviour
-on different channels; and ``POST /script`` sets one for a credential.
+A chat request carries its script in the field `FIELD` at the top of its body, which passes through the gateway like any
+field it does not know, and so do OpenAI's endpoints beside it, in JSON or in a form; the other dialects refuse unknown
+fields, as their providers do. In every dialect a model name may carry one, as a query
+(``demo?status=429&retry_after=2``), so that the same request meets different behaviour on different channels; and
+``POST /script`` sets one for a credential.
 """
 
 from enum import StrEnum
@@ -47,9 +48,9 @@ class Finish(StrEnum):
 class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How to answer. What is left out is a whole, quick, well-formed answer.
 
-    A chunk is a piece of whatever is answered: a word of text, of reasoning or of a refusal, or a few characters of a
-    call's arguments; each is one token unless ``chunk_bytes`` says otherwise. Reasoning comes first, then text, then
-    calls.
+    A chunk is a piece of whatever is answered: a word of text, of reasoning or of a refusal, a few characters of a
+    call's arguments, or a piece of sound; of text each is one token unless ``chunk_bytes`` says otherwise. Reasoning
+    comes first, then text, then calls.
 
     Attributes:
         chunks: chunks of text in a stream, or their equal in a whole answer; 0 is the demo sentence.

@@ -8,10 +8,15 @@ providers' own documentation says.
 | path | what |
 | --- | --- |
 | ``POST /v1/chat/completions`` | plain or streamed; see `dev.script` for what a request may ask for |
-| ``POST /openai/deployments/{d}/chat/completions``, ``POST /openai/v1/…`` | the same in Azure's form |
+| ``POST /openai/deployments/{d}/…``, ``POST /openai/v1/…`` | this, and what Azure has of OpenAI's other endpoints |
 | ``POST /v1/responses``, ``…/input_tokens`` | OpenAI's Responses |
+| ``POST /v1/embeddings``, ``/v1/completions``, ``/v1/moderations`` | OpenAI's endpoints beside conversations |
+| ``POST /v1/images/generations``, ``…/edits``, ``…/variations`` | the same, for images |
+| ``POST /v1/audio/speech``, ``…/transcriptions``, ``…/translations`` | the same, for sound |
+| ``POST /v1/rerank``, ``/v2/rerank`` | a ranking as Jina gives it, and as Cohere does |
 | ``POST /v1/messages``, ``…/count_tokens`` | Anthropic's Messages |
 | ``POST /v1beta/models/{m}:generateContent``, ``:streamGenerateContent``, ``:countTokens`` | Google's Gemini |
+| ``POST /v1beta/models/{m}:embedContent``, ``:batchEmbedContents`` | its embeddings |
 | ``GET /v1/models``, ``GET /v1beta/models`` | the models, and the probe of a channel |
 | ``GET /counts``, ``POST /counts/reset`` | see `dev.counts` |
 | ``GET /last`` | the latest of these requests as it came, see `LastRequest` |
@@ -163,7 +168,8 @@ class Upstream:
 
     def _answer_whole(self, exchange: Exchange, plan: Plan, speech: Speech, whole: bytes) -> None:
         wanted = plan.script
-        headers = _JSON + self.header_lines(plan, speech)
+        product = plan.product
+        headers = (_JSON if product is None else product.headers) + self.header_lines(plan, speech)
         if wanted.cut_after is not None or wanted.stall_after is not None:
             exchange.start(200, headers, whole[: len(whole) // 2])
             if wanted.cut_after is not None:
@@ -172,7 +178,8 @@ class Upstream:
             return
         # Counted first: who has read an answer finds it in the counts.
         broken = wanted.broken_chunk_after is not None
-        self.ended_whole(plan, reported=not (broken or wanted.no_usage))
+        silent = wanted.no_usage or (product is not None and not product.reported)
+        self.ended_whole(plan, reported=not (broken or silent))
         exchange.respond(200, headers, whole[: len(whole) // 2] if broken else whole)
 
     def _answer_error(self, exchange: Exchange, dialect: Dialect, plan: Plan) -> None:

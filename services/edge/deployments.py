@@ -1,0 +1,26 @@
+"""Requests in Azure's form, whose path names the model: it is written into the body, where every reader looks for it.
+
+Azure lets the path decide, and the body may have no model or another one (DIALECTS section 1).
+"""
+
+from trunkline.protocol.endpoints.media_form import MediaForm
+from trunkline.protocol.endpoints.multipart import is_form
+from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.splice import BodyChanges
+from trunkline.runtime.http_exchange import Request
+
+_NO_RULES = RequestRules()
+
+
+def with_model(request: Request, model: str) -> Request:
+    """Return a request whose body names a model, every other byte as it was.
+
+    Raises:
+        FaultError: ``client_bad_json`` or ``client_bad_request``: the body is neither a JSON object nor a sound form.
+    """
+    content_type = request.headers.get("content-type", "")
+    if is_form(content_type):
+        return request._replace(body=MediaForm(request.body, content_type).prepared(model, _NO_RULES))
+    changes = BodyChanges(request.body)
+    changes.put_text("model", model)
+    return request._replace(body=changes.result())
