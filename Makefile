@@ -26,7 +26,7 @@ test: lint .venv/model.stamp .venv/node.stamp ## Run all tests.
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 check: lint ## The fast part: lint, and the tests without sockets.
-	@$(BIN)/python -m pytest --quiet tests/unit tests/playbooks tests/property
+	@$(BIN)/python -m pytest --quiet tests/unit tests/playbooks tests/property tests/interop
 
 lint: .venv/test.stamp ## Format, style, types, and which package may import which.
 	@$(BIN)/python -m ruff format --check --quiet .

@@ -25,6 +25,8 @@ from trunkline.protocol.endpoint import Endpoint, Provider
 from trunkline.protocol.events import Event, StreamError
 from trunkline.protocol.fidelity import Crossing
 from trunkline.protocol.meter import AnswerMeter
+from trunkline.protocol.model import Effort
+from trunkline.protocol.names import UPSTREAM_OPENAI, UPSTREAM_RESPONSES
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import BodyChanges
 from trunkline.protocol.tokens import estimate_input
@@ -82,10 +84,24 @@ def open_passage(leg: Leg) -> Passage:
     if endpoint is not None:
         return _beside(leg, endpoint)
     client = registry.CLIENTS[leg.envelope.dialect]
-    upstream = registry.UPSTREAMS[leg.candidate.channel.dialect]
+    upstream = _upstream(leg, client)
     if client.name == upstream.name:
         return _within(leg, client, upstream, registry.RELAYS[client.name])
     return _across(leg, client, upstream)
+
+
+def _upstream(leg: Leg, client: ClientDialect) -> UpstreamDialect:
+    """Return the dialect in which the candidate is called.
+
+    Some of OpenAI's models refuse tools together with reasoning on chat completions and take them on Responses
+    (DIALECTS section 2.5): such a request goes there.
+    """
+    channel = leg.candidate.channel
+    if channel.options.tools_by_responses and channel.dialect == UPSTREAM_OPENAI:
+        request = client.read_request(leg.body, stream=leg.envelope.stream)
+        if request.tools and request.thinking.effort is not Effort.NONE:
+            return registry.UPSTREAMS[UPSTREAM_RESPONSES]
+    return registry.UPSTREAMS[channel.dialect]
 
 
 def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: RelayDialect) -> Passage:

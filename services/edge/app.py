@@ -43,6 +43,7 @@ class Edge:
 
     def __init__(self, process: Process, settings: EdgeSettings) -> None:
         self._process = process
+        self._keepalive_s = settings.keepalive_s
         clock, tasks, bus = process.clock, process.tasks, process.bus
         self._metrics = EdgeMetrics(process.registry)
         self._fleet = Fleet()
@@ -106,6 +107,7 @@ class Edge:
         process.bus.on_connection(self._connection_changed)
         await self._board.start()
         process.tasks.spawn(self._tick(), name="edge_tick")
+        process.tasks.spawn(self._keep_alive(), name="edge_keep_alive")
         try:
             await self._server.start(host, port)
         except OSError as error:
@@ -131,6 +133,11 @@ class Edge:
                 self._keeper.sweep(self._fleet)
             self._board.tick()
             self._allowances.sweep()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await self._process.clock.sleep(self._keepalive_s)
+            self._board.keep_alive()
 
     def not_ready(self) -> list[str]:
         """See `runtime.process.Service`."""

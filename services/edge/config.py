@@ -49,3 +49,9 @@ class EdgeSettings(ProcessSettings):
         help="Seconds that an edge goes on serving on its last word from metering while metering is away.",
         check=at_least(0),
     )
+    keepalive_s: float = setting(
+        "TRUNKLINE_KEEPALIVE_S",
+        limits.KEEPALIVE_INTERVAL_S,
+        help="Seconds between two looks for silent streams, which get a sign of life in their dialect.",
+        check=at_least(0.1),
+    )

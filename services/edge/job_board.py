@@ -143,6 +143,11 @@ class JobBoard:
         for entry in list(self._entries.values()):
             self._run(entry, entry.machine.tick(now))
 
+    def keep_alive(self) -> None:
+        """Show clients of silent streams that these live. Called every `limits.KEEPALIVE_INTERVAL_S` or so."""
+        for entry in list(self._entries.values()):
+            entry.relay.keep_alive()
+
     def dispatcher_lost(self, dispatcher: str) -> None:
         """A dispatcher's beats have stopped."""
         for entry in list(self._entries.values()):

@@ -10,6 +10,9 @@ from services.edge.routes import METHODS
 from trunkline.bus.messages import Head
 from trunkline.core.errors import ErrorType, Fault
 
+_BORDERS = (b"\n\n", b"\n\r\n")
+"""Ends of a whole event."""
+
 _STREAM_HEADERS = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
@@ -20,13 +23,14 @@ class Relay:
         client: the request it answers.
     """
 
-    __slots__ = ("_at_border", "_client", "_head", "_stream")
+    __slots__ = ("_at_border", "_client", "_head", "_stream", "_written")
 
     def __init__(self, client: ClientJob, *, stream: bool) -> None:
         self._client = client
         self._stream = stream
         self._head: Head | None = None
         self._at_border = True
+        self._written = True
 
     def start(self, head: Head) -> None:
         """The answer's head. Kept until its first bytes come, to leave with them."""
@@ -49,12 +53,23 @@ class Relay:
     def write(self, data: bytes) -> None:
         """Bytes of the answer."""
         exchange = self._client.exchange
-        self._at_border = data.endswith(b"\n\n")
+        self._at_border = data.endswith(_BORDERS)
+        self._written = True
         if self._head is not None:
             head, self._head = self._head, None
             exchange.start(head.status, self._head_lines(head), data)
         else:
             exchange.write(data)
+
+    def keep_alive(self) -> None:
+        """Show that a stream lives if nothing was written since the last call. Called now and then.
+
+        Never before its first event, since a head that has left cannot become an error any more, and only between two.
+        """
+        written, self._written = self._written, False
+        client = self._client
+        if not written and self._stream and self._at_border and client.exchange.started and not client.asked.array:
+            client.exchange.write_aside(client.dialect.keepalive)
 
     def finish(self, data: bytes) -> None:
         """The answer is complete, with its last bytes."""

@@ -57,16 +57,16 @@ ENDPOINTS = "unit/protocol/endpoints/test_endpoint_"
 ELSEWHERE = {
     25: f"{ENDPOINTS}embeddings.py::test_floats_become_the_base64_that_an_sdk_decodes",
     26: f"{ENDPOINTS}transcriptions.py::test_every_format_is_answered_as_the_provider_wrote_it",
+    23: "e2e/test_keepalive.py::test_signs_of_life_come_while_nothing_else_does",
     27: f"{ENDPOINTS}images.py::test_all_files_of_an_edit_reach_the_provider_as_they_were",
     28: f"{ENDPOINTS}rerank.py::test_coheres_answer_for_jinas_client_is_billed_in_searches",
+    29: "unit/services/dispatcher/test_dispatcher_passage.py::test_tools_with_reasoning_go_to_responses",
     36: "e2e/test_fault_upstreams.py::test_fault_of_the_first_of_two_channels",
 }
 """Tests of other files that show a case, below the folder of all tests."""
 
 NOT_YET = {
     17: "no affinity of a conversation to a credential, and no retry without encrypted reasoning",
-    23: "no keepalives of a dialect's own while a model thinks",
-    29: "no routing of a chat request with tools and reasoning to the Responses dialect of its channel",
 }
 """What the gateway does not do so far."""
 

@@ -42,6 +42,11 @@ OFFERS_MAX = 8
 ATTEMPTS_PER_OFFER_MAX = 16
 """Upstream calls one dispatcher may make for one job; also the stride of attempt numbers between offers."""
 
+KEEPALIVE_INTERVAL_S = 7.0
+"""Default for how often an edge looks for streams that were silent since its last look, to send them a sign of life in
+their dialect. So none is silent for more than 14 s: proxies close what is silent for 15 s and more, and models think
+for minutes."""
+
 SYNC_AFTER_QUIET_S = 5.0
 """An edge that heard nothing of a job for this long asks its dispatcher, so that a lost last frame does not
 leave the client hanging until the idle timeout."""

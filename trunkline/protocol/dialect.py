@@ -78,6 +78,9 @@ class ClientDialect(Protocol):
     """The response header that carries our request id."""
     carried_headers: tuple[str, ...]
     """Request headers that go along to an upstream of the same dialect."""
+    keepalive: bytes
+    """What may stand between two events of a stream to show that it lives; empty where the SDKs bear nothing
+    (DIALECTS section 3.3)."""
 
     def read_head(self, body: bytes) -> ClientRequest:
         """Return what routing needs, after checking that all of the body is valid JSON in UTF-8.

@@ -130,6 +130,14 @@ class Exchange:
         if not self.ended and data:
             self._send(self._frame(data), len(data))
 
+    def write_aside(self, data: bytes) -> None:
+        """Send bytes that are no part of what the handler was given to send: `on_drained` does not count them.
+
+        To a slow client nothing is sent: what waits for it already keeps the connection alive.
+        """
+        if not self.ended and data and not self._undrained:
+            self._connection.write(self._frame(data))
+
     def finish(self, data: bytes = b"") -> None:
         """Complete the answer, with its last bytes where there are any."""
         if self.ended:

@@ -43,6 +43,7 @@ class Anthropic:
     name = names.ANTHROPIC
     request_id_header = "request-id"
     carried_headers: tuple[str, ...] = ("anthropic-version", "anthropic-beta")
+    keepalive = b'event: ping\ndata: {"type": "ping"}\n\n'
 
     # --- client ------------------------------------------------------------------------------------------------
 

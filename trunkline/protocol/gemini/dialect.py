@@ -38,6 +38,7 @@ class Gemini:
     name = names.GEMINI
     request_id_header = "x-request-id"
     carried_headers: tuple[str, ...] = ()
+    keepalive = b""
 
     # --- client --------------------------------------------------------------------------------------------------
 

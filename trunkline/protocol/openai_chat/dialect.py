@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from trunkline.core.errors import Fault
-from trunkline.protocol import names
+from trunkline.protocol import names, openai_error
 from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
 from trunkline.protocol.events import Event
@@ -34,6 +34,11 @@ class OpenAIChat:
     name = names.OPENAI_CHAT
     request_id_header = "x-request-id"
     carried_headers: tuple[str, ...] = ()
+    keepalive = (
+        b'data: {"id":"","object":"chat.completion.chunk","created":0,"model":"",'
+        b'"choices":[{"index":0,"delta":{},"finish_reason":null}]}\n\n'
+    )
+    """A chunk that says nothing: programs that watch for silence pass over comments."""
 
     # --- client ------------------------------------------------------------------------------------------------
 
@@ -63,7 +68,7 @@ class OpenAIChat:
 
     def render_error(self, fault: Fault, request_id: str) -> ErrorResponse:
         """See `ClientDialect`."""
-        return errors.render_error(fault, request_id)
+        return openai_error.render_error(fault, request_id)
 
     def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
         """See `ClientDialect`."""

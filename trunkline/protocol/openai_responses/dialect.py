@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from trunkline.core.errors import Fault
-from trunkline.protocol import names
+from trunkline.protocol import names, openai_error
 from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
 from trunkline.protocol.events import Event
@@ -33,6 +33,7 @@ class OpenAIResponses:
     name = names.OPENAI_RESPONSES
     request_id_header = "x-request-id"
     carried_headers: tuple[str, ...] = ()
+    keepalive = b": keepalive\n\n"
 
     # --- client ------------------------------------------------------------------------------------------------
 
@@ -62,7 +63,7 @@ class OpenAIResponses:
 
     def render_error(self, fault: Fault, request_id: str) -> ErrorResponse:
         """See `ClientDialect`."""
-        return errors.render_error(fault, request_id)
+        return openai_error.render_error(fault, request_id)
 
     def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
         """See `ClientDialect`."""

@@ -1,0 +1,145 @@
+"""How a request gets to a candidate: as bytes within a dialect, translated across two, beside conversations."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.dispatcher.answers import PlainAnswer
+from services.dispatcher.passage import Leg, Passage, open_passage
+from tests.support.job_scripts import envelope
+from trunkline.bus.snapshots import ChannelSnapshot
+from trunkline.core.errors import ErrorType, FaultError
+from trunkline.core.ids import JobIDMint
+from trunkline.core.usage import UsageSource
+from trunkline.policy.routing import Candidate
+from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT
+from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.vendor import VendorOptions
+
+CHAT: dict[str, Any] = {"model": "public", "messages": [{"role": "user", "content": "Hi"}]}
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+NOW_MS = 1_700_000_000_000
+
+
+def passage(
+    dialect: str,
+    upstream: str,
+    body: object,
+    *,
+    stream: bool = False,
+    rules: RequestRules | None = None,
+    options: VendorOptions | None = None,
+    headers: dict[str, str] | None = None,
+) -> Passage:
+    channel = ChannelSnapshot(
+        1, "c", upstream, "https://provider.example/v1", (), {"public": "own"}, options=options or VendorOptions()
+    )
+    offered = msgspec.structs.replace(
+        envelope(), dialect=dialect, model="public", stream=stream, wants_usage=False, headers=headers or {}
+    )
+    encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
+    candidate = Candidate(channel, None, "default", "own", last_resort=False)
+    return open_passage(Leg(offered, JobIDMint(1).mint(0), encoded, candidate, rules or RequestRules(), NOW_MS))
+
+
+def test_within_a_dialect_only_the_model_changes() -> None:
+    body = b'{ "model" : "public", "messages":[{"role":"user","content":"Hi"}],"x":1.50 }'
+    opened = passage(OPENAI_CHAT, "openai", body)
+    assert opened.body == body.replace(b"public", b"own")
+    assert (opened.call.path, opened.content_type, opened.fidelity) == ("/chat/completions", "", "")
+
+
+def test_across_two_the_request_is_translated_and_what_is_lost_is_named() -> None:
+    opened = passage(OPENAI_CHAT, "anthropic", {**CHAT, "seed": 7, "max_tokens": 9})
+    sent = json.loads(opened.body)
+    assert (sent["model"], sent["max_tokens"]) == ("own", 9)
+    assert "seed" not in sent
+    assert opened.call.path == "/messages"
+    assert b"anthropic-version: 2023-06-01\r\n" in opened.carried
+    assert (opened.content_type, opened.fidelity) == ("application/json", "dropped=seed")
+
+
+def test_a_channels_rules_apply_behind_a_translation() -> None:
+    rules = RequestRules(drop=("temperature",), set={"metadata": b'{"user_id":"x"}'})
+    sent = json.loads(passage(OPENAI_CHAT, "anthropic", {**CHAT, "temperature": 0.5}, rules=rules).body)
+    assert "temperature" not in sent
+    assert sent["metadata"] == {"user_id": "x"}
+
+
+def test_what_a_candidate_cannot_carry_is_a_fault_of_its_own() -> None:
+    with pytest.raises(FaultError) as raised:
+        passage(OPENAI_CHAT, "anthropic", {**CHAT, "logit_bias": {"1": 2}})
+    fault = raised.value.fault
+    assert (fault.type, fault.param) == (ErrorType.CLIENT_BAD_REQUEST, "logit_bias")
+    assert passage(OPENAI_CHAT, "openai", {**CHAT, "logit_bias": {"1": 2}})
+
+
+def test_a_whole_answer_is_translated_and_counted_where_nothing_was_reported() -> None:
+    answer = passage(OPENAI_CHAT, "anthropic", CHAT).answer
+    assert isinstance(answer, PlainAnswer)
+    message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "own",
+        "content": [{"type": "text", "text": "Hello there"}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+    }
+    assert answer.receive(json.dumps(message).encode())
+    shown = json.loads(answer.finish())
+    assert (shown["model"], shown["created"]) == ("public", NOW_MS // 1000)
+    assert shown["choices"][0]["message"]["content"] == "Hello there"
+    facts = answer.facts()
+    assert facts.usage.source is UsageSource.COUNTED
+    assert shown["usage"]["completion_tokens"] == facts.usage.units.output > 0
+
+
+def test_an_error_inside_a_good_status_is_one() -> None:
+    answer = passage(GEMINI, "anthropic", {"contents": [{"parts": [{"text": "Hi"}]}]}).answer
+    assert isinstance(answer, PlainAnswer)
+    answer.receive(b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}')
+    assert answer.finish() == b""
+    assert answer.error is not None
+    assert answer.error.fault.type is ErrorType.UPSTREAM_OVERLOADED
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        (OPENAI_CHAT, {**CHAT, "tools": [TOOL]}),
+        (
+            ANTHROPIC,
+            {
+                "model": "public",
+                "max_tokens": 9,
+                "messages": CHAT["messages"],
+                "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+            },
+        ),
+    ],
+)
+def test_tools_with_reasoning_go_to_responses(dialect: str, body: dict[str, Any]) -> None:
+    refusing = VendorOptions(tools_by_responses=True)
+    opened = passage(dialect, "openai", body, options=refusing)
+    assert opened.call.path == "/responses"
+    assert json.loads(opened.body)["tools"][0]["name"] == "f"
+    assert passage(dialect, "openai", body).call.path == "/chat/completions"
+
+
+def test_requests_without_tools_or_without_reasoning_stay_on_chat() -> None:
+    refusing = VendorOptions(tools_by_responses=True)
+    assert passage(OPENAI_CHAT, "openai", CHAT, options=refusing).call.path == "/chat/completions"
+    silent = {**CHAT, "tools": [TOOL], "reasoning_effort": "none"}
+    assert passage(OPENAI_CHAT, "openai", silent, options=refusing).call.path == "/chat/completions"
+
+
+def test_an_endpoint_beside_conversations_keeps_its_forms_content_type() -> None:
+    opened = passage(
+        "embeddings", "openai", {"model": "public", "input": "x"}, headers={"content-type": "application/json"}
+    )
+    assert (opened.call.path, opened.body_type) == ("/embeddings", "application/json")
+    with pytest.raises(FaultError):
+        passage("embeddings", "anthropic", {"model": "public", "input": "x"})
