@@ -1,4 +1,4 @@
-"""Entry point: ``python -m bench [measure|scale|profile]``; see ``--help``. Exits 1 if a request failed."""
+"""Entry point: ``python -m bench [measure|scale|dialects|profile]``; see ``--help``. Exits 1 if a request failed."""
 
 import argparse
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import machine, report, scenarios
+from bench import dialects, machine, report, scenarios
 from bench.generator import GeneratorError
 from bench.load import FILES_SPARE, allow_files
 from bench.processes import ProcessGoneError
@@ -27,9 +27,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench",
         description="Measures the gateway on this machine, on a stack of its own that it starts and ends.",
         epilog="measure: CPU, latency, memory and time to ready. scale: a request's cost as keys and channels grow. "
+        "dialects: what translation between dialects costs, in this process without a stack. "
         "profile: where one service's time goes under load (needs py-spy).",
     )
-    parser.add_argument("command", nargs="?", default="measure", choices=("measure", "scale", "profile"))
+    parser.add_argument("command", nargs="?", default="measure", choices=("measure", "scale", "dialects", "profile"))
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
     parser.add_argument("--quick", action="store_true", help="less of everything, in about a minute")
     parser.add_argument(
@@ -83,15 +84,22 @@ def _run(arguments: argparse.Namespace) -> int:
         machine=machine.describe(),
         quick=arguments.quick,
     )
+    if arguments.command == "dialects":
+        found.translations = dialects.measure(dialects.QUICK if arguments.quick else dialects.FULL)
+    else:
+        _run_on_stack(arguments, effort, found)
+    print(report.text(found))
+    if arguments.json is not None:
+        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    return 1 if found.failures() else 0
+
+
+def _run_on_stack(arguments: argparse.Namespace, effort: Effort, found: Report) -> None:
     with home() as place:
         if arguments.command == "scale":
             scenarios.measure_scale(place, sizes(arguments.keys, arguments.channels), effort, found, _say)
         else:
             scenarios.measure(place, arguments.only, effort, found, _say)
-    print(report.text(found))
-    if arguments.json is not None:
-        arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
-    return 1 if found.failures() else 0
 
 
 def main() -> int:

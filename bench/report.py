@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from bench.figures import ratio
-from bench.results import GATEWAY_ROLES, PROMISED_ROLES, Held, Latency, Report, Scale, Work
+from bench.results import GATEWAY_ROLES, PROMISED_ROLES, Held, Latency, Report, Scale, Translations, Work
 
 PLAIN_PROMISE_US = 300.0
 CHUNK_PROMISE_US = 45.0
 ADDED_P50_PROMISE_US = 1000.0
 ADDED_P99_PROMISE_US = 5000.0
+TRANSLATED_REQUEST_AIM_US = 150.0
+TRANSLATED_CHUNK_AIM_US = 25.0
 
 
 def text(report: Report) -> str:
@@ -25,6 +27,8 @@ def text(report: Report) -> str:
         parts += [_held(held) for held in report.held]
     if report.scales:
         parts.append(_scales(report.scales))
+    if report.translations is not None:
+        parts.append(_translations(report.translations))
     if report.first_start_s:
         starts = ", ".join(f"{seconds:.1f}" for seconds in report.starts_s) or "not measured"
         parts.append(f"Time to ready: first start {report.first_start_s:.1f} s; warm {starts} s")
@@ -178,3 +182,37 @@ def _scales(scales: Sequence[Scale]) -> str:
         for scale in scales
     ]
     return _table("Cost of a plain request by the size of the system, CPU µs", head, rows)
+
+
+def _translations(translations: Translations) -> str:
+    requests = {(pair.client, pair.upstream): (pair.request_us, pair.request_best_us) for pair in translations.pairs}
+    chunks = {(pair.client, pair.upstream): (pair.chunk_us, pair.chunk_best_us) for pair in translations.pairs}
+    head = (
+        f"Translation in process, median of {translations.rounds} rounds (best); machine slowed by "
+        f"{translations.slowed:.0%}. Client's dialect down, upstream's across; = is the way without translation"
+    )
+    return "\n\n".join(
+        (
+            head,
+            _crossings("A request and its whole answer, CPU µs", requests, TRANSLATED_REQUEST_AIM_US),
+            _crossings("A streamed chunk, CPU µs", chunks, TRANSLATED_CHUNK_AIM_US),
+        )
+    )
+
+
+def _crossings(title: str, costs: dict[tuple[str, str], tuple[float, float]], aim_us: float) -> str:
+    """Return a table of medians and bests by client and upstream; each pair is set against its client's own dialect."""
+    clients = list(dict.fromkeys(client for client, _ in costs))
+    upstreams = list(dict.fromkeys(upstream for _, upstream in costs))
+    rows = []
+    most = 0.0
+    for client in clients:
+        added = max(costs[client, upstream][0] - costs[client, client][0] for upstream in upstreams)
+        most = max(most, added)
+        cells = [
+            f"{'= ' if client == upstream else ''}{costs[client, upstream][0]:.1f} ({costs[client, upstream][1]:.1f})"
+            for upstream in upstreams
+        ]
+        rows.append([client, *cells, f"{added:.1f}"])
+    verdict = "holds" if most <= aim_us else "MISSED"
+    return f"{_table(title, ['', *upstreams, 'added at most'], rows)}\n  aim: at most {aim_us:.0f} added; {verdict}"

@@ -150,6 +150,35 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     p50_us: float
 
 
+class Translation(msgspec.Struct, frozen=True, kw_only=True):
+    """CPU of a client's dialect over an upstream's; where they are the same, of the way without translation.
+
+    Attributes:
+        request_us: of a request and its whole answer: the median of the rounds; `request_best_us`: of the best one.
+        chunk_us: of a chunk of a stream, its opening and end shared out; `chunk_best_us` as above.
+    """
+
+    client: str
+    upstream: str
+    request_us: float
+    request_best_us: float
+    chunk_us: float
+    chunk_best_us: float
+
+
+class Translations(msgspec.Struct, frozen=True, kw_only=True):
+    """All pairs of dialects.
+
+    Attributes:
+        rounds: in which each was measured.
+        slowed: see `Work`.
+    """
+
+    pairs: list[Translation]
+    rounds: int
+    slowed: float
+
+
 class Machine(msgspec.Struct, frozen=True):
     """Where it was measured."""
 
@@ -179,6 +208,7 @@ class Report(msgspec.Struct, kw_only=True):
     latencies: list[Latency] = []
     held: list[Held] = []
     scales: list[Scale] = []
+    translations: Translations | None = None
     warm_failures: dict[str, int] = {}
     first_start_s: float = 0.0
     starts_s: list[float] = []
