@@ -77,6 +77,7 @@ def gather() -> Evidence:
         with running_surface("--config", str(file), "--log-level", "debug") as surface:
             evidence = Evidence(planted, json.loads((surface.stack.data_dir / "secrets.json").read_text()))
             _ask_for_everything(surface, evidence)
+            _ask_in_every_dialect(surface, planted)
             _have_a_bad_day(surface, upstream, planted)
             _settle(surface)
             _look_at_processes(surface, evidence)
@@ -159,6 +160,32 @@ def _ask_for_everything(surface: Surface, evidence: Evidence) -> None:
         refusal = http.call("POST", f"{ready.console_url}/admin/v1{path}", body=b"{", headers=headers)
         assert refusal.status >= 400
         evidence.refusals[f"console {path}"] = refusal.body.decode()
+
+
+def _ask_in_every_dialect(surface: Surface, planted: Planted) -> None:
+    """Ask in the other dialects' words and places for a key; all are translated, as the upstream speaks chat."""
+    said = [{"role": "user", "content": planted.prompt}]
+    tool = {"name": "f", "description": planted.prompt, "input_schema": {"type": "object"}}
+    google: dict[str, object] = {
+        "contents": [{"role": "user", "parts": [{"text": planted.prompt}]}],
+        "systemInstruction": {"parts": [{"text": planted.prompt}]},
+        "labels": {"key": planted.key},
+    }
+    asked: list[tuple[str, dict[str, str], dict[str, object]]] = [
+        ("/v1/responses", {"authorization": planted.key}, {"input": planted.prompt, "instructions": planted.prompt}),
+        ("/v1/messages", {"x-api-key": planted.key}, {"max_tokens": 99, "messages": said, "tools": [tool]}),
+        ("/v1beta/models/model-good:generateContent", {"x-goog-api-key": planted.key}, google),
+        (f"/v1beta/models/model-good:streamGenerateContent?alt=sse&key={planted.key}", {}, google),
+        ("/v1/messages/count_tokens", {"x-api-key": planted.key}, {"messages": said}),
+    ]
+    for path, headers, body in asked:
+        for stream in (False, True):
+            model = {} if "models/" in path or "count" in path else {"stream": stream}
+            named = {} if "models/" in path else {"model": "model-good"}
+            content = json.dumps({**named, **model, **body}).encode()
+            answer = exchange(surface.ready.base_url, request("POST", path, headers=headers.items(), body=content))
+            assert answer.status == 200, f"{path}: {answer.body.decode()}"
+            assert "count" in path or planted.answer.encode() in answer.body, path
 
 
 def _have_a_bad_day(surface: Surface, upstream: LeakyUpstream, planted: Planted) -> None:
