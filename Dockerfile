@@ -1,6 +1,6 @@
 # One image for every process; the command chooses the role:
 #   services.edge  services.dispatcher  services.metering  services.health  services.console
-#   trunkline.cli migrate  trunkline.cli apply -f FILE  trunkline.dev.upstream --host 0.0.0.0 --port 9200
+#   trunkline.cli migrate  trunkline.cli apply -f FILE  trunkline.dev.demo.upstream --host 0.0.0.0 --port 9200
 
 FROM python:3.12-slim AS build
 WORKDIR /build

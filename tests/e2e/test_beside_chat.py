@@ -14,10 +14,10 @@ from tests.support.beside import Gateway, error_of, running_gateway
 from tests.support.stack import until
 from tests.support.upstream_forms import form, wav
 from trunkline.core.usage import UsageSource
-from trunkline.dev.demo_beside_images import png
-from trunkline.dev.demo_beside_speech import sound
-from trunkline.dev.demo_beside_vectors import vector
-from trunkline.dev.demo_pieces import SENTENCE
+from trunkline.dev.demo.beside_images import png
+from trunkline.dev.demo.beside_speech import sound
+from trunkline.dev.demo.beside_vectors import vector
+from trunkline.dev.demo.pieces import SENTENCE
 from trunkline.runtime.clock import SystemClock
 
 TEXTS = ["one two three", "four"]

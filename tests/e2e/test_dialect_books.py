@@ -13,7 +13,7 @@ from tests.support.sdk_clients import CLIENTS, TOOL, Question
 from tests.support.surface import running_surface
 from tests.support.waiting import eventually
 from trunkline.cli import http
-from trunkline.dev.counts import ModelUsage
+from trunkline.dev.demo.counts import ModelUsage
 from trunkline.protocol.names import UPSTREAMS
 from trunkline.store.database import single_connection
 

@@ -12,7 +12,7 @@ from tests.support.chat_client import ChatClient, session
 from tests.support.live_stack import LiveStack, StackPlan
 from tests.support.raw_chat import RawChat, raw_chat
 from tests.support.waiting import eventually
-from trunkline.dev.counts import Abort
+from trunkline.dev.demo.counts import Abort
 from trunkline.runtime.tasks import TaskSet
 
 MODEL = "demo"

@@ -11,7 +11,7 @@ import nats
 from tests.support.live_stack import LiveStack
 from tests.support.waiting import eventually
 from trunkline.bus import subjects
-from trunkline.dev.counts import ModelUsage
+from trunkline.dev.demo.counts import ModelUsage
 from trunkline.store import ledger
 from trunkline.store.database import Connection, single_connection
 

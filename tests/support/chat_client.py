@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 
 from tests.support.waiting import eventually
-from trunkline.dev.script import FIELD
+from trunkline.dev.demo.script import FIELD
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.tasks import TaskSet
 

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.servers import server_directory
 from tests.support.waiting import eventually
-from trunkline.dev.counts import Counts
+from trunkline.dev.demo.counts import Counts
 from trunkline.dev.ports import PortPicker
 from trunkline.dev.ready import ProcessEntry, ReadyFile
 from trunkline.policy import keys

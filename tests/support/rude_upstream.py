@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from enum import StrEnum
 
-from trunkline.dev.counts import ModelUsage, Usage
+from trunkline.dev.demo.counts import ModelUsage, Usage
 
 MODEL = "rude"
 PROMPT_TOKENS, COMPLETION_TOKENS = 3, 2

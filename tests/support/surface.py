@@ -18,9 +18,9 @@ from tests.support.raw_http import Response
 from tests.support.servers import server_directory
 from tests.support.stack import DevStack, alive, running_stack, until
 from trunkline.cli import http
-from trunkline.dev.counts import Counts
+from trunkline.dev.demo.counts import Counts
+from trunkline.dev.demo.upstream import LastRequest
 from trunkline.dev.ready import ProcessEntry, ReadyFile
-from trunkline.dev.upstream import LastRequest
 from trunkline.policy.admin_api import PREFIX, CreatedKey
 
 CHANGE_TIMEOUT_S = 5.0

@@ -3,7 +3,7 @@
 import msgspec
 
 from trunkline.core.clock import Timer
-from trunkline.dev.upstream import Upstream
+from trunkline.dev.demo.upstream import Upstream
 from trunkline.runtime.http_exchange import Exchange, Request
 
 WALL_MS = 1_700_000_000_000

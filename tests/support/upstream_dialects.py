@@ -20,7 +20,7 @@ from tests.support.upstream_answers import (
     responses_read_stream,
 )
 from tests.support.upstream_client import Client, UpstreamClient
-from trunkline.dev.counts import Counts
+from trunkline.dev.demo.counts import Counts
 from trunkline.runtime.http_exchange import Exchange, Request
 
 KEY = "sk-test"

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from tests.support.upstream_client import UpstreamClient
-from trunkline.dev.completion import SENTENCE
-from trunkline.dev.counts import Counts, ModelUsage
+from trunkline.dev.demo.completion import SENTENCE
+from trunkline.dev.demo.counts import Counts, ModelUsage
 
 WORDS = len(SENTENCE.split())
 

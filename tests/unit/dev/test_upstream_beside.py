@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.upstream_client import Client, UpstreamClient
 from tests.support.upstream_dialects import KEY, counts, order, send
-from trunkline.dev.counts import ModelUsage
-from trunkline.dev.demo_beside_vectors import DIMENSIONS, vector
-from trunkline.dev.demo_pieces import SENTENCE
+from trunkline.dev.demo.beside_vectors import DIMENSIONS, vector
+from trunkline.dev.demo.counts import ModelUsage
+from trunkline.dev.demo.pieces import SENTENCE
 
 HEAD = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 GOOGLE = {"x-goog-api-key": KEY}

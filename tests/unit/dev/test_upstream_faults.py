@@ -16,7 +16,7 @@ from tests.support.upstream_dialects import (
     order,
     send,
 )
-from trunkline.dev.counts import ModelUsage
+from trunkline.dev.demo.counts import ModelUsage
 
 
 def named(value: object) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from tests.support.upstream_answers import events, gemini_parts
 from tests.support.upstream_client import Client, UpstreamClient
 from tests.support.upstream_dialects import GEMINI, GEMINI_TOOL, gemini_path, send
-from trunkline.dev.counts import ModelUsage
+from trunkline.dev.demo.counts import ModelUsage
 
 USER = {"role": "user", "parts": [{"text": "one two three"}]}
 CALL = {"functionCall": {"name": "weather", "args": {}}}

@@ -10,9 +10,9 @@ import pytest
 from tests.support.upstream_client import Client, UpstreamClient
 from tests.support.upstream_dialects import KEY, counts, send
 from tests.support.upstream_forms import form, send_form, wav
-from trunkline.dev.counts import ModelUsage
-from trunkline.dev.demo_beside_speech import PIECE_BYTES, PIECES, sound
-from trunkline.dev.demo_pieces import SENTENCE
+from trunkline.dev.demo.beside_speech import PIECE_BYTES, PIECES, sound
+from trunkline.dev.demo.counts import ModelUsage
+from trunkline.dev.demo.pieces import SENTENCE
 
 HEAD = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 WORDS = len(SENTENCE.split())

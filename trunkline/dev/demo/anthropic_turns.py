@@ -1,4 +1,4 @@
-"""What Anthropic asks of a conversation, in its words. Pure; used by `dev.demo_anthropic_request`.
+"""What Anthropic asks of a conversation, in its words. Pure; used by `dev.demo.anthropic_request`.
 
 Sources: Anthropic's API reference, "Messages", "Tool use" and "Extended thinking"; DIALECTS sections 2.1, 2.4, 2.5.
 """
@@ -6,8 +6,8 @@ Sources: Anthropic's API reference, "Messages", "Tool use" and "Extended thinkin
 import re
 from typing import Any
 
-from trunkline.dev.demo_request import RequestError, objects
-from trunkline.dev.demo_seal import known, seal
+from trunkline.dev.demo.request import RequestError, objects
+from trunkline.dev.demo.seal import known, seal
 
 SEALED_CALL = "t"
 """Ends the id of a call before which the demo upstream has thought."""

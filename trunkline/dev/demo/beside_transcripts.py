@@ -11,10 +11,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from trunkline.dev import demo_openai
-from trunkline.dev.completion import Plan, steps
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_beside import (
+from trunkline.dev.demo import openai
+from trunkline.dev.demo.beside import (
     Endpoint,
     bare,
     failing_event,
@@ -26,9 +24,11 @@ from trunkline.dev.demo_beside import (
     whole_text,
     within,
 )
-from trunkline.dev.demo_beside_form import Form, FormFile
-from trunkline.dev.demo_pieces import SENTENCE
-from trunkline.dev.demo_request import Asked, Product, RequestError, SpeechMaker, names
+from trunkline.dev.demo.beside_form import Form, FormFile
+from trunkline.dev.demo.completion import Plan, steps
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.pieces import SENTENCE
+from trunkline.dev.demo.request import Asked, Product, RequestError, SpeechMaker, names
 from trunkline.runtime.http_exchange import Request
 
 BY_TOKENS = "gpt-4o"
@@ -72,7 +72,7 @@ class Transcriptions(Endpoint):
         if by_tokens:
             words = len(SENTENCE.split())
             used = Usage(math.ceil(seconds * AUDIO_TOKENS_PER_SECOND), words)
-        headers = demo_openai.JSON if response_format in _JSON_FORMATS else _PLAIN
+        headers = openai.JSON if response_format in _JSON_FORMATS else _PLAIN
         made = Product(used, reported=in_json, pieces=None, headers=headers)
         return product(model, speech, made, stream=stream, script=form.script)
 
@@ -181,7 +181,7 @@ def _clock(seconds: float, point: str) -> str:
 class TranscriptSpeech:
     """See `Speech`. A transcript word by word; its last event has all of it, and the usage."""
 
-    stream_headers: ClassVar[bytes] = demo_openai.EVENT_STREAM
+    stream_headers: ClassVar[bytes] = openai.EVENT_STREAM
     id_header: ClassVar[bytes] = b"x-request-id"
     told: ClassVar[int] = 0
     broken: ClassVar[bytes] = b'data: {"type":"transcript.text.delta","delta":"\n\n'

@@ -1,13 +1,13 @@
-"""Chat requests as the demo upstream reads them, and what it refuses as OpenAI does. Pure; used by `dev.demo_chat`."""
+"""Chat requests as the demo upstream reads them, and what it refuses as OpenAI does. Pure; used by `dev.demo.chat`."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from trunkline.dev import demo_openai
-from trunkline.dev.demo_request import ANY_TOOL, NO_TOOLS, Asked, RequestError, SpeechMaker
-from trunkline.dev.script import Script
+from trunkline.dev.demo import openai
+from trunkline.dev.demo.request import ANY_TOOL, NO_TOOLS, Asked, RequestError, SpeechMaker
+from trunkline.dev.demo.script import Script
 
 
 class Part(msgspec.Struct):
@@ -168,7 +168,7 @@ def _tools(body: ChatBody) -> tuple[Mapping[str, Any], str]:
                 f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
             )
         if function is not None:
-            demo_openai.check_name(function.name, f"tools[{index}].function.name")
+            openai.check_name(function.name, f"tools[{index}].function.name")
             found[function.name] = function.parameters or {}
     match body.tool_choice:
         case Choice(function=Named(name=name)):

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import msgspec
 
-from trunkline.dev.completion import Plan
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_beside import Endpoint, JSONBody, missing, product, whole_speech
-from trunkline.dev.demo_request import Asked, Product, RequestError
+from trunkline.dev.demo.beside import Endpoint, JSONBody, missing, product, whole_speech
+from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.request import Asked, Product, RequestError
 from trunkline.runtime.http_exchange import Request
 
 MODERATION_MODEL = "omni-moderation-latest"

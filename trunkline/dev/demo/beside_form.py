@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from trunkline.dev.demo_request import RequestError
-from trunkline.dev.script import FIELD, Script
+from trunkline.dev.demo.request import RequestError
+from trunkline.dev.demo.script import FIELD, Script
 from trunkline.runtime.http_exchange import Request
 
 _decode_script = msgspec.json.Decoder(Script).decode

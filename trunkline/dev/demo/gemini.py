@@ -10,13 +10,13 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from trunkline.dev import demo_gemini_request
-from trunkline.dev.completion import Block, Kind, Plan, steps
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_gemini_turns import CALL, TEXT, call_text
-from trunkline.dev.demo_request import Asked, RequestError, bearer, reading
-from trunkline.dev.demo_seal import seal
-from trunkline.dev.script import Finish
+from trunkline.dev.demo import gemini_request
+from trunkline.dev.demo.completion import Block, Kind, Plan, steps
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.gemini_turns import CALL, TEXT, call_text
+from trunkline.dev.demo.request import Asked, RequestError, bearer, reading
+from trunkline.dev.demo.script import Finish
+from trunkline.dev.demo.seal import seal
 from trunkline.runtime.http_exchange import Request
 
 COUNT = "countTokens"
@@ -64,8 +64,8 @@ class Gemini:
         speech = functools.partial(GeminiSpeech, array=self._array)
         with reading():
             if self.counting:
-                return demo_gemini_request.read_count(request.body, self._model, speech)
-            return demo_gemini_request.read(request.body, self._model, speech, stream=self._stream)
+                return gemini_request.read_count(request.body, self._model, speech)
+            return gemini_request.read(request.body, self._model, speech, stream=self._stream)
 
     def error(self, error: RequestError, number: int) -> tuple[bytes, bytes]:
         """See `Dialect`."""

@@ -6,13 +6,13 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
-from trunkline.dev import demo_openai
-from trunkline.dev.completion import Plan, Step, steps
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_beside import Endpoint, JSONBody, within
-from trunkline.dev.demo_pieces import escaped
-from trunkline.dev.demo_request import Asked, RequestError
-from trunkline.dev.script import Finish
+from trunkline.dev.demo import openai
+from trunkline.dev.demo.beside import Endpoint, JSONBody, within
+from trunkline.dev.demo.completion import Plan, Step, steps
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.pieces import escaped
+from trunkline.dev.demo.request import Asked, RequestError
+from trunkline.dev.demo.script import Finish
 from trunkline.runtime.http_exchange import Request
 
 MAX_TOKENS = 16
@@ -107,7 +107,7 @@ class CompletionSpeech:
         echoes: for each choice, what stands before that.
     """
 
-    stream_headers: ClassVar[bytes] = demo_openai.EVENT_STREAM
+    stream_headers: ClassVar[bytes] = openai.EVENT_STREAM
     id_header: ClassVar[bytes] = b"x-request-id"
     told: ClassVar[int] = 0
     broken: ClassVar[bytes] = b'data: {"id":"cmpl-broken","choices":[{"text":"\n\n'
@@ -143,7 +143,7 @@ class CompletionSpeech:
 
     def failing(self) -> bytes:
         """Return an error where a chunk would be; no ``[DONE]`` follows."""
-        return b"data: %b\n\n" % demo_openai.error_body(RequestError("The script asked for an error.", status=500))
+        return b"data: %b\n\n" % openai.error_body(RequestError("The script asked for an error.", status=500))
 
     def whole(self) -> bytes:
         """See `Speech`."""

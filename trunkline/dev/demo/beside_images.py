@@ -13,10 +13,8 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from trunkline.dev import demo_openai
-from trunkline.dev.completion import Plan
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_beside import (
+from trunkline.dev.demo import openai
+from trunkline.dev.demo.beside import (
     Endpoint,
     JSONBody,
     bare,
@@ -29,9 +27,11 @@ from trunkline.dev.demo_beside import (
     whole_speech,
     within,
 )
-from trunkline.dev.demo_beside_form import Form
-from trunkline.dev.demo_request import Asked, Product, RequestError, SpeechMaker, names
-from trunkline.dev.script import Script
+from trunkline.dev.demo.beside_form import Form
+from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.request import Asked, Product, RequestError, SpeechMaker, names
+from trunkline.dev.demo.script import Script
 from trunkline.runtime.http_exchange import Request
 
 BY_TOKENS = "gpt-image"
@@ -244,7 +244,7 @@ class ImageSpeech:
         usage: the report.
     """
 
-    stream_headers: ClassVar[bytes] = demo_openai.EVENT_STREAM
+    stream_headers: ClassVar[bytes] = openai.EVENT_STREAM
     id_header: ClassVar[bytes] = b"x-request-id"
     told: ClassVar[int] = 0
     broken: ClassVar[bytes] = b'data: {"type":"image_generation.partial_image","b64_json":"\n\n'

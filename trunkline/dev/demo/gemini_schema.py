@@ -1,12 +1,12 @@
 """The schemas that Gemini takes: a subset of OpenAPI's, in which one unknown keyword refuses the request. Pure.
 
-Used by `dev.demo_gemini_request`. Source: the Gemini API reference, "Schema"; DIALECTS section 2.4.
+Used by `dev.demo.gemini_request`. Source: the Gemini API reference, "Schema"; DIALECTS section 2.4.
 """
 
 import re
 from typing import Any
 
-from trunkline.dev.demo_request import RequestError, names
+from trunkline.dev.demo.request import RequestError, names
 
 _KEYWORDS = names(
     "type format title description nullable enum maxItems minItems properties required minProperties maxProperties "

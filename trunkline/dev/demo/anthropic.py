@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from trunkline.dev import demo_anthropic_request
-from trunkline.dev.completion import Block, Kind, Plan, Step, steps
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_anthropic_turns import SEALED_CALL, THINKING
-from trunkline.dev.demo_request import Asked, RequestError, bearer, reading
-from trunkline.dev.demo_seal import seal
-from trunkline.dev.script import Finish
+from trunkline.dev.demo import anthropic_request
+from trunkline.dev.demo.anthropic_turns import SEALED_CALL, THINKING
+from trunkline.dev.demo.completion import Block, Kind, Plan, Step, steps
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.request import Asked, RequestError, bearer, reading
+from trunkline.dev.demo.script import Finish
+from trunkline.dev.demo.seal import seal
 from trunkline.runtime.http_exchange import Request
 
 _ERROR_TYPES = {
@@ -53,7 +53,7 @@ class Anthropic:
         if not version:
             raise RequestError("anthropic-version: header is required")
         with reading():
-            return demo_anthropic_request.read(request.body, version, AnthropicSpeech, counting=self.counting)
+            return anthropic_request.read(request.body, version, AnthropicSpeech, counting=self.counting)
 
     def error(self, error: RequestError, number: int) -> tuple[bytes, bytes]:
         """See `Dialect`."""

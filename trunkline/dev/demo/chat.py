@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from trunkline.dev import demo_openai
-from trunkline.dev.completion import Block, Kind, Plan, Step, steps
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_chat_request import ChatBody, asked
-from trunkline.dev.demo_pieces import Pieces
-from trunkline.dev.demo_request import Asked, RequestError
-from trunkline.dev.script import Finish
+from trunkline.dev.demo import openai
+from trunkline.dev.demo.chat_request import ChatBody, asked
+from trunkline.dev.demo.completion import Block, Kind, Plan, Step, steps
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.pieces import Pieces
+from trunkline.dev.demo.request import Asked, RequestError
+from trunkline.dev.demo.script import Finish
 from trunkline.runtime.http_exchange import Request
 
 _DONE = b"data: [DONE]\n\n"
@@ -45,7 +45,7 @@ class Chat:
 
     def credential(self, request: Request) -> str:
         """See `Dialect`."""
-        return demo_openai.key_of(request)
+        return openai.key_of(request)
 
     def read(self, request: Request) -> Asked:
         """See `Dialect`."""
@@ -56,7 +56,7 @@ class Chat:
 
     def error(self, error: RequestError, number: int) -> tuple[bytes, bytes]:
         """See `Dialect`."""
-        return demo_openai.error_answer(error, number)
+        return openai.error_answer(error, number)
 
 
 class AzureChat(Chat):
@@ -68,7 +68,7 @@ class AzureChat(Chat):
 
     def credential(self, request: Request) -> str:
         """See `Dialect`."""
-        return demo_openai.azure_key_of(request, versioned=bool(self._deployment))
+        return openai.azure_key_of(request, versioned=bool(self._deployment))
 
     def read(self, request: Request) -> Asked:
         """See `Dialect`."""
@@ -84,7 +84,7 @@ class ChatSpeech:
 
     __slots__ = ("_head", "_pieces", "_plan", "_steps", "_tail", "_text_head", "_text_tail")
 
-    stream_headers: ClassVar[bytes] = demo_openai.EVENT_STREAM
+    stream_headers: ClassVar[bytes] = openai.EVENT_STREAM
     id_header: ClassVar[bytes] = b"x-request-id"
     told: ClassVar[int] = 0
     broken: ClassVar[bytes] = b'data: {"id":"chatcmpl-broken","choices":[{"index":0,"delta":{"content":"\n\n'
@@ -140,7 +140,7 @@ class ChatSpeech:
 
     def failing(self) -> bytes:
         """Return an error where a chunk would be; no ``[DONE]`` follows."""
-        return b"data: %b\n\n" % demo_openai.error_body(RequestError("The script asked for an error.", status=500))
+        return b"data: %b\n\n" % openai.error_body(RequestError("The script asked for an error.", status=500))
 
     def whole(self) -> bytes:
         """See `Speech`."""

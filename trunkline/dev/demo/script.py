@@ -1,4 +1,4 @@
-"""What the demo upstream is told to do with a request. Pure; used by `dev.upstream`.
+"""What the demo upstream is told to do with a request. Pure; used by `dev.demo.upstream`.
 
 A chat request carries its script in the field `FIELD` at the top of its body, which passes through the gateway like any
 field it does not know, and so do OpenAI's endpoints beside it, in JSON or in a form; the other dialects refuse unknown

@@ -1,22 +1,22 @@
-"""Which dialect a request to the demo upstream speaks, by its path and headers. Pure; used by `dev.upstream`."""
+"""Which dialect a request to the demo upstream speaks, by its path and headers. Pure; used by `dev.demo.upstream`."""
 
 import re
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from trunkline.dev import demo_beside_vectors
-from trunkline.dev.demo_anthropic import Anthropic
-from trunkline.dev.demo_beside import Endpoint
-from trunkline.dev.demo_beside_completions import Completions
-from trunkline.dev.demo_beside_images import ImageEdits, ImageGenerations, ImageVariations
-from trunkline.dev.demo_beside_scores import CohereRerank, Moderations, Rerank
-from trunkline.dev.demo_beside_speech import Speech
-from trunkline.dev.demo_beside_transcripts import Transcriptions, Translations
-from trunkline.dev.demo_beside_vectors import Embeddings, GeminiEmbeddings
-from trunkline.dev.demo_chat import AzureChat, Chat
-from trunkline.dev.demo_gemini import ACTIONS, Gemini
-from trunkline.dev.demo_request import Dialect
-from trunkline.dev.demo_responses import Responses
+from trunkline.dev.demo import beside_vectors
+from trunkline.dev.demo.anthropic import Anthropic
+from trunkline.dev.demo.beside import Endpoint
+from trunkline.dev.demo.beside_completions import Completions
+from trunkline.dev.demo.beside_images import ImageEdits, ImageGenerations, ImageVariations
+from trunkline.dev.demo.beside_scores import CohereRerank, Moderations, Rerank
+from trunkline.dev.demo.beside_speech import Speech
+from trunkline.dev.demo.beside_transcripts import Transcriptions, Translations
+from trunkline.dev.demo.beside_vectors import Embeddings, GeminiEmbeddings
+from trunkline.dev.demo.chat import AzureChat, Chat
+from trunkline.dev.demo.gemini import ACTIONS, Gemini
+from trunkline.dev.demo.request import Dialect
+from trunkline.dev.demo.responses import Responses
 from trunkline.runtime.http_exchange import Request
 
 CHAT: Dialect = Chat()
@@ -81,7 +81,7 @@ def find(request: Request) -> Dialect | None:
         endpoint = _BESIDE.get(match[2])
         return AzureChat(match[1]) if endpoint is None else endpoint(match[1], azure=True)
     match = _ACTION.fullmatch(path)
-    if match and match[2] in demo_beside_vectors.ACTIONS:
+    if match and match[2] in beside_vectors.ACTIONS:
         return GeminiEmbeddings(match[1], match[2])
     return Gemini(match[1], match[2], request.query) if match and match[2] in ACTIONS else None
 

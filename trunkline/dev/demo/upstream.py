@@ -1,13 +1,13 @@
 """The demo upstream: a provider in each dialect that answers at once, obeys a script, and counts what it reports.
 
-A process of its own, ``python -m trunkline.dev.upstream --port N``: `trunkline dev` starts it, tests and the benchmark
-too. It stands on the edge's HTTP server, which makes it cheap enough to be the benchmark's instant provider. It shares
+A process of its own, ``python -m trunkline.dev.demo.upstream --port N``: `trunkline dev` starts it, tests and the
+benchmark too. It stands on the edge's HTTP server, which makes it cheap enough to be the benchmark's instant provider. It shares
 no code with the gateway's readers and writers, so that it notices their mistakes: it reads, refuses and answers as the
 providers' own documentation says.
 
 | path | what |
 | --- | --- |
-| ``POST /v1/chat/completions`` | plain or streamed; see `dev.script` for what a request may ask for |
+| ``POST /v1/chat/completions`` | plain or streamed; see `dev.demo.script` for what a request may ask for |
 | ``POST /openai/deployments/{d}/…``, ``POST /openai/v1/…`` | this, and what Azure has of OpenAI's other endpoints |
 | ``POST /v1/responses``, ``…/input_tokens`` | OpenAI's Responses |
 | ``POST /v1/embeddings``, ``/v1/completions``, ``/v1/moderations`` | OpenAI's endpoints beside conversations |
@@ -18,9 +18,9 @@ providers' own documentation says.
 | ``POST /v1beta/models/{m}:generateContent``, ``:streamGenerateContent``, ``:countTokens`` | Google's Gemini |
 | ``POST /v1beta/models/{m}:embedContent``, ``:batchEmbedContents`` | its embeddings |
 | ``GET /v1/models``, ``GET /v1beta/models`` | the models, and the probe of a channel |
-| ``GET /counts``, ``POST /counts/reset`` | see `dev.counts` |
+| ``GET /counts``, ``POST /counts/reset`` | see `dev.demo.counts` |
 | ``GET /last`` | the latest of these requests as it came, see `LastRequest` |
-| ``POST /script`` | a script for a credential or for all, until told otherwise; see `dev.demo_orders` |
+| ``POST /script`` | a script for a credential or for all, until told otherwise; see `dev.demo.orders` |
 
 Without a script the answer is a sentence; or a call, if the request demands one, or offers a tool and its user's last
 words are ``call`` and the tool's name; or the least JSON that a schema takes, if the request has one.
@@ -37,14 +37,14 @@ import uvloop
 
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.dev import completion, demo_routes, script
-from trunkline.dev.completion import Plan
-from trunkline.dev.counts import Abort, Counts
-from trunkline.dev.demo_orders import Orders
-from trunkline.dev.demo_request import Dialect, RequestError, Speech
-from trunkline.dev.demo_routes import Listing
-from trunkline.dev.script import Script, ScriptError
-from trunkline.dev.stream import Stream
+from trunkline.dev.demo import completion, routes, script
+from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.counts import Abort, Counts
+from trunkline.dev.demo.orders import Orders
+from trunkline.dev.demo.request import Dialect, RequestError, Speech
+from trunkline.dev.demo.routes import Listing
+from trunkline.dev.demo.script import Script, ScriptError
+from trunkline.dev.demo.stream import Stream
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.http_exchange import Exchange, Request
 from trunkline.runtime.http_server import HTTPServer, ServerLimits
@@ -84,7 +84,7 @@ class Upstream:
             ("GET", "/last"): self._show_last,
             ("POST", "/script"): self._order,
         }
-        for path, dialect in demo_routes.FIXED.items():
+        for path, dialect in routes.FIXED.items():
             self._routes["POST", path] = functools.partial(self._generate, dialect)
 
     # --- requests ------------------------------------------------------------------------------------------------
@@ -95,17 +95,17 @@ class Upstream:
         handle = self._routes.get((request.method, request.path))
         if handle is not None:
             handle(exchange)
-        elif (dialect := demo_routes.find(request)) is not None:
+        elif (dialect := routes.find(request)) is not None:
             self._generate(dialect, exchange)
-        elif (listing := demo_routes.find_listing(request)) is not None:
+        elif (listing := routes.find_listing(request)) is not None:
             self._list(listing, exchange)
         else:
-            self._refuse(exchange, demo_routes.guessed(request), RequestError("There is nothing here.", status=404))
+            self._refuse(exchange, routes.guessed(request), RequestError("There is nothing here.", status=404))
 
     def on_fault(self, exchange: Exchange, fault: Fault) -> None:
         """Called by the server for a request that could not be read."""
         status = 500 if fault.type is ErrorType.GATEWAY_INTERNAL else 400
-        self._refuse(exchange, demo_routes.CHAT, RequestError(fault.message, status=status))
+        self._refuse(exchange, routes.CHAT, RequestError(fault.message, status=status))
 
     def _generate(self, dialect: Dialect, exchange: Exchange) -> None:
         request = self._last = exchange.request
@@ -253,7 +253,7 @@ class Upstream:
     def _show_last(self, exchange: Exchange) -> None:
         last = self._last
         if last is None:
-            self._refuse(exchange, demo_routes.CHAT, RequestError("No request has come yet.", status=404))
+            self._refuse(exchange, routes.CHAT, RequestError("No request has come yet.", status=404))
             return
         shown = LastRequest(last.headers, last.body.decode(errors="replace"), last.path, last.query)
         exchange.respond(200, _JSON, msgspec.json.encode(shown))
@@ -262,7 +262,7 @@ class Upstream:
         try:
             order = self._orders.take(exchange.request.body)
         except (msgspec.DecodeError, ScriptError) as error:
-            self._refuse(exchange, demo_routes.CHAT, RequestError(str(error)))
+            self._refuse(exchange, routes.CHAT, RequestError(str(error)))
             return
         exchange.respond(200, _JSON, order)
 
@@ -294,7 +294,7 @@ async def serve(host: str, port: int) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    parser = argparse.ArgumentParser(prog="python -m trunkline.dev.upstream", description="The demo upstream.")
+    parser = argparse.ArgumentParser(prog="python -m trunkline.dev.demo.upstream", description="The demo upstream.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from trunkline.dev.demo_request import RequestError, bearer
+from trunkline.dev.demo.request import RequestError, bearer
 from trunkline.runtime.http_exchange import Request
 
 JSON = b"content-type: application/json\r\n"

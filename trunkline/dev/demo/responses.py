@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import msgspec
 
-from trunkline.dev import demo_openai, demo_responses_request
-from trunkline.dev.completion import Block, Kind, Plan, Step, steps
-from trunkline.dev.demo_request import Asked, RequestError, reading
-from trunkline.dev.demo_responses_input import REASONING, SEALED_CALL
-from trunkline.dev.demo_responses_request import Echo
-from trunkline.dev.demo_seal import seal
-from trunkline.dev.script import WHOLE_BYTES_MAX, Finish, ScriptError
+from trunkline.dev.demo import openai, responses_request
+from trunkline.dev.demo.completion import Block, Kind, Plan, Step, steps
+from trunkline.dev.demo.request import Asked, RequestError, reading
+from trunkline.dev.demo.responses_input import REASONING, SEALED_CALL
+from trunkline.dev.demo.responses_request import Echo
+from trunkline.dev.demo.script import WHOLE_BYTES_MAX, Finish, ScriptError
+from trunkline.dev.demo.seal import seal
 from trunkline.runtime.http_exchange import Request
 
 _INCOMPLETE = {Finish.LENGTH: b"max_output_tokens", Finish.FILTER: b"content_filter"}
@@ -31,16 +31,16 @@ class Responses:
 
     def credential(self, request: Request) -> str:
         """See `Dialect`."""
-        return demo_openai.azure_key_of(request, versioned=False) if self._azure else demo_openai.key_of(request)
+        return openai.azure_key_of(request, versioned=False) if self._azure else openai.key_of(request)
 
     def read(self, request: Request) -> Asked:
         """See `Dialect`."""
         with reading():
-            return demo_responses_request.read(request.body, ResponsesSpeech, counting=self.counting)
+            return responses_request.read(request.body, ResponsesSpeech, counting=self.counting)
 
     def error(self, error: RequestError, number: int) -> tuple[bytes, bytes]:
         """See `Dialect`."""
-        return demo_openai.error_answer(error, number)
+        return openai.error_answer(error, number)
 
 
 class ResponsesSpeech:
@@ -50,7 +50,7 @@ class ResponsesSpeech:
         ScriptError: the answer is larger than one that is not streamed may be: its last event has all of it.
     """
 
-    stream_headers: ClassVar[bytes] = demo_openai.EVENT_STREAM
+    stream_headers: ClassVar[bytes] = openai.EVENT_STREAM
     id_header: ClassVar[bytes] = b"x-request-id"
     told: ClassVar[int] = 0
     broken: ClassVar[bytes] = (

@@ -1,6 +1,6 @@
 """What the demo upstream's endpoints beside conversations have in common: addresses, errors, whole answers. Pure.
 
-Each endpoint is a `Dialect` of its own, in a module ``dev.demo_beside_*``; `dev.demo_routes` knows their addresses. As
+Each endpoint is a `Dialect` of its own, in a module ``dev.demo_beside_*``; `dev.demo.routes` knows their addresses. As
 OpenAI does, they refuse fields that they do not know, but for the script in a JSON body or a form.
 """
 
@@ -10,11 +10,11 @@ from typing import ClassVar
 
 import msgspec
 
-from trunkline.dev import demo_openai
-from trunkline.dev.completion import Plan
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_request import Asked, Product, RequestError, SpeechMaker
-from trunkline.dev.script import Script
+from trunkline.dev.demo import openai
+from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.request import Asked, Product, RequestError, SpeechMaker
+from trunkline.dev.demo.script import Script
 from trunkline.runtime.http_exchange import Request
 
 
@@ -43,12 +43,12 @@ class Endpoint:
     def credential(self, request: Request) -> str:
         """See `Dialect`."""
         if self._azure:
-            return demo_openai.azure_key_of(request, versioned=bool(self._deployment))
-        return demo_openai.key_of(request)
+            return openai.azure_key_of(request, versioned=bool(self._deployment))
+        return openai.key_of(request)
 
     def error(self, error: RequestError, number: int) -> tuple[bytes, bytes]:
         """See `Dialect`."""
-        return demo_openai.error_answer(error, number)
+        return openai.error_answer(error, number)
 
     def read(self, request: Request) -> Asked:
         """See `Dialect`."""
@@ -74,7 +74,7 @@ class WholeSpeech:
         write: makes its body.
     """
 
-    stream_headers: ClassVar[bytes] = demo_openai.JSON
+    stream_headers: ClassVar[bytes] = openai.JSON
     id_header: ClassVar[bytes] = b"x-request-id"
     broken: ClassVar[bytes] = b""
     told: ClassVar[int] = 0

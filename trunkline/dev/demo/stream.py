@@ -1,10 +1,10 @@
-"""One streamed answer of the demo upstream under way; used by `dev.upstream`."""
+"""One streamed answer of the demo upstream under way; used by `dev.demo.upstream`."""
 
 from typing import Protocol
 
 from trunkline.core.clock import Clock, Timer
-from trunkline.dev.completion import Plan
-from trunkline.dev.demo_request import Speech
+from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.request import Speech
 from trunkline.runtime.http_exchange import Exchange
 
 BURST_BYTES = 32 * 1024

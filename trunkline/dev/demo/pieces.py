@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from trunkline.dev.script import WHOLE_BYTES_MAX, ScriptError
+from trunkline.dev.demo.script import WHOLE_BYTES_MAX, ScriptError
 
 SENTENCE = (
     "Hello! This is the demo upstream of Trunkline. It knows nothing, but it answers at once, "

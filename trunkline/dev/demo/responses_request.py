@@ -1,16 +1,16 @@
 """Responses requests as the demo upstream reads them, and what it refuses as OpenAI does.
 
-Pure; used by `dev.demo_responses`. What an input must look like is in `dev.demo_responses_input`.
+Pure; used by `dev.demo.responses`. What an input must look like is in `dev.demo.responses_input`.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from trunkline.dev import demo_openai
-from trunkline.dev.completion import Plan
-from trunkline.dev.demo_request import ANY_TOOL, NO_TOOLS, Asked, RequestError, Speech, names, objects, parsed, words
-from trunkline.dev.demo_responses_input import check_input, input_words, last_user_text
+from trunkline.dev.demo import openai
+from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.request import ANY_TOOL, NO_TOOLS, Asked, RequestError, Speech, names, objects, parsed, words
+from trunkline.dev.demo.responses_input import check_input, input_words, last_user_text
 
 _MEMBERS = names(
     "background context_management conversation include input instructions max_output_tokens max_tool_calls metadata "
@@ -105,7 +105,7 @@ def _tools(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
             raise RequestError(
                 f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
             )
-        demo_openai.check_name(name, param)
+        openai.check_name(name, param)
         if tool["type"] == "custom":
             continue
         schema = tool.get("parameters")
@@ -115,7 +115,7 @@ def _tools(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
                 f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
             )
         if tool.get("strict") is True:
-            demo_openai.check_strict(schema, name)
+            openai.check_strict(schema, name)
         found[name] = schema or {}
     choice = body.get("tool_choice")
     if choice == "none":
@@ -149,7 +149,7 @@ def _schema(body: Mapping[str, Any]) -> Any:
         param = f"text.format.{missing}"
         raise RequestError(f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter")
     if form.get("strict") is True:
-        demo_openai.check_strict(form["schema"], form["name"])
+        openai.check_strict(form["schema"], form["name"])
     return form["schema"]
 
 

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from trunkline.dev import demo_example
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_pieces import SENTENCE, Exact, Pieces, Repeated
-from trunkline.dev.demo_request import Asked, Product
-from trunkline.dev.script import PLAIN, Finish, Script
+from trunkline.dev.demo import example
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.pieces import SENTENCE, Exact, Pieces, Repeated
+from trunkline.dev.demo.request import Asked, Product
+from trunkline.dev.demo.script import PLAIN, Finish, Script
 
 
 class Kind(Enum):
@@ -196,12 +196,12 @@ def _blocks(asked: Asked, script: Script) -> tuple[Block, ...]:
     if script.text is not None:
         blocks.append(Block(Kind.TEXT, Exact.words(script.text)))
     elif not tool and asked.schema is not None:
-        blocks.append(Block(Kind.TEXT, Exact.words(demo_example.example_text(asked.schema))))
+        blocks.append(Block(Kind.TEXT, Exact.words(example.example_text(asked.schema))))
     elif not tool:
         blocks += _plain(script.chunks, script.chunk_bytes).blocks
     if tool:
         if arguments is None:
-            arguments = demo_example.example_text(asked.tools.get(tool, {}))
+            arguments = example.example_text(asked.tools.get(tool, {}))
         calls = range(script.tool_calls)
         blocks += [Block(Kind.CALL, Exact.arguments(arguments), tool, call) for call in calls]
     return tuple(blocks)

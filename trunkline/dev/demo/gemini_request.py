@@ -1,6 +1,6 @@
 """generateContent requests as the demo upstream reads them, and what it refuses as Google does.
 
-Pure; used by `dev.demo_gemini`. What a conversation must look like is in `dev.demo_gemini_turns`. Members may be
+Pure; used by `dev.demo.gemini`. What a conversation must look like is in `dev.demo.gemini_turns`. Members may be
 written in camel case or in snake case, also mixed; what is not known is refused, at every depth. Source: the Gemini API
 reference, "Generating content".
 """
@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from trunkline.dev.demo_gemini_schema import camel, check_schema
-from trunkline.dev.demo_gemini_turns import check_turns, last_user_text
-from trunkline.dev.demo_request import (
+from trunkline.dev.demo.gemini_schema import camel, check_schema
+from trunkline.dev.demo.gemini_turns import check_turns, last_user_text
+from trunkline.dev.demo.request import (
     ANY_TOOL,
     NO_TOOLS,
     Asked,

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from trunkline.dev.counts import Usage
-from trunkline.dev.script import Script
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.script import Script
 from trunkline.runtime.http_exchange import Request
 
 if TYPE_CHECKING:
-    from trunkline.dev.completion import Plan
+    from trunkline.dev.demo.completion import Plan
 
 ANY_TOOL = "*"
 """As a choice: some tool must be called."""

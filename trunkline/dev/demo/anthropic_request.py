@@ -1,14 +1,14 @@
 """Messages requests as the demo upstream reads them, and what it refuses as Anthropic does.
 
-Pure; used by `dev.demo_anthropic`. What a conversation must look like is in `dev.demo_anthropic_turns`.
+Pure; used by `dev.demo.anthropic`. What a conversation must look like is in `dev.demo.anthropic_turns`.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from trunkline.dev.demo_anthropic_turns import check_turns
-from trunkline.dev.demo_request import (
+from trunkline.dev.demo.anthropic_turns import check_turns
+from trunkline.dev.demo.request import (
     ANY_TOOL,
     NO_TOOLS,
     Asked,

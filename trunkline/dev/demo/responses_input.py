@@ -1,4 +1,4 @@
-"""What OpenAI's Responses ask of their input, in their words. Pure; used by `dev.demo_responses_request`.
+"""What OpenAI's Responses ask of their input, in their words. Pure; used by `dev.demo.responses_request`.
 
 Sources: OpenAI's API reference, "Responses", and its guide to reasoning models; DIALECTS sections 2.1, 2.4, 2.5.
 """
@@ -6,8 +6,8 @@ Sources: OpenAI's API reference, "Responses", and its guide to reasoning models;
 import re
 from typing import Any
 
-from trunkline.dev.demo_request import RequestError, objects, words
-from trunkline.dev.demo_seal import known
+from trunkline.dev.demo.request import RequestError, objects, words
+from trunkline.dev.demo.seal import known
 
 SEALED_CALL = "r"
 """Ends the item id of a call before which the demo upstream has thought."""

@@ -1,9 +1,9 @@
-"""Scripts that were ordered for a credential: ``POST /script`` of the demo upstream. Pure; used by `dev.upstream`."""
+"""Scripts that were ordered for a credential: ``POST /script``. Pure; used by `upstream`."""
 
 import msgspec
 
-from trunkline.dev import script
-from trunkline.dev.script import Script, ScriptError
+from trunkline.dev.demo import script
+from trunkline.dev.demo.script import Script, ScriptError
 
 ORDERS_MAX = 1000
 EVERY_CREDENTIAL = "*"

@@ -1,4 +1,4 @@
-"""What Google asks of a conversation, in its words. Pure; used by `dev.demo_gemini_request`.
+"""What Google asks of a conversation, in its words. Pure; used by `dev.demo.gemini_request`.
 
 Sources: the Gemini API's guides "Function calling" and "Thought signatures"; DIALECTS sections 2.1, 2.4, 2.5. Members
 are in camel case here.
@@ -7,8 +7,8 @@ are in camel case here.
 import json
 from typing import Any
 
-from trunkline.dev.demo_request import RequestError, names
-from trunkline.dev.demo_seal import known, matches
+from trunkline.dev.demo.request import RequestError, names
+from trunkline.dev.demo.seal import known, matches
 
 CALL = "call"
 TEXT = "text"

@@ -11,10 +11,8 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from trunkline.dev import demo_openai
-from trunkline.dev.completion import Plan
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_beside import (
+from trunkline.dev.demo import openai
+from trunkline.dev.demo.beside import (
     Endpoint,
     JSONBody,
     bare,
@@ -24,8 +22,10 @@ from trunkline.dev.demo_beside import (
     product,
     token_usage,
 )
-from trunkline.dev.demo_request import Asked, Product, RequestError
-from trunkline.dev.script import ScriptError
+from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.request import Asked, Product, RequestError
+from trunkline.dev.demo.script import ScriptError
 from trunkline.runtime.http_exchange import Request
 
 PIECES = 6
@@ -158,7 +158,7 @@ class SoundEvents:
         response_format: of the sound.
     """
 
-    stream_headers: ClassVar[bytes] = demo_openai.EVENT_STREAM
+    stream_headers: ClassVar[bytes] = openai.EVENT_STREAM
     id_header: ClassVar[bytes] = b"x-request-id"
     told: ClassVar[int] = 0
     broken: ClassVar[bytes] = b'data: {"type":"speech.audio.delta","audio":"\n\n'

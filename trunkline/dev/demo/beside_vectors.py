@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from trunkline.dev import demo_gemini, demo_gemini_request
-from trunkline.dev.completion import Plan
-from trunkline.dev.counts import Usage
-from trunkline.dev.demo_beside import Endpoint, JSONBody, bare, product, whole_speech
-from trunkline.dev.demo_gemini_request import CONTENT, Shape
-from trunkline.dev.demo_request import Asked, Product, RequestError, objects, parsed, reading
+from trunkline.dev.demo import gemini, gemini_request
+from trunkline.dev.demo.beside import Endpoint, JSONBody, bare, product, whole_speech
+from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.gemini_request import CONTENT, Shape
+from trunkline.dev.demo.request import Asked, Product, RequestError, objects, parsed, reading
 from trunkline.runtime.http_exchange import Request
 
 DIMENSIONS = 16
@@ -126,16 +126,16 @@ class GeminiEmbeddings:
 
     def credential(self, request: Request) -> str:
         """See `Dialect`."""
-        return demo_gemini.key_of(request)
+        return gemini.key_of(request)
 
     def error(self, error: RequestError, number: int) -> tuple[bytes, bytes]:
         """See `Dialect`."""
-        return demo_gemini.error_answer(error, number)
+        return gemini.error_answer(error, number)
 
     def read(self, request: Request) -> Asked:
         """See `Dialect`."""
         with reading():
-            body = demo_gemini_request.normal(parsed(request.body), _MANY if self._batch else _ONE, "")
+            body = gemini_request.normal(parsed(request.body), _MANY if self._batch else _ONE, "")
             requests = objects(body.get("requests"), "requests") if self._batch else [body]
             wanted = [self._read_one(one) for one in requests]
         if not 1 <= len(wanted) <= BATCH_MAX:
