@@ -91,12 +91,16 @@ def service_part(
     )
 
 
+_HELPERS = {"upstream": "trunkline.dev.demo.upstream", "model": "trunkline.dev.model"}
+"""What stands in for providers, by role: modules that are run."""
+
+
 def helper_part(site: ServiceSite, role: str, port: int, ready_path: str) -> Part:
     """Return how a module of this package is run as a process: the demo upstream and the real model."""
     return Part(
         role=role,
         number=1,
-        command=(*python_module(f"trunkline.dev.{role}"), "--port", str(port)),
+        command=(*python_module(_HELPERS[role]), "--port", str(port)),
         environment=site.environment,
         log=site.logs / f"{role}-1.log",
         ready=lambda: answers_ok(f"{ops_url(port)}{ready_path}"),

@@ -1,7 +1,7 @@
 """The demo upstream: a provider in each dialect that answers at once, obeys a script, and counts what it reports.
 
 A process of its own, ``python -m trunkline.dev.demo.upstream --port N``: `trunkline dev` starts it, tests and the
-benchmark too. It stands on the edge's HTTP server, which makes it cheap enough to be the benchmark's instant provider. It shares
+benchmark too. It stands on the edge's HTTP server, which makes it cheap enough for that. It shares
 no code with the gateway's readers and writers, so that it notices their mistakes: it reads, refuses and answers as the
 providers' own documentation says.
 
