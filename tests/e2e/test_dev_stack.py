@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.servers import running_nats, running_postgres
-from tests.support.stack import GONE_TIMEOUT_S, DevStack, alive, descendants, running_stack, until
+from tests.support.stack import GONE_TIMEOUT_S, START_TIMEOUT_S, DevStack, alive, descendants, running_stack, until
 from trunkline.dev.ready import ReadyFile
 
 ROLES = ("edge", "dispatcher", "metering", "health", "console", "nats", "postgres", "upstream")
@@ -68,6 +68,16 @@ def test_stack_runs_stops_and_keeps_its_state(stack_directory: Path) -> None:
         assert (booked_answers(second), balance_nano(second)) == (2, balance)
         assert chat(second.base_url, second.api_key)["usage"]
         assert stack.stop(signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stack_that_is_stopped_while_it_starts_says_nothing_of_it(
+    stack_directory: Path, number: signal.Signals
+) -> None:
+    with running_stack(stack_directory) as stack:
+        until(lambda: len(descendants(stack.pid)) >= 2, START_TIMEOUT_S, "it has begun to start its parts")
+        assert stack.stop(number) == 0
+        assert "Traceback" not in stack.said
 
 
 def test_every_part_that_is_killed_is_started_again(stack_directory: Path) -> None:

@@ -4,6 +4,7 @@ Called by the CLI and by ``python -m trunkline.dev``.
 """
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -68,6 +69,8 @@ async def _start(stack: Stack, stop: asyncio.Event, tasks: TaskSet) -> int | Non
     if not starting.done():
         starting.cancel()
         await asyncio.wait([starting])
+        with contextlib.suppress(asyncio.CancelledError):
+            starting.exception()  # looked at, so that asyncio does not print it
         return 0
     error = starting.result()[0]
     match error:
