@@ -47,6 +47,10 @@ _NO_ENDPOINT = Fault(
     "This endpoint does not exist here. There are /v1/chat/completions, /v1/responses, /v1/messages, "
     "/v1beta/models/{model}:generateContent and /v1/models.",
 )
+_NO_STATE = Fault(
+    ErrorType.CLIENT_NOT_FOUND,
+    "Responses are not stored here, so they cannot be fetched, cancelled or continued. Send the full input each time.",
+)
 _FULL = Fault(ErrorType.GATEWAY_BUSY, "This gateway is full at the moment. Please retry.", retry_after_ms=1000)
 _FAILED = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway failed on this request. Please retry.")
 
@@ -135,7 +139,7 @@ class RequestPath:
         name = suggested_dialect(request.path) if match is None else match.dialect
         client.dialect = registry.CLIENTS[name or _dialect_of_headers(request)]
         if match is None:
-            raise FaultError(_NO_ENDPOINT)
+            raise FaultError(_NO_STATE if "/responses/" in request.path else _NO_ENDPOINT)
         client.match = match
         if request.method not in METHODS[match.route]:
             allowed = " or ".join(METHODS[match.route])

@@ -101,6 +101,19 @@ def test_an_endpoint_that_is_not_there_is_told_in_the_suggested_dialect(
     assert [name for name, there in marks.items() if there] == [shape]
 
 
+def test_stored_responses_are_told_not_to_be_kept(stack: Surface) -> None:
+    key = f"Bearer {stack.ready.api_key}"
+    for method, path in (("GET", "/v1/responses/resp_1"), ("POST", "/v1/responses/resp_1/cancel")):
+        answer = exchange(stack.ready.base_url, request(method, path, headers=[("authorization", key)]))
+        assert answer.status == 404
+        assert "not stored here" in json.loads(answer.body)["error"]["message"]
+    asked = post(
+        stack, "/v1/responses", {"model": MODEL, "input": "Hi", "previous_response_id": "resp_1"}, authorization=key
+    )
+    assert asked.status == 400
+    assert json.loads(asked.body)["error"]["param"] == "previous_response_id"
+
+
 # --- lists and counts --------------------------------------------------------------------------------------------
 
 
