@@ -26,7 +26,7 @@ from tests.unit.protocol.anthropic.anthropic_frames import (
 )
 from trunkline.core.errors import FaultError
 from trunkline.protocol import names
-from trunkline.protocol.anthropic.answer import read_whole, rename
+from trunkline.protocol.anthropic.answer import read_whole
 from trunkline.protocol.anthropic.count import count_input
 from trunkline.protocol.anthropic.event_reader import AnthropicEventReader, read_answer
 from trunkline.protocol.anthropic.event_writer import AnthropicEventWriter, write_answer
@@ -59,6 +59,7 @@ from trunkline.protocol.model import (
     ToolResult,
     Turn,
 )
+from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.vendor import DEFAULTS
 
 UNTIMED = settings(deadline=None)
@@ -202,7 +203,7 @@ def test_no_body_raises_anywhere(body: bytes) -> None:
     assert count_input(body) >= 0
     answer = read_whole(body)
     if answer.valid:
-        assert json.loads(rename(body, "p")).get("model", "p") == "p"
+        assert json.loads(rename_model(body, "p")).get("model", "p") == "p"
     for read in (read_head, read_count_head, lambda source: read_request(source, stream=False)):
         with suppress(FaultError):
             read(body)

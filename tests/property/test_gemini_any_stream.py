@@ -26,7 +26,7 @@ from trunkline.protocol.events import (
     UsageReport,
 )
 from trunkline.protocol.fidelity import Crossing
-from trunkline.protocol.gemini.answer import read_whole, rename
+from trunkline.protocol.gemini.answer import read_whole
 from trunkline.protocol.gemini.count import count_input
 from trunkline.protocol.gemini.event_reader import GeminiEventReader, read_answer
 from trunkline.protocol.gemini.event_writer import GeminiEventWriter, write_answer
@@ -55,6 +55,7 @@ from trunkline.protocol.model import (
     Turn,
 )
 from trunkline.protocol.names import GEMINI, OPENAI_CHAT
+from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.vendor import DEFAULTS
 
 UNTIMED = settings(deadline=None)
@@ -241,7 +242,7 @@ def test_no_answer_raises(body: bytes) -> None:
     require_sound(read(b"data: " + body + b"\n\n", []))
     whole = read_whole(body)
     if whole.valid:
-        assert json.loads(rename(body, "p")).get("modelVersion", "p") == "p"
+        assert json.loads(rename_model(body, "p", key="modelVersion")).get("modelVersion", "p") == "p"
 
 
 @given(REQUESTS)

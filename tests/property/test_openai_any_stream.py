@@ -6,10 +6,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trunkline.protocol.openai_chat.answer import read_answer, rename_answer
-from trunkline.protocol.openai_chat.errors import render_error, render_stream_error
+from trunkline.protocol.openai_chat.answer import read_answer
+from trunkline.protocol.openai_chat.errors import render_stream_error
 from trunkline.protocol.openai_chat.stream import ChatStreamRelay
 from trunkline.protocol.openai_chat.usage import read_usage
+from trunkline.protocol.openai_error import render_error
+from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.retry_after import WAIT_MS_MAX
 from trunkline.protocol.upstream_error import read_upstream_error
 
@@ -132,7 +134,7 @@ def test_no_body_raises_anywhere(body: bytes, status: int) -> None:
     read_usage(body)
     answer = read_answer(body)
     if answer.valid:
-        assert json.loads(rename_answer(body, "p")).get("model", "p") == "p"
+        assert json.loads(rename_model(body, "p")).get("model", "p") == "p"
     relay = ChatStreamRelay(public_model="p", hide_usage=True)
     relay.receive(b"data: " + body + b"\n\n")
     relay.finish()

@@ -78,6 +78,8 @@ class ClientDialect(Protocol):
     """The response header that carries our request id."""
     carried_headers: tuple[str, ...]
     """Request headers that go along to an upstream of the same dialect."""
+    states_input_first: bool
+    """Whether a stream states its input tokens before the provider may have told them."""
     keepalive: bytes
     """What may stand between two events of a stream to show that it lives; empty where the SDKs bear nothing
     (DIALECTS section 3.3)."""
@@ -258,11 +260,13 @@ class WholeAnswer(msgspec.Struct, frozen=True):
         units: as the provider reported them; None if it did not.
         output_tokens_counted: of its text; counted only where ``units`` is None.
         error: why it is no answer, although its status said so; None for a good one.
+        output: whether there is anything in it that a client pays for where ``units`` is None.
     """
 
     units: Units | None
     output_tokens_counted: int
     error: UpstreamError | None
+    output: bool = True
 
     @property
     def valid(self) -> bool:

@@ -186,3 +186,17 @@ def render_event(data: bytes, event: str = "") -> bytes:
     """Return an event as bytes, with LF line ends and one data line per line of ``data``."""
     name = b"event: " + event.encode() + b"\n" if event else b""
     return name + b"".join([b"data: " + line + b"\n" for line in data.splitlines() or [b""]]) + b"\n"
+
+
+def with_data(event: bytes, data: bytes, changed: bytes) -> bytes:
+    """Return a raw event with other data; its other bytes stay, if its data is one line.
+
+    Args:
+        event: raw.
+        data: of it.
+        changed: what it is to have instead.
+    """
+    offset = event.find(data)
+    if offset < 0:
+        return leading_line_ends(event) + render_event(changed, parse_event(event).event)
+    return event[:offset] + changed + event[offset + len(data) :]

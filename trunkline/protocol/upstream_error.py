@@ -43,6 +43,11 @@ class UpstreamError(msgspec.Struct, frozen=True):
     cool_ms: int | None = None
 
 
+BROKEN_EVENT = "The provider sent a broken event."
+CUT = UpstreamError(Fault(ErrorType.UPSTREAM_CUT, "The provider's answer was cut off."), RetryClass.OTHER_CHANNEL)
+"""The body ended before the answer did."""
+
+
 class _Details(msgspec.Struct, frozen=True):
     """An error body, whatever its shape.
 

@@ -45,8 +45,8 @@ class VendorOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         lenient_end: ``[DONE]`` without a finish reason is a good end.
         cache_marks: it takes ``cache_control`` on parts of a chat (Qwen, OpenRouter).
         auth_bearer: an Anthropic upstream wants its key as a Bearer token.
-        tools_by_responses: an OpenAI upstream refuses tools with reasoning on chat completions (GPT-5.4 and later): such
-            requests are sent to its Responses endpoint.
+        tools_by_responses: an OpenAI upstream refuses tools with reasoning on chat completions (GPT-5.4 and later):
+            such requests are sent to its Responses endpoint.
         api_version: Azure's ``api-version``; empty for its newer paths, which need none.
         betas: values of ``anthropic-beta`` that it knows; ``*`` lets all through.
         max_output: of its models, for dialects that demand a bound and clients that state none; 0: a known default.

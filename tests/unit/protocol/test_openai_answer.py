@@ -6,7 +6,7 @@ import pytest
 
 from trunkline.core.errors import ErrorType
 from trunkline.core.usage import Units
-from trunkline.protocol.openai_chat.answer import read_answer, rename_answer
+from trunkline.protocol.openai_chat.answer import read_answer
 from trunkline.protocol.tokens import count_text
 from trunkline.protocol.upstream_error import RetryClass
 
@@ -83,10 +83,3 @@ def test_an_error_inside_a_200_is_understood() -> None:
 def test_a_finish_that_means_failure_is_an_error() -> None:
     failed = answer(choices=[{"message": {"content": "x"}, "finish_reason": "error"}])
     assert not read_answer(failed).valid
-
-
-def test_renaming_touches_the_top_level_model_alone() -> None:
-    body = b' {"tool":{"model":"up"}, "model" : "up" ,"big":12345678901234567890.10}'
-    assert rename_answer(body, 'p"') == body.replace(b' : "up"', rb' : "p\""')
-    assert rename_answer(body, "up") is body
-    assert rename_answer(b'{"a":1}', "p") == b'{"a":1}'

@@ -3,7 +3,7 @@
 import json
 
 from trunkline.protocol.models import ModelCard
-from trunkline.protocol.openai_chat.models import render_model, render_models
+from trunkline.protocol.openai_models import render_model, render_models
 
 
 def test_list_and_single_model_have_openais_shape() -> None:

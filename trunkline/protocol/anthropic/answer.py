@@ -1,13 +1,11 @@
-"""A whole Messages answer: its usage, what is wrong with it, and its model's public name. Called by the dispatcher."""
-
-import msgspec
+"""A whole Messages answer: its usage and what is wrong with it. Called by the dispatcher."""
 
 from trunkline.protocol.anthropic.usage import read_usage
 from trunkline.protocol.anthropic.wire import FAILED_STOPS, Block, present, read_blocks, read_message
 from trunkline.protocol.dialect import WholeAnswer
-from trunkline.protocol.json_span import edit_object, top_level_spans
+from trunkline.protocol.event_relay import NO_STREAM
 from trunkline.protocol.tokens import count_text
-from trunkline.protocol.upstream_error import invalid_answer, read_upstream_error
+from trunkline.protocol.upstream_error import UpstreamError, invalid_answer, read_upstream_error
 
 _INVALID = "The provider's answer is not a message."
 
@@ -47,21 +45,12 @@ def _texts(block: Block) -> list[str]:
     return [text for text in (block.text, block.thinking, block.name, arguments) if text]
 
 
-def rename(body: bytes, public_model: str) -> bytes:
-    """Return an answer with the top-level ``model`` under its public name, every other byte as it was.
-
-    Args:
-        body: an answer that `read_whole` found valid.
-        public_model: the name the client knows.
-
-    Raises:
-        MalformedJSONError: the body is not a JSON object.
-    """
-    members = top_level_spans(body)
-    name = msgspec.json.encode(public_model)
-    replaced = {
-        index: name
-        for index, member in enumerate(members)
-        if member.key == "model" and body[member.value_start : member.value_end] != name
-    }
-    return edit_object(body, members, replaced=replaced)
+def foreign_error(body: bytes) -> UpstreamError:
+    """Return what a body means that came instead of an event stream."""
+    try:
+        message = read_message(body)
+    except ValueError:
+        message = None
+    if message is not None and message.failed:
+        return read_upstream_error(200, {}, body, 0)
+    return invalid_answer(NO_STREAM)

@@ -27,6 +27,7 @@ from trunkline.protocol.events import Event
 from trunkline.protocol.fidelity import Crossing
 from trunkline.protocol.model import Request
 from trunkline.protocol.models import ModelCard
+from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.vendor import VendorOptions
 
@@ -43,6 +44,7 @@ class Anthropic:
     name = names.ANTHROPIC
     request_id_header = "request-id"
     carried_headers: tuple[str, ...] = ("anthropic-version", "anthropic-beta")
+    states_input_first = True
     keepalive = b'event: ping\ndata: {"type": "ping"}\n\n'
 
     # --- client ------------------------------------------------------------------------------------------------
@@ -146,4 +148,4 @@ class Anthropic:
 
     def rename(self, body: bytes, public_model: str) -> bytes:
         """See `RelayDialect`."""
-        return answer.rename(body, public_model)
+        return rename_model(body, public_model)

@@ -108,6 +108,8 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             shape = _Shape(413, "request_too_large")
         case ErrorType.CLIENT_UNSUPPORTED_MEDIA:
             shape = _Shape(415, _INVALID)
+        case ErrorType.CLIENT_UPGRADE_UNSUPPORTED:
+            shape = _Shape(426, _INVALID)
         case ErrorType.CLIENT_HEADERS_TOO_LARGE:
             shape = _Shape(431, _INVALID)
         case ErrorType.POLICY_RATE_LIMITED | ErrorType.UPSTREAM_RATE_LIMITED:

@@ -1,8 +1,9 @@
 """Reads an Anthropic upstream's answers, streamed and whole, into neutral events. Called by the dispatcher."""
 
+from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.protocol.anthropic.answer import foreign_error
 from trunkline.protocol.anthropic.blocks import BlockReader, UnfollowableError
-from trunkline.protocol.anthropic.foreign import StreamGuard
 from trunkline.protocol.anthropic.usage import UsageTally
 from trunkline.protocol.anthropic.wire import (
     FAILED_STOPS,
@@ -19,9 +20,15 @@ from trunkline.protocol.anthropic.wire import (
 from trunkline.protocol.dialect import Written
 from trunkline.protocol.events import Event, Finish, FinishReason, MessageEnd, MessageStart, StreamError, UsageReport
 from trunkline.protocol.sse import EventBuffer, parse_event, split_events
-from trunkline.protocol.upstream_error import RetryClass, UpstreamError, invalid_answer, read_upstream_error
+from trunkline.protocol.stream_start import StreamStart, without_space
+from trunkline.protocol.upstream_error import (
+    BROKEN_EVENT,
+    RetryClass,
+    UpstreamError,
+    invalid_answer,
+    read_upstream_error,
+)
 
-_BROKEN_EVENT = "The provider sent a broken event."
 _UNFOLLOWABLE = "The provider sent pieces of an answer that belong to nothing."
 _INVALID = "The provider's answer is not a message."
 _CUT = UpstreamError(
@@ -192,16 +199,16 @@ class AnthropicEventReader:
         written: the request that is answered.
     """
 
-    __slots__ = ("_answer", "_buffer", "_guard")
+    __slots__ = ("_answer", "_buffer", "_start")
 
     def __init__(self, written: Written) -> None:
         self._answer = _Answer(written)
         self._buffer = EventBuffer()
-        self._guard = StreamGuard()
+        self._start = StreamStart(limits.UPSTREAM_ERROR_BYTES_MAX)
 
     def receive(self, chunk: bytes) -> list[Event]:
         """Return the events that are whole now."""
-        if self._answer.ended or not self._guard.passes(chunk):
+        if self._answer.ended or not (self._start.is_stream or self._start.receive(chunk)):
             return []
         try:
             block = self._buffer.receive(chunk)
@@ -220,8 +227,8 @@ class AnthropicEventReader:
         """The body has ended; returns the last events."""
         if self._answer.ended:
             return []
-        if self._guard.foreign is not None:
-            self._answer.fail(self._guard.error())
+        if self._start.is_stream is False:
+            self._answer.fail(foreign_error(self._start.body))
             return self._answer.take()
         rest = self._buffer.finish()
         if rest:
@@ -246,7 +253,7 @@ class AnthropicEventReader:
         except ValueError:
             # A last event may be cut off; whether the stream was is for the stop reason to say.
             if not last:
-                self._answer.fail(invalid_answer(_BROKEN_EVENT))
+                self._answer.fail(invalid_answer(BROKEN_EVENT))
 
 
 def read_answer(body: bytes, written: Written) -> list[Event]:
@@ -256,7 +263,7 @@ def read_answer(body: bytes, written: Written) -> list[Event]:
         body: all of it; may be a stream all the same.
         written: the request that is answered.
     """
-    if body.lstrip(b" \t\r\n\xef\xbb\xbf").startswith((b"event:", b"data:", b":")):
+    if without_space(body).startswith((b"event:", b"data:", b":")):
         reader = AnthropicEventReader(written)
         return reader.receive(body) + reader.finish()
     try:

@@ -49,11 +49,3 @@ def true_type(data: str, claimed: str) -> str:
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "image/webp"
     return claimed.partition(";")[0].strip().lower()
-
-
-def text_of(data: str) -> str | None:
-    """Return the text that base64 holds, or None if it holds none."""
-    try:
-        return base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None

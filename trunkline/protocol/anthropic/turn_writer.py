@@ -10,9 +10,10 @@ import msgspec
 
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.protocol.anthropic.custom_tool import wrap_custom
-from trunkline.protocol.anthropic.media import IMAGE_TYPES, text_of, true_type
+from trunkline.protocol.anthropic.media import IMAGE_TYPES, true_type
 from trunkline.protocol.anthropic.models_table import ModelTraits
 from trunkline.protocol.anthropic.tool_writer import Member, ToolNames, cache_control, written_id
+from trunkline.protocol.base64_text import text_of
 from trunkline.protocol.fidelity import TABLE, Crossing, Feature
 from trunkline.protocol.model import (
     Audio,

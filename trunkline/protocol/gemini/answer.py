@@ -1,6 +1,4 @@
-"""A whole Gemini answer: its usage, what is wrong with it, and its model's public name. Called by the dispatcher."""
-
-import msgspec
+"""A whole Gemini answer: its usage and what is wrong with it. Called by the dispatcher."""
 
 from trunkline.core.usage import Units
 from trunkline.protocol.dialect import WholeAnswer
@@ -8,7 +6,6 @@ from trunkline.protocol.gemini.ends import provider_failed
 from trunkline.protocol.gemini.stream import part_texts
 from trunkline.protocol.gemini.usage import read_usage
 from trunkline.protocol.gemini.wire import Frame, read_frame, reason_name
-from trunkline.protocol.json_span import edit_object, top_level_spans
 from trunkline.protocol.tokens import count_text
 from trunkline.protocol.upstream_error import invalid_answer, read_upstream_error
 
@@ -54,23 +51,3 @@ def _usage(frame: Frame, texts: list[str], *, output: bool) -> tuple[Units | Non
     if units is not None and (units.output_total or not output):
         return units, 0
     return None, count_text("\n".join(texts))
-
-
-def rename(body: bytes, public_model: str) -> bytes:
-    """Return an answer with ``modelVersion`` under its public name, every other byte as it was.
-
-    Args:
-        body: an answer that `read_whole` found valid.
-        public_model: the name the client knows.
-
-    Raises:
-        MalformedJSONError: the body is not a JSON object.
-    """
-    members = top_level_spans(body)
-    name = msgspec.json.encode(public_model)
-    replaced = {
-        index: name
-        for index, member in enumerate(members)
-        if member.key == "modelVersion" and body[member.value_start : member.value_end] != name
-    }
-    return edit_object(body, members, replaced=replaced)

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from trunkline.protocol.base64_text import text_of
 from trunkline.protocol.fidelity import Feature
 from trunkline.protocol.gemini import media, signature
 from trunkline.protocol.gemini.arguments import json_text, minted_id, object_members
@@ -119,7 +120,7 @@ class ContentReader:
         elif kind.startswith("video/"):
             self.features[Feature.VIDEO_INPUT] = None
         elif kind.startswith("text/"):
-            text = media.text_of(data)
+            text = text_of(data)
             if text is None:
                 raise bad_field(f"{place}.inlineData.data", "must be base64 of a text in UTF-8")
             yield File(text=text, media_type="" if kind == media.PLAIN_TEXT else kind)

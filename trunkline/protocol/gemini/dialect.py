@@ -25,6 +25,7 @@ from trunkline.protocol.gemini.event_writer import GeminiEventWriter
 from trunkline.protocol.gemini.stream import GeminiStreamRelay
 from trunkline.protocol.model import Request
 from trunkline.protocol.models import ModelCard
+from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.vendor import VendorOptions
 
@@ -38,6 +39,7 @@ class Gemini:
     name = names.GEMINI
     request_id_header = "x-request-id"
     carried_headers: tuple[str, ...] = ()
+    states_input_first = False
     keepalive = b""
 
     # --- client --------------------------------------------------------------------------------------------------
@@ -136,4 +138,4 @@ class Gemini:
 
     def rename(self, body: bytes, public_model: str) -> bytes:
         """See `RelayDialect`."""
-        return answer.rename(body, public_model)
+        return rename_model(body, public_model, key="modelVersion")

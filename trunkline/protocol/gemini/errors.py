@@ -144,6 +144,8 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             shape = _Shape(413, "INVALID_ARGUMENT", "REQUEST_TOO_LARGE")
         case ErrorType.CLIENT_UNSUPPORTED_MEDIA:
             shape = _Shape(415, "INVALID_ARGUMENT")
+        case ErrorType.CLIENT_UPGRADE_UNSUPPORTED:
+            shape = _Shape(426, "INVALID_ARGUMENT")
         case ErrorType.CLIENT_HEADERS_TOO_LARGE:
             shape = _Shape(431, "INVALID_ARGUMENT")
         case ErrorType.POLICY_RATE_LIMITED | ErrorType.UPSTREAM_RATE_LIMITED:

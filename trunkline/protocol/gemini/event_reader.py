@@ -9,7 +9,7 @@ import hashlib
 import msgspec
 
 from trunkline.core import limits
-from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.core.errors import FaultError
 from trunkline.core.usage import Units
 from trunkline.protocol.dialect import Written
 from trunkline.protocol.events import (
@@ -30,7 +30,6 @@ from trunkline.protocol.events import (
 )
 from trunkline.protocol.gemini.arguments import minted_id, read_arguments, read_custom
 from trunkline.protocol.gemini.ends import failure, read_reason
-from trunkline.protocol.gemini.opening import Opening, without_space
 from trunkline.protocol.gemini.stream import choice_index
 from trunkline.protocol.gemini.usage import latest, read_usage
 from trunkline.protocol.gemini.wire import (
@@ -45,11 +44,16 @@ from trunkline.protocol.gemini.wire import (
 from trunkline.protocol.model import Proof
 from trunkline.protocol.names import GEMINI
 from trunkline.protocol.sse import EventBuffer, event_data, split_events
-from trunkline.protocol.upstream_error import RetryClass, UpstreamError, invalid_answer, read_upstream_error
+from trunkline.protocol.stream_start import StreamStart, without_space
+from trunkline.protocol.upstream_error import (
+    BROKEN_EVENT,
+    CUT,
+    UpstreamError,
+    invalid_answer,
+    read_upstream_error,
+)
 
 _NO_STREAM = "The provider's answer is not a generateContent response."
-_BROKEN_EVENT = "The provider sent a broken event."
-_CUT = UpstreamError(Fault(ErrorType.UPSTREAM_CUT, "The provider's answer was cut off."), RetryClass.OTHER_CHANNEL)
 
 
 class _Choice:
@@ -73,12 +77,12 @@ class GeminiEventReader:
         written: the request that is answered.
     """
 
-    __slots__ = ("_buffer", "_choices", "_ended", "_opening", "_report", "_seed", "_started", "_units", "_written")
+    __slots__ = ("_buffer", "_choices", "_ended", "_report", "_seed", "_start", "_started", "_units", "_written")
 
     def __init__(self, written: Written) -> None:
         self._written = written
         self._buffer = EventBuffer()
-        self._opening = Opening(limits.UPSTREAM_EVENT_BYTES_MAX)
+        self._start = StreamStart(limits.UPSTREAM_EVENT_BYTES_MAX)
         self._choices: dict[int, _Choice] = {}
         self._started = False
         self._ended = False
@@ -91,8 +95,8 @@ class GeminiEventReader:
         events: list[Event] = []
         if self._ended:
             return events
-        if not self._opening.is_stream and not self._opening.receive(chunk):
-            if self._opening.full:
+        if not self._start.is_stream and not self._start.receive(chunk):
+            if self._start.too_long:
                 self._fail(invalid_answer(_NO_STREAM), events)
             return events
         try:
@@ -110,8 +114,8 @@ class GeminiEventReader:
         events: list[Event] = []
         if self._ended:
             return events
-        if self._opening.is_stream is False:
-            return self.read_body(self._opening.body)
+        if self._start.is_stream is False:
+            return self.read_body(without_space(self._start.body))
         rest = self._buffer.finish()
         data = event_data(rest) if rest else None
         if data and data != b"[DONE]":
@@ -146,7 +150,7 @@ class GeminiEventReader:
         try:
             frame = read_frame(data)
         except ValueError:
-            self._fail(invalid_answer(_BROKEN_EVENT), events)
+            self._fail(invalid_answer(BROKEN_EVENT), events)
             return
         if frame is not None:
             self._read_frame(frame, events)
@@ -259,7 +263,7 @@ class GeminiEventReader:
         choices = sorted(self._choices.values(), key=lambda choice: choice.index)
         unfinished = any(choice.output and not choice.reason for choice in choices)
         if unfinished or not any(choice.reason for choice in choices):
-            self._fail(_CUT, events)
+            self._fail(CUT, events)
             return
         output = any(choice.output for choice in choices)
         for choice in choices:

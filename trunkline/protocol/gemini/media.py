@@ -1,7 +1,6 @@
 """Bytes in base64: what alphabet they come in, and what they are (DIALECTS section 2.2)."""
 
 import base64
-import binascii
 import re
 
 _SPACE = re.compile(r"[ \t\r\n]")
@@ -55,14 +54,6 @@ def type_of_url(url: str) -> str:
     """Return the media type that a URL's ending tells; empty if it tells none."""
     path = url.partition("?")[0].partition("#")[0]
     return _TYPES_BY_ENDING.get(path.rpartition(".")[2].lower(), "")
-
-
-def text_of(data: str) -> str | None:
-    """Return the UTF-8 text in base64, or None if it is none."""
-    try:
-        return base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
 
 
 def base64_of(text: str) -> str:

@@ -7,26 +7,21 @@ client without ``alt=sse`` gets the same objects as pieces of one JSON array.
 
 import msgspec
 
-from trunkline.core import limits
-from trunkline.core.errors import FaultError
 from trunkline.core.usage import Units
+from trunkline.protocol.event_relay import NO_STREAM, EventRelay
 from trunkline.protocol.gemini.ends import provider_failed
-from trunkline.protocol.gemini.opening import Opening
 from trunkline.protocol.gemini.usage import latest, read_usage
 from trunkline.protocol.gemini.wire import Candidate, Frame, Part, UsageMetadata, read_frame, reason_name
 from trunkline.protocol.json_span import edit_object, top_level_spans
-from trunkline.protocol.sse import EventBuffer, event_data, split_events
-from trunkline.protocol.tokens import OutputCounter
-from trunkline.protocol.upstream_error import UpstreamError, invalid_answer, read_upstream_error
+from trunkline.protocol.sse import event_data
+from trunkline.protocol.stream_start import without_space
+from trunkline.protocol.upstream_error import BROKEN_EVENT, UpstreamError, invalid_answer, read_upstream_error
 
 CHOICE_INDEX_MAX = 127
 """Far above Google's bound of eight; a stream cannot make us remember more candidates than that."""
 
 _SUFFIX_BYTES_MAX = 1024
 """An event's end from its model on is remembered if it is no longer than this."""
-
-_NO_STREAM = "The provider's answer is not an event stream."
-_BROKEN_EVENT = "The provider sent a broken event."
 
 _BLANK_ENDS = frozenset({b"\n\n", b"\n\r\n"})
 """What follows the first line of an event that has no other; the latter behind a CR."""
@@ -50,8 +45,8 @@ def choice_index(candidate: Candidate, position: int) -> int:
     return index if 0 <= index <= CHOICE_INDEX_MAX else CHOICE_INDEX_MAX
 
 
-class GeminiStreamRelay:
-    """See `dialect.StreamRelay`. Never raises.
+class GeminiStreamRelay(EventRelay):
+    """See `EventRelay`.
 
     Args:
         public_model: what ``modelVersion`` is changed to; None leaves it.
@@ -60,111 +55,57 @@ class GeminiStreamRelay:
 
     __slots__ = (
         "_array",
-        "_buffer",
-        "_counter",
         "_ended",
         "_finished_choices",
-        "_opening",
         "_output_choices",
-        "_public_model",
         "_report",
         "_suffix",
         "_suffix_renamed",
         "_written",
-        "error",
-        "first_output",
     )
 
     def __init__(self, *, public_model: str | None = None, array: bool = False) -> None:
-        self._public_model = msgspec.json.encode(public_model) if public_model is not None else None
+        super().__init__(public_model, read_frame)
         self._array = array
-        self._buffer = EventBuffer()
-        self._opening = Opening(limits.UPSTREAM_ERROR_BYTES_MAX)
         self._written = False
         self._suffix = b""
         self._suffix_renamed = b""
-        self._counter = OutputCounter()
         self._report: UsageMetadata | None = None
         self._output_choices: set[int] = set()
         self._finished_choices: set[int] = set()
         self._ended = False
-        self.first_output = False
-        self.error: UpstreamError | None = None
-
-    @property
-    def opening(self) -> Units | None:
-        """See `protocol.dialect.StreamRelay`; this dialect says nothing of the input at the start."""
-        return None
 
     @property
     def complete(self) -> bool:
         """Whether the body may end here as a success: each candidate with output has finished, or there is none."""
         return self.error is None and bool(self._finished_choices) and self._output_choices <= self._finished_choices
 
-    @property
-    def units(self) -> Units | None:
-        """What the provider reported last; None if it reported nothing, or no output although there was some."""
-        units = read_usage(self._report) if self._report is not None else None
-        return None if units is not None and self.first_output and not units.output_total else units
-
-    def output_tokens_counted(self) -> int:
-        """Return the tokens of the output so far, counted here."""
-        return self._counter.tokens()
-
-    def receive(self, chunk: bytes) -> bytes:
-        """Return what the client gets now: whole events only, so it may be nothing."""
-        if self.error is not None:
-            return b""
-        if not self._opening.is_stream and not self._opening.receive(chunk):
-            return b""
-        try:
-            block = self._buffer.receive(chunk)
-        except FaultError as error:
-            self.error = invalid_answer(error.fault.message)
-            return b""
-        return self._relay(block) if block else b""
-
     def finish(self) -> bytes:
         """Return what the client gets at the end of the body; the array's end only if the stream is complete."""
         if self.error is not None or self._ended:
             return b""
         self._ended = True
-        if self._opening.is_stream is False:
-            self.error = _foreign_error(self._opening.body)
-            return b""
-        rest = self._buffer.finish()
-        last = self._relay_last(rest) if rest else b""
+        last = super().finish()
         return last + b"]" if self._array and self.complete else last
 
     def _relay_last(self, rest: bytes) -> bytes:
-        """Relay an event without its blank line, if it is whole; `complete` tells whether the stream was cut in it."""
-        data = event_data(rest)
-        if not data:
-            return b""
-        try:
-            read_frame(data)
-        except ValueError:
-            return b""
-        return self._relay_event(data, b"")
+        data = event_data(rest) if rest else None
+        return self._relay_frame(data, b"") if data and self._is_json(data) else b""
 
     def _relay(self, block: bytes) -> bytes:
         data = _plain_data(block)
-        if data is not None:
-            # Nearly always: one event of one line.
-            return self._relay_event(data, block)
-        relayed = []
-        for raw in split_events(block):
-            event = raw.lstrip(b"\r\n")
-            data = _plain_data(event)
-            if data is not None:
-                relayed.append(self._relay_event(data, event))
-            elif (data := event_data(event)) and data != b"[DONE]":
-                relayed.append(self._relay_event(data, b""))
-            if self.error is not None:
-                break
-        return b"".join(relayed)
+        # Nearly always: one event of one line.
+        return self._relay_frame(data, block) if data is not None else super()._relay(block)
 
-    def _relay_event(self, data: bytes, event: bytes) -> bytes:
+    def _relay_event(self, event: bytes) -> bytes:
+        event = event.lstrip(b"\r\n")
+        data = _plain_data(event)
+        if data is not None:
+            return self._relay_frame(data, event)
+        data = event_data(event)
+        return self._relay_frame(data, b"") if data and data != b"[DONE]" else b""
+
+    def _relay_frame(self, data: bytes, event: bytes) -> bytes:
         """Return what the client gets for an event.
 
         Args:
@@ -174,7 +115,7 @@ class GeminiStreamRelay:
         try:
             frame = read_frame(data)
         except ValueError:
-            self.error = invalid_answer(_BROKEN_EVENT)
+            self.error = invalid_answer(BROKEN_EVENT)
             return b""
         if frame is None:
             return b""
@@ -244,6 +185,19 @@ class GeminiStreamRelay:
                 )
         return source[:start] + edit_object(data, members, replaced=replaced) + source[end:]
 
+    def _reported(self) -> Units | None:
+        return read_usage(self._report) if self._report is not None else None
+
+    def _foreign_error(self, body: bytes) -> UpstreamError:
+        body = without_space(body)
+        try:
+            frame = read_frame(body)
+        except ValueError:
+            frame = None
+        if frame is not None and frame.failed:
+            return read_upstream_error(200, {}, body, 0)
+        return invalid_answer(NO_STREAM)
+
 
 def _plain_data(event: bytes) -> bytes | None:
     """Return the data of an event that is one line with an object and a blank line, else None."""
@@ -270,13 +224,3 @@ def part_texts(part: Part) -> tuple[str, ...] | None:
         arguments = bytes(call.args).decode(errors="replace") if call.args is not msgspec.UNSET else ""
         return (call.name or "", arguments)
     return () if part.inline_data is not None or part.file_data is not None or part.built_in else None
-
-
-def _foreign_error(body: bytes) -> UpstreamError:
-    try:
-        frame = read_frame(body)
-    except ValueError:
-        frame = None
-    if frame is not None and frame.failed:
-        return read_upstream_error(200, {}, body, 0)
-    return invalid_answer(_NO_STREAM)

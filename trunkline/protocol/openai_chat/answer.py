@@ -1,10 +1,7 @@
-"""A whole chat answer: its usage, what is wrong with it, and its model's public name. Called by the dispatcher."""
-
-import msgspec
+"""A whole chat answer: its usage and what is wrong with it. Called by the dispatcher."""
 
 from trunkline.core.usage import Units
 from trunkline.protocol.dialect import WholeAnswer
-from trunkline.protocol.json_span import edit_object, top_level_spans
 from trunkline.protocol.openai_chat.usage import read_usage
 from trunkline.protocol.openai_chat.wire import FAILED_FINISHES, Answer, output_texts, read_answer_object
 from trunkline.protocol.tokens import count_text
@@ -44,23 +41,3 @@ def _usage(answer: Answer) -> tuple[Units | None, int]:
     if units is not None and (units.output_total or not texts):
         return units, 0
     return None, count_text("\n".join(texts))
-
-
-def rename_answer(body: bytes, public_model: str) -> bytes:
-    """Return an answer with the top-level ``model`` under its public name, every other byte as it was.
-
-    Args:
-        body: an answer that `read_answer` found valid.
-        public_model: the name the client knows.
-
-    Raises:
-        MalformedJSONError: the body is not a JSON object.
-    """
-    members = top_level_spans(body)
-    name = msgspec.json.encode(public_model)
-    replaced = {
-        index: name
-        for index, member in enumerate(members)
-        if member.key == "model" and body[member.value_start : member.value_end] != name
-    }
-    return edit_object(body, members, replaced=replaced)

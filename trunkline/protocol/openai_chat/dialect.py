@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from trunkline.core.errors import Fault
-from trunkline.protocol import names, openai_error
+from trunkline.protocol import names, openai_error, openai_models
 from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
 from trunkline.protocol.events import Event
@@ -16,7 +16,6 @@ from trunkline.protocol.openai_chat import (
     count,
     errors,
     event_reader,
-    models,
     request,
     request_reader,
     request_writer,
@@ -24,6 +23,7 @@ from trunkline.protocol.openai_chat import (
 from trunkline.protocol.openai_chat.event_reader import ChatEventReader
 from trunkline.protocol.openai_chat.event_writer import ChatEventWriter
 from trunkline.protocol.openai_chat.stream import ChatStreamRelay
+from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.vendor import VendorOptions
 
@@ -34,6 +34,7 @@ class OpenAIChat:
     name = names.OPENAI_CHAT
     request_id_header = "x-request-id"
     carried_headers: tuple[str, ...] = ()
+    states_input_first = False
     keepalive = (
         b'data: {"id":"","object":"chat.completion.chunk","created":0,"model":"",'
         b'"choices":[{"index":0,"delta":{},"finish_reason":null}]}\n\n'
@@ -76,11 +77,11 @@ class OpenAIChat:
 
     def render_models(self, cards: Iterable[ModelCard]) -> bytes:
         """See `ClientDialect`."""
-        return models.render_models(cards)
+        return openai_models.render_models(cards)
 
     def render_model(self, card: ModelCard) -> bytes:
         """See `ClientDialect`."""
-        return models.render_model(card)
+        return openai_models.render_model(card)
 
     # --- upstream ----------------------------------------------------------------------------------------------
 
@@ -126,4 +127,4 @@ class OpenAIChat:
 
     def rename(self, body: bytes, public_model: str) -> bytes:
         """See `RelayDialect`."""
-        return answer.rename_answer(body, public_model)
+        return rename_model(body, public_model)

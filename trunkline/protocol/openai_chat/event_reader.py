@@ -12,7 +12,7 @@ import hashlib
 import msgspec
 
 from trunkline.core import limits
-from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.core.errors import FaultError
 from trunkline.protocol.dialect import Written
 from trunkline.protocol.events import Event, MessageEnd, MessageStart, StreamError, UsageReport
 from trunkline.protocol.openai_chat.choice_reader import ChoiceReader, Reading
@@ -21,7 +21,14 @@ from trunkline.protocol.openai_chat.pieces import AnswerPiece, ChoicePiece
 from trunkline.protocol.openai_chat.usage import read_usage
 from trunkline.protocol.openai_chat.wire import FAILED_FINISHES
 from trunkline.protocol.sse import EventBuffer, event_data, parse_event, split_events
-from trunkline.protocol.upstream_error import RetryClass, UpstreamError, invalid_answer, read_upstream_error
+from trunkline.protocol.stream_start import StreamStart, without_space
+from trunkline.protocol.upstream_error import (
+    BROKEN_EVENT,
+    CUT,
+    UpstreamError,
+    invalid_answer,
+    read_upstream_error,
+)
 from trunkline.protocol.vendor import VendorOptions
 
 CHOICE_INDEX_MAX = 127
@@ -30,10 +37,6 @@ CHOICE_INDEX_MAX = 127
 _MINT_SOURCE_BYTES_MAX = 64 * 1024
 """Of the request's end, from which ids are made: what is new in it since the last one."""
 
-_SPACE = b" \t\r\n\xef\xbb\xbf"
-
-_CUT = UpstreamError(Fault(ErrorType.UPSTREAM_CUT, "The provider's answer was cut off."), RetryClass.OTHER_CHANNEL)
-_BROKEN_EVENT = "The provider sent a broken event."
 _NO_ANSWER = "The provider's answer is not a chat completion."
 
 
@@ -55,9 +58,8 @@ class ChatEventReader:
         "_reading",
         "_reasoning_field",
         "_seed",
+        "_start",
         "_started",
-        "_streamed",
-        "_whole",
         "_written",
     )
 
@@ -67,8 +69,7 @@ class ChatEventReader:
         self._lenient = options.lenient_end
         self._reading = Reading(written, options.think_tags, self._mint)
         self._buffer = EventBuffer()
-        self._streamed = False
-        self._whole: bytearray | None = None
+        self._start = StreamStart(limits.UPSTREAM_ANSWER_BYTES_MAX)
         self._id = ""
         self._seed = b""
         self._started = False
@@ -79,7 +80,11 @@ class ChatEventReader:
     def receive(self, chunk: bytes) -> list[Event]:
         """See `dialect.EventReader`."""
         out: list[Event] = []
-        if self._ended or (not self._streamed and not self._is_stream(chunk, out)):
+        if self._ended:
+            return out
+        if not self._start.is_stream and not self._start.receive(chunk):
+            if self._start.too_long:
+                self._fail(invalid_answer("The provider's answer is too large."), out)
             return out
         try:
             block = self._buffer.receive(chunk)
@@ -95,8 +100,8 @@ class ChatEventReader:
         if self._ended:
             return out
         try:
-            if self._whole is not None:
-                self._read_whole(bytes(self._whole.strip(_SPACE)), out)
+            if self._start.is_stream is False:
+                self._read_whole(without_space(self._start.body), out)
             else:
                 self._read_rest(self._buffer.finish(), out)
                 if not self._ended:
@@ -106,21 +111,6 @@ class ChatEventReader:
         return out
 
     # --- Bytes ---------------------------------------------------------------------------------------------------
-
-    def _is_stream(self, chunk: bytes, out: list[Event]) -> bool:
-        """Look at the first bytes: no line of an event stream begins like JSON or HTML, whatever its content type."""
-        if self._whole is None:
-            start = chunk.lstrip(_SPACE)
-            if not start:
-                return True
-            if start[0] not in b"{[<":
-                self._streamed = True
-                return True
-            self._whole = bytearray()
-        self._whole += chunk
-        if len(self._whole) > limits.UPSTREAM_ANSWER_BYTES_MAX:
-            self._fail(invalid_answer("The provider's answer is too large."), out)
-        return False
 
     def _read_block(self, block: bytes, out: list[Event]) -> None:
         for event in split_events(block):
@@ -143,7 +133,7 @@ class ChatEventReader:
         try:
             piece = read_piece(data, self._reasoning_field)
         except ValueError:
-            self._fail(invalid_answer(_BROKEN_EVENT), out)
+            self._fail(invalid_answer(BROKEN_EVENT), out)
             return
         if piece is None:
             return
@@ -219,7 +209,7 @@ class ChatEventReader:
         choices = [self._choices[index] for index in sorted(self._choices)]
         finished = any(choice.finish for choice in choices)
         if not lenient and not (finished and all(choice.finish for choice in choices if choice.output)):
-            self._fail(_CUT, out)
+            self._fail(CUT, out)
             return
         if not self._started:
             out.append(MessageStart())

@@ -1,29 +1,20 @@
 """Relays a chat stream: the provider's bytes go on as they came, and what the gateway must know is read beside it.
 
-The dispatcher holds one `ChatStreamRelay` per streamed attempt and calls it for each chunk of the body. Each event is
-decoded into the few members that matter (`wire`) and then forgotten; none is ever encoded again.
+The dispatcher holds one `ChatStreamRelay` per streamed attempt and calls it for each chunk of the body.
 """
 
 import re
 
 import msgspec
 
-from trunkline.core import limits
-from trunkline.core.errors import Fault, FaultError
+from trunkline.core.errors import Fault
 from trunkline.core.usage import Units
+from trunkline.protocol.event_relay import NO_STREAM, EventRelay
 from trunkline.protocol.json_span import edit_object, top_level_spans
 from trunkline.protocol.openai_chat.usage import read_usage
 from trunkline.protocol.openai_chat.wire import FAILED_FINISHES, Answer, Choice, output_texts, read_answer_object
-from trunkline.protocol.sse import (
-    EventBuffer,
-    event_data,
-    leading_line_ends,
-    parse_event,
-    render_event,
-    split_events,
-)
-from trunkline.protocol.tokens import OutputCounter
-from trunkline.protocol.upstream_error import UpstreamError, invalid_answer, read_upstream_error
+from trunkline.protocol.sse import event_data, leading_line_ends, with_data
+from trunkline.protocol.upstream_error import BROKEN_EVENT, UpstreamError, invalid_answer, read_upstream_error
 
 _MODEL_PREFIX_BYTES_MAX = 1024
 """An event's beginning up to its model is remembered if it is no longer than this."""
@@ -33,15 +24,9 @@ _CHOICE_INDEX_MAX = 127
 
 _NO_USAGE_YET = re.compile(rb',[ \t]*"usage"[ \t]*:[ \t]*null')
 
-_NO_STREAM = "The provider's answer is not an event stream."
-_BROKEN_EVENT = "The provider sent a broken event."
 
-
-class ChatStreamRelay:
-    """Bytes of one streamed answer in, bytes for the client out, and facts about it as attributes.
-
-    A stream that fails says so in ``error``: what was forwarded until then is all whole events, and nothing is
-    returned any more. It never raises.
+class ChatStreamRelay(EventRelay):
+    """See `EventRelay`.
 
     Args:
         public_model: what ``model`` is changed to in each chunk; None leaves it.
@@ -51,43 +36,29 @@ class ChatStreamRelay:
     Attributes:
         first_output: whether any text, tool call, reasoning or media has come; a role alone is none.
         done: whether ``[DONE]`` has come.
-        error: what ended the stream: an error event, a broken event, or a body that is no event stream.
     """
 
     __slots__ = (
-        "_buffer",
-        "_counter",
         "_finished_choices",
-        "_foreign",
         "_hide_usage",
         "_lenient",
         "_output_choices",
         "_prefix",
         "_prefix_renamed",
-        "_public_model",
-        "_started",
         "_units",
         "done",
-        "error",
-        "first_output",
     )
 
     def __init__(self, *, public_model: str | None = None, hide_usage: bool = False, lenient: bool = False) -> None:
-        self._public_model = msgspec.json.encode(public_model) if public_model is not None else None
+        super().__init__(public_model, read_answer_object)
         self._hide_usage = hide_usage
         self._lenient = lenient
-        self._buffer = EventBuffer()
-        self._started = False
-        self._foreign: bytearray | None = None
         self._prefix = b""
         self._prefix_renamed = b""
-        self._counter = OutputCounter()
         self._units: Units | None = None
         self._output_choices: set[int] = set()
         self._finished_choices: set[int] = set()
-        self.first_output = False
         self.done = False
-        self.error: UpstreamError | None = None
 
     @property
     def fault(self) -> Fault | None:
@@ -100,11 +71,6 @@ class ChatStreamRelay:
         return bool(self._finished_choices)
 
     @property
-    def opening(self) -> Units | None:
-        """See `protocol.dialect.StreamRelay`; this dialect says nothing of the input at the start."""
-        return None
-
-    @property
     def complete(self) -> bool:
         """Whether the body may end here as a success (DIALECTS section 3.2): each choice with output has finished."""
         if self.error is not None:
@@ -112,57 +78,6 @@ class ChatStreamRelay:
         if self._lenient and self.done:
             return True
         return self.finished and self._output_choices <= self._finished_choices
-
-    @property
-    def units(self) -> Units | None:
-        """What the provider reported last; None if it reported nothing, or no output although there was some."""
-        if self._units is not None and self.first_output and not self._units.output_total:
-            return None
-        return self._units
-
-    def output_tokens_counted(self) -> int:
-        """Return the tokens of the output so far, counted here. Exact to about one per hundred pieces."""
-        return self._counter.tokens()
-
-    def receive(self, chunk: bytes) -> bytes:
-        """Return what the client gets now: whole events only, so it may be nothing."""
-        if self.error is not None:
-            return b""
-        if not self._started and not self._is_stream(chunk):
-            return b""
-        try:
-            block = self._buffer.receive(chunk)
-        except FaultError as error:
-            self.error = invalid_answer(error.fault.message)
-            return b""
-        return self._relay(block) if block else b""
-
-    def finish(self) -> bytes:
-        """Return what the client gets at the end of the body: a last event without its blank line, if it is whole."""
-        if self.error is not None:
-            return b""
-        if self._foreign is not None:
-            self.error = _foreign_error(bytes(self._foreign))
-            return b""
-        rest = self._buffer.finish()
-        data = parse_event(rest).data
-        if data is None or not (data == b"[DONE]" or _is_json(data)):
-            # Nobody can read the beginning of an event; `complete` tells whether the stream was cut in it.
-            return leading_line_ends(rest)
-        return self._relay(rest.rstrip(b"\r\n") + b"\n\n")
-
-    def _is_stream(self, chunk: bytes) -> bool:
-        """Look at the first bytes: no line of an event stream begins like JSON or HTML, whatever its content type."""
-        if self._foreign is None:
-            start = chunk.lstrip(b" \t\r\n\xef\xbb\xbf")
-            if not start:
-                return True
-            if start[0] not in b"{[<":
-                self._started = True
-                return True
-            self._foreign = bytearray()
-        self._foreign += chunk[: limits.UPSTREAM_ERROR_BYTES_MAX - len(self._foreign)]
-        return False
 
     def _relay(self, block: bytes) -> bytes:
         end = block.find(b"\n")
@@ -176,12 +91,7 @@ class ChatStreamRelay:
                 pass
             else:
                 return self._relay_chunk(block, data, chunk) if chunk is not None else block
-        relayed = []
-        for event in split_events(block):
-            relayed.append(self._relay_event(event))
-            if self.error is not None:
-                break
-        return b"".join(relayed)
+        return super()._relay(block)
 
     def _relay_event(self, event: bytes) -> bytes:
         data = event_data(event)
@@ -193,7 +103,7 @@ class ChatStreamRelay:
         try:
             chunk = read_answer_object(data)
         except ValueError:
-            self.error = invalid_answer(_BROKEN_EVENT)
+            self.error = invalid_answer(BROKEN_EVENT)
             return leading_line_ends(event)
         return self._relay_chunk(event, data, chunk) if chunk is not None else event
 
@@ -244,35 +154,26 @@ class ChatStreamRelay:
         members = top_level_spans(data)
         name = self._public_model or b""
         replaced = {index: name for index, member in enumerate(members) if member.key == "model"}
-        renamed = edit_object(data, members, replaced=replaced)
         offset = event.find(data)
-        if offset < 0:
-            return leading_line_ends(event) + render_event(renamed, parse_event(event).event)
-        if len(replaced) == 1:
+        if offset >= 0 and len(replaced) == 1:
             member = members[next(iter(replaced))]
             if offset + member.value_end <= _MODEL_PREFIX_BYTES_MAX:
                 self._prefix = event[: offset + member.value_end]
                 self._prefix_renamed = event[: offset + member.value_start] + name
-        return event[:offset] + renamed + event[offset + len(data) :]
+        return with_data(event, data, edit_object(data, members, replaced=replaced))
+
+    def _reported(self) -> Units | None:
+        return self._units
+
+    def _foreign_error(self, body: bytes) -> UpstreamError:
+        try:
+            answer = read_answer_object(body)
+        except ValueError:
+            answer = None
+        if answer is not None and answer.failed:
+            return read_upstream_error(200, {}, body, 0)
+        return invalid_answer(NO_STREAM)
 
 
 def _index(choice: Choice) -> int:
     return choice.index if 0 <= choice.index <= _CHOICE_INDEX_MAX else _CHOICE_INDEX_MAX
-
-
-def _is_json(data: bytes) -> bool:
-    try:
-        read_answer_object(data)
-    except ValueError:
-        return False
-    return True
-
-
-def _foreign_error(body: bytes) -> UpstreamError:
-    try:
-        answer = read_answer_object(body)
-    except ValueError:
-        answer = None
-    if answer is not None and answer.failed:
-        return read_upstream_error(200, {}, body, 0)
-    return invalid_answer(_NO_STREAM)

@@ -1,10 +1,7 @@
-"""A whole response: its usage, what is wrong with it, and its model's public name. Called by the dispatcher."""
-
-import msgspec
+"""A whole response: its usage and what is wrong with it. Called by the dispatcher."""
 
 from trunkline.core.usage import Units
 from trunkline.protocol.dialect import WholeAnswer
-from trunkline.protocol.json_span import edit_object, top_level_spans
 from trunkline.protocol.openai_responses.failures import read_failed_response, read_failure
 from trunkline.protocol.openai_responses.usage import read_usage
 from trunkline.protocol.openai_responses.wire import ResponseObject, output_texts, present, read_response
@@ -56,23 +53,3 @@ def _usage(response: ResponseObject) -> tuple[Units | None, int]:
     if units is not None and (units.output_total or not texts):
         return units, 0
     return None, count_text("\n".join(texts))
-
-
-def rename(body: bytes, public_model: str) -> bytes:
-    """Return a response with its top-level ``model`` under its public name, every other byte as it was.
-
-    Args:
-        body: an answer that `read_whole` found valid.
-        public_model: the name the client knows.
-
-    Raises:
-        MalformedJSONError: the body is not a JSON object.
-    """
-    members = top_level_spans(body)
-    name = msgspec.json.encode(public_model)
-    replaced = {
-        index: name
-        for index, member in enumerate(members)
-        if member.key == "model" and body[member.value_start : member.value_end] != name
-    }
-    return edit_object(body, members, replaced=replaced)

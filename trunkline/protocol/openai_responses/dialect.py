@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from trunkline.core.errors import Fault
-from trunkline.protocol import names, openai_error
+from trunkline.protocol import names, openai_error, openai_models
 from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
 from trunkline.protocol.events import Event
@@ -17,12 +17,12 @@ from trunkline.protocol.openai_responses import (
     errors,
     event_reader,
     event_writer,
-    models,
     request,
     request_reader,
     request_writer,
 )
 from trunkline.protocol.openai_responses.stream import ResponsesStreamRelay
+from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.vendor import VendorOptions
 
@@ -33,6 +33,7 @@ class OpenAIResponses:
     name = names.OPENAI_RESPONSES
     request_id_header = "x-request-id"
     carried_headers: tuple[str, ...] = ()
+    states_input_first = False
     keepalive = b": keepalive\n\n"
 
     # --- client ------------------------------------------------------------------------------------------------
@@ -71,11 +72,11 @@ class OpenAIResponses:
 
     def render_models(self, cards: Iterable[ModelCard]) -> bytes:
         """See `ClientDialect`."""
-        return models.render_models(cards)
+        return openai_models.render_models(cards)
 
     def render_model(self, card: ModelCard) -> bytes:
         """See `ClientDialect`."""
-        return models.render_model(card)
+        return openai_models.render_model(card)
 
     def read_count_head(self, body: bytes) -> ClientRequest:
         """See `TokenCounter`."""
@@ -130,4 +131,4 @@ class OpenAIResponses:
 
     def rename(self, body: bytes, public_model: str) -> bytes:
         """See `RelayDialect`."""
-        return answer.rename(body, public_model)
+        return rename_model(body, public_model)

@@ -1,7 +1,7 @@
 """A Responses upstream's answer as neutral events, from a stream or from a whole body. Called by the dispatcher."""
 
 from trunkline.core import limits
-from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.core.errors import FaultError
 from trunkline.protocol.dialect import Written
 from trunkline.protocol.events import Event, Finish, FinishReason, MessageEnd, StreamError, UsageReport
 from trunkline.protocol.openai_responses.answer import INVALID, failure_of
@@ -21,19 +21,17 @@ from trunkline.protocol.openai_responses.wire import (
     sse_data,
 )
 from trunkline.protocol.sse import EventSplitter, parse_event
-from trunkline.protocol.upstream_error import RetryClass, UpstreamError, invalid_answer
+from trunkline.protocol.stream_start import StreamStart, without_space
+from trunkline.protocol.upstream_error import BROKEN_EVENT, CUT, UpstreamError, invalid_answer
 from trunkline.protocol.vendor import VendorOptions
 
-_BROKEN_EVENT = "The provider sent a broken event."
 _TOO_LARGE = "The provider's answer is too large."
-_CUT = UpstreamError(Fault(ErrorType.UPSTREAM_CUT, "The provider's answer was cut off."), RetryClass.OTHER_CHANNEL)
 
 _OF_THE_RESPONSE = "response."
 """How the types of all events begin that say something of the answer."""
 
 _REASONS = {"max_output_tokens": FinishReason.LENGTH, "content_filter": FinishReason.FILTER}
 _STREAM_STARTS = (b"event:", b"data:", b":", b"id:", b"retry:")
-_WHITE_SPACE = b" \t\r\n\xef\xbb\xbf"
 
 
 def read_answer(body: bytes, written: Written, options: VendorOptions) -> list[Event]:
@@ -44,7 +42,7 @@ def read_answer(body: bytes, written: Written, options: VendorOptions) -> list[E
         written: the request that it answers.
         options: of the channel.
     """
-    if body.lstrip(_WHITE_SPACE).startswith(_STREAM_STARTS):
+    if without_space(body).startswith(_STREAM_STARTS):
         reader = ResponsesEventReader(written, options)
         return reader.receive(body) + reader.finish()
     try:
@@ -90,21 +88,24 @@ class ResponsesEventReader:
         options: of the channel.
     """
 
-    __slots__ = ("_begun", "_ended", "_foreign", "_items", "_options", "_splitter", "_started", "_written")
+    __slots__ = ("_begun", "_ended", "_items", "_options", "_splitter", "_start", "_written")
 
     def __init__(self, written: Written, options: VendorOptions) -> None:
         self._written = written
         self._options = options
         self._items = ItemEvents(written.names)
         self._splitter = EventSplitter()
-        self._started = False
-        self._foreign: bytearray | None = None
+        self._start = StreamStart(limits.UPSTREAM_ANSWER_BYTES_MAX)
         self._begun = False
         self._ended = False
 
     def receive(self, chunk: bytes) -> list[Event]:
         """Return the events that are whole now."""
-        if self._ended or (not self._started and not self._is_stream(chunk)):
+        if self._ended:
+            return []
+        if not self._start.is_stream and not self._start.receive(chunk):
+            if self._start.too_long:
+                self._fail(invalid_answer(_TOO_LARGE))
             return self._taken()
         try:
             events = self._splitter.receive(chunk)
@@ -119,31 +120,16 @@ class ResponsesEventReader:
 
     def finish(self) -> list[Event]:
         """The body has ended; returns the last events."""
-        if not self._ended and self._foreign is not None:
+        if not self._ended and self._start.is_stream is False:
             self._ended = True
-            return read_answer(bytes(self._foreign), self._written, self._options)
+            return read_answer(self._start.body, self._written, self._options)
         if not self._ended:
             rest = self._splitter.finish()
             if rest and _is_whole(rest):
                 self._read(rest)
         if not self._ended:
-            self._fail(_CUT)
+            self._fail(CUT)
         return self._taken()
-
-    def _is_stream(self, chunk: bytes) -> bool:
-        """Look at the first bytes: no line of an event stream begins like JSON or HTML, whatever its content type."""
-        if self._foreign is None:
-            start = chunk.lstrip(_WHITE_SPACE)
-            if not start:
-                return True
-            if start[0] not in b"{[<":
-                self._started = True
-                return True
-            self._foreign = bytearray()
-        self._foreign += chunk
-        if len(self._foreign) > limits.UPSTREAM_ANSWER_BYTES_MAX:
-            self._fail(invalid_answer(_TOO_LARGE))
-        return False
 
     def _taken(self) -> list[Event]:
         events, self._items.out = self._items.out, []
@@ -166,7 +152,7 @@ class ResponsesEventReader:
         try:
             event = read_event(data)
         except ValueError:
-            self._fail(invalid_answer(_BROKEN_EVENT))
+            self._fail(invalid_answer(BROKEN_EVENT))
             return
         if event is None:
             return

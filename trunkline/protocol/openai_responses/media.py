@@ -6,6 +6,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from trunkline.protocol.base64_text import text_of
+
 _MAGIC = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -87,12 +89,7 @@ def _type_by_bytes(data: str) -> str:
 
 def plain_text(media: Media) -> str | None:
     """Return the text of a plain text file, or None if it is none, or not in UTF-8."""
-    if media.media_type != "text/plain":
-        return None
-    try:
-        return base64.b64decode(media.data, validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
+    return text_of(media.data) if media.media_type == "text/plain" else None
 
 
 def data_url(media_type: str, data: str) -> str:

@@ -10,7 +10,7 @@ from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.core.usage import Units
 from trunkline.protocol import names
-from trunkline.protocol.anthropic.answer import read_whole, rename
+from trunkline.protocol.anthropic.answer import read_whole
 from trunkline.protocol.anthropic.count import IMAGE_TOKENS, count_input
 from trunkline.protocol.anthropic.dialect import Anthropic
 from trunkline.protocol.anthropic.errors import render_error, render_stream_error
@@ -114,6 +114,7 @@ SHAPES = {
     ErrorType.CLIENT_MODEL_NOT_FOUND: (404, "not_found_error"),
     ErrorType.CLIENT_HEADERS_TOO_LARGE: (431, "invalid_request_error"),
     ErrorType.CLIENT_BODY_TOO_LARGE: (413, "request_too_large"),
+    ErrorType.CLIENT_UPGRADE_UNSUPPORTED: (426, "invalid_request_error"),
     ErrorType.CLIENT_UNSUPPORTED_MEDIA: (415, "invalid_request_error"),
     ErrorType.CLIENT_TOO_SLOW: (408, "timeout_error"),
     ErrorType.CLIENT_GONE: (499, "invalid_request_error"),
@@ -245,12 +246,6 @@ def test_what_is_no_answer(source: bytes, kind: ErrorType) -> None:
     error = read_whole(source).error
     assert error is not None
     assert error.fault.type is kind
-
-
-def test_renaming_touches_the_top_level_model_alone() -> None:
-    source = b'{"content":[{"type":"tool_use","input":{"model":"up","n":1.10}}], "model" : "up", "usage":{}}'
-    assert rename(source, "pub") == source.replace(b'"model" : "up"', b'"model" : "pub"')
-    assert rename(source, "up") is source
 
 
 # --- models and counts -----------------------------------------------------------------------------------------------

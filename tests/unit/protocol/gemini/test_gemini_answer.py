@@ -6,7 +6,7 @@ import pytest
 
 from trunkline.core.errors import ErrorType
 from trunkline.core.usage import Units
-from trunkline.protocol.gemini.answer import read_whole, rename
+from trunkline.protocol.gemini.answer import read_whole
 from trunkline.protocol.tokens import count_text
 
 
@@ -54,12 +54,3 @@ def test_what_is_no_answer_says_why(body: bytes, kind: ErrorType) -> None:
     error = read_whole(body).error
     assert error is not None
     assert error.fault.type is kind
-
-
-def test_only_the_top_level_model_is_renamed() -> None:
-    body = answer({"functionCall": {"name": "f", "args": {"modelVersion": "up", "n": 1.10}}})
-    body = body.replace(b"1.1", b"1.10")
-    expected = body.replace(b'"modelVersion": "up"}', b'"modelVersion": "pub"}')
-    assert expected.count(b"pub") == 1
-    assert rename(body, "pub") == expected
-    assert rename(body, "up") is body

@@ -7,7 +7,7 @@ import pytest
 
 from trunkline.core.errors import ErrorType
 from trunkline.core.usage import Units
-from trunkline.protocol.openai_responses.answer import read_whole, rename
+from trunkline.protocol.openai_responses.answer import read_whole
 from trunkline.protocol.openai_responses.usage import TOKENS_MAX, read_usage, show_usage
 from trunkline.protocol.openai_responses.wire import read_event
 from trunkline.protocol.tokens import count_text
@@ -107,12 +107,6 @@ def test_a_lone_surrogate_is_read() -> None:
     event = read_event(rb'{"type":"t","delta":"a\ud83d"}')
     assert event is not None
     assert event.delta == "a\ufffd"
-
-
-def test_only_the_top_level_model_is_renamed() -> None:
-    body = b'{"model": "up", "tools":[{"model":"up"}], "n":1.50}'
-    assert rename(body, "public") == b'{"model": "public", "tools":[{"model":"up"}], "n":1.50}'
-    assert rename(body, "up") is body
 
 
 # --- usage -----------------------------------------------------------------------------------------------------

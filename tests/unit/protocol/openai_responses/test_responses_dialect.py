@@ -33,9 +33,8 @@ def test_where_an_upstream_is_called() -> None:
 
 def test_models_are_listed_in_openais_shape() -> None:
     card = ModelCard("m", 1, "o")
-    assert CLIENT.render_models([card]) == (
-        b'{"object":"list","data":[{"id":"m","object":"model","created":1,"owned_by":"o"}]}'
-    )
+    shown = {"id": "m", "object": "model", "created": 1, "owned_by": "o"}
+    assert json.loads(CLIENT.render_models([card])) == {"object": "list", "data": [shown]}
     assert json.loads(CLIENT.render_model(card))["id"] == "m"
 
 

@@ -1,4 +1,4 @@
-"""The models list in OpenAI's shape. The edge renders it for what a key may use."""
+"""The models list in OpenAI's shape, for Chat and Responses. The edge renders it for what a key may use."""
 
 from collections.abc import Iterable
 
@@ -8,8 +8,6 @@ from trunkline.protocol.models import ModelCard
 
 
 class _Model(msgspec.Struct, frozen=True):
-    """With the members in OpenAI's order."""
-
     id: str
     created: int
     owned_by: str

@@ -1,11 +1,11 @@
-"""Faults as responses in OpenAI's shape."""
+"""Faults as responses in OpenAI's shape, for Chat and Responses."""
 
 import json
 
 import pytest
 
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.protocol.openai_chat.errors import render_error, render_stream_error
+from trunkline.protocol.openai_error import render_error
 
 T = ErrorType
 
@@ -18,6 +18,7 @@ EXPECTED: dict[ErrorType, tuple[int, str, str]] = {
     T.CLIENT_MODEL_NOT_FOUND: (404, "invalid_request_error", "model_not_found"),
     T.CLIENT_HEADERS_TOO_LARGE: (431, "invalid_request_error", "headers_too_large"),
     T.CLIENT_BODY_TOO_LARGE: (413, "invalid_request_error", "request_too_large"),
+    T.CLIENT_UPGRADE_UNSUPPORTED: (426, "invalid_request_error", "upgrade_not_supported"),
     T.CLIENT_UNSUPPORTED_MEDIA: (415, "invalid_request_error", "unsupported_media_type"),
     T.CLIENT_TOO_SLOW: (408, "invalid_request_error", "request_timeout"),
     T.CLIENT_GONE: (499, "invalid_request_error", "client_closed_request"),
@@ -74,19 +75,3 @@ def test_waits_are_rounded_up_to_seconds(wait_ms: int, seconds: str) -> None:
 def test_a_faults_own_code_wins() -> None:
     fault = Fault(ErrorType.UPSTREAM_BAD_REQUEST, "m", code="context_length_exceeded")
     assert json.loads(render_error(fault, "r").body)["error"]["code"] == "context_length_exceeded"
-
-
-def test_an_error_in_a_stream_is_one_event_without_done() -> None:
-    event = render_stream_error(Fault(ErrorType.UPSTREAM_CUT, 'a "quoted"\nline'), "req-1")
-    assert event.startswith(b"data: {")
-    assert event.endswith(b"}\n\n")
-    assert event.count(b"\n") == 2
-    assert json.loads(event[6:]) == {
-        "error": {
-            "message": 'a "quoted"\nline',
-            "type": "server_error",
-            "param": None,
-            "code": "upstream_invalid_response",
-            "request_id": "req-1",
-        }
-    }
