@@ -65,7 +65,9 @@ def _facts(used: Used, count_input: CountInput) -> AnswerFacts:
     if units is not None:
         return AnswerFacts(Usage(units, UsageSource.REPORTED), output=used.first_output)
     if not used.first_output:
-        return AnswerFacts.none()
+        # Nothing for the client; but what the provider read costs us all the same.
+        read = Units() if used.opening is None else msgspec.structs.replace(used.opening, output=0, reasoning=0)
+        return AnswerFacts(Usage(read, UsageSource.COUNTED), output=False)
     return AnswerFacts(Usage(counted_units(used, count_input), UsageSource.COUNTED), output=True)
 
 
@@ -226,5 +228,7 @@ class PlainAnswer:
             return AnswerFacts.none()
         if answer.units is not None:
             return AnswerFacts(Usage(answer.units, UsageSource.REPORTED), output=True)
+        if not answer.output:
+            return AnswerFacts.none()
         counted = Units(input=self._count_input(), output=answer.output_tokens_counted)
         return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True)

@@ -13,6 +13,7 @@ from trunkline.bus.frames import Frame, Kind
 from trunkline.bus.job_table import JobTable, Verdict
 from trunkline.bus.messages import Envelope, Fail
 from trunkline.bus.port import Bus, BusFullError, Message
+from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.ids import JobID
@@ -63,6 +64,7 @@ class Intake:
         self._tasks = tasks
         self._metrics = metrics
         self._unannounced: list[JobEntry] = []
+        self._orphans: list[JobEntry] = []
         self._verdicts = {verdict: metrics.offers.labels(verdict.value) for verdict in Verdict}
 
     async def start(self, lanes: tuple[str, ...]) -> None:
@@ -190,9 +192,10 @@ class Intake:
         for edge in self._edges.take_lost(now):
             self._metrics.edges_lost.inc()
             self._table.forget_edge(edge)
-            for entry in self._table.entries():
-                if entry.machine.envelope.edge == edge:
-                    entry.cancel()
+            self._orphans += [entry for entry in self._table.entries() if entry.machine.envelope.edge == edge]
+        for entry in self._orphans[: limits.LOST_JOBS_PER_TICK_MAX]:
+            entry.cancel()
+        del self._orphans[: limits.LOST_JOBS_PER_TICK_MAX]
         self._table.sweep(now)
         for entry in self._table.entries():
             # An attempt under way ends itself. This is for a body or a credit that never comes.

@@ -59,18 +59,22 @@ class JobRunner:
         plan = self._catalog.plan(envelope.model, envelope.groups)
         fault: Fault | None = None
         misfit: Fault | None = None
+        misfits: set[int] = set()
         while True:
             now = self._clock.now()
             candidate = None if now > entry.deadline else plan.next(now, None if fault is None else fault.type)
             if candidate is None:
                 entry.fail(self._last_word(entry, plan, fault or misfit))
                 return
+            if candidate.channel.id in misfits:
+                continue  # the next of its credentials: what does not fit the channel fits none of them
             try:
                 rules = self._catalog.rules(candidate)
                 passage = open_passage(Leg(envelope, job, body, candidate, rules, self._clock.wall_ms()))
             except FaultError as error:
                 # Nobody was called: the request does not fit this channel, but it may fit another one.
                 misfit = error.fault
+                misfits.add(candidate.channel.id)
                 continue
             number = entry.offer * limits.ATTEMPTS_PER_OFFER_MAX + entry.attempts
             entry.attempts += 1

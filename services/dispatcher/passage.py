@@ -3,6 +3,7 @@
 Made once per attempt, since every candidate may speak another dialect.
 """
 
+import functools
 from typing import NamedTuple
 
 import msgspec
@@ -116,8 +117,7 @@ def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: R
         rules=leg.rules,
     )
 
-    def count() -> int:
-        return client.count_input(leg.body)
+    count = functools.cache(functools.partial(client.count_input, leg.body))
 
     def read(body: bytes) -> tuple[WholeAnswer, bytes]:
         whole = relay.read_whole(body)
@@ -149,7 +149,7 @@ def _across(leg: Leg, client: ClientDialect, upstream: UpstreamDialect) -> Passa
     request = client.read_request(leg.body, stream=envelope.stream)
     written = upstream.write_request(request, crossing, leg.candidate.upstream_model, options)
     return Passage(
-        body=_ruled(written.body, leg.rules),
+        body=_ruled(written.body, _rules(leg)),
         call=upstream.call(leg.candidate.upstream_model, stream=envelope.stream, options=options),
         carried=upstream.carried({}, options),
         answer=_translated(leg, client, upstream, written),
@@ -168,11 +168,10 @@ def _translated(
         created=leg.now_ms // 1000,
         wants_usage=envelope.wants_usage,
         array=envelope.array,
-        input_estimate=estimate_input(leg.body) if envelope.stream else 0,
+        input_estimate=estimate_input(leg.body) if envelope.stream and client.states_input_first else 0,
     )
 
-    def count() -> int:
-        return client.count_input(leg.body)
+    count = functools.cache(functools.partial(client.count_input, leg.body))
 
     def read(body: bytes) -> tuple[WholeAnswer, bytes]:
         meter = AnswerMeter()
@@ -182,7 +181,8 @@ def _translated(
                 return WholeAnswer(None, 0, event.error), b""
             events.append(event)
         counted = meter.output_tokens_counted() if meter.units is None else 0
-        return WholeAnswer(meter.units, counted, None), client.write_answer(events, frame)
+        whole = WholeAnswer(meter.units, counted, None, output=meter.first_output)
+        return whole, client.write_answer(events, frame)
 
     if envelope.stream:
         return TranslatedStream(upstream.event_reader(written, options), client.event_writer(frame), count)
@@ -191,11 +191,10 @@ def _translated(
 
 def _beside(leg: Leg, endpoint: Endpoint) -> Passage:
     envelope, channel = leg.envelope, leg.candidate.channel
-    provider = Provider(channel.dialect, leg.candidate.upstream_model, envelope.model, channel.options, leg.rules)
+    provider = Provider(channel.dialect, leg.candidate.upstream_model, envelope.model, channel.options, _rules(leg))
     opened = endpoint.open(leg.body, envelope.headers.get("content-type", _JSON), provider)
 
-    def count() -> int:
-        return endpoint.count_input(leg.body)
+    count = functools.cache(functools.partial(endpoint.count_input, leg.body))
 
     answer: StreamAnswer | PlainAnswer
     if opened.stream is not None:
@@ -213,6 +212,13 @@ def _beside(leg: Leg, endpoint: Endpoint) -> Passage:
         content_type=opened.answer_type,
         fidelity=opened.fidelity,
     )
+
+
+def _rules(leg: Leg) -> RequestRules:
+    """Return the channel's rules, with the one that its lack of usage in streams amounts to."""
+    if leg.candidate.channel.stream_usage:
+        return leg.rules
+    return msgspec.structs.replace(leg.rules, drop=(*leg.rules.drop, "stream_options"))
 
 
 def _ruled(body: bytes, rules: RequestRules) -> bytes:

@@ -81,7 +81,9 @@ class Edge:
             self._path.begin,
             self._path.refuse_unreadable,
             ServerLimits(
-                body_bytes_max=settings.body_bytes_max, request_read_timeout_s=settings.request_read_timeout_s
+                body_bytes_max=settings.body_bytes_max,
+                bodies_bytes_max=settings.bodies_bytes_max,
+                request_read_timeout_s=settings.request_read_timeout_s,
             ),
             clock=clock,
             tasks=tasks,

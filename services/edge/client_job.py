@@ -56,6 +56,11 @@ class ClientJob:
         self.outcome = ""
 
     @property
+    def keepalive(self) -> bytes:
+        """What may stand between two events of its stream; a comment beside conversations, which have no pings."""
+        return b": keepalive\n\n" if self.match is not None and self.match.endpoint else self.dialect.keepalive
+
+    @property
     def words(self) -> str:
         """What the request is written in: the name of an endpoint beside conversations, or of the dialect."""
         return (self.match.endpoint if self.match is not None else "") or self.dialect.name

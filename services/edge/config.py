@@ -25,6 +25,12 @@ class EdgeSettings(ProcessSettings):
         help="Largest request body, in bytes.",
         check=at_least(1024),
     )
+    bodies_bytes_max: int = setting(
+        "TRUNKLINE_BODIES_BYTES_MAX",
+        limits.BODIES_BYTES_MAX,
+        help="Request bodies in memory, in bytes over all requests; past it clients get 503.",
+        check=at_least(1024),
+    )
     request_read_timeout_s: float = setting(
         "TRUNKLINE_REQUEST_READ_TIMEOUT_S",
         limits.REQUEST_READ_TIMEOUT_S,

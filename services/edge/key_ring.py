@@ -60,7 +60,7 @@ class KeyRing:
         self._metrics = metrics
         self._known: OrderedDict[str, CompiledKey] = OrderedDict()
         self._unknown: OrderedDict[str, float] = OrderedDict()
-        self._reading: dict[str, asyncio.Task[CompiledKey | None]] = {}
+        self._reading: dict[str, asyncio.Task[CompiledKey | Fault | None]] = {}
         self._announced: OrderedDict[str, _Announcement] = OrderedDict()
 
     async def start(self) -> None:
@@ -116,18 +116,23 @@ class KeyRing:
         reading = self._reading.get(name)
         if reading is None:
             reading = self._reading[name] = self._tasks.spawn(self._read(name), name="key_lookup")
-        try:
-            key = await asyncio.shield(reading)
-        except BusError as error:
-            raise FaultError(_UNREADABLE) from error
+        key = await asyncio.shield(reading)
+        if isinstance(key, Fault):
+            raise FaultError(key)
         if key is None:
             raise FaultError(_UNKNOWN_KEY)
         return key
 
-    async def _read(self, name: str) -> CompiledKey | None:
+    async def _read(self, name: str) -> CompiledKey | Fault | None:
+        """Return a key, None for one that does not exist, or why it cannot be read.
+
+        The bucket's absence is no failure of this process: a task that failed would stop it.
+        """
         me = asyncio.current_task()
         try:
             value = await self._bus.kv_get(subjects.KV_KEYS, name)
+        except BusError:
+            return _UNREADABLE
         finally:
             # Still the current look-up: no change was announced meanwhile, so its result may be kept.
             current = self._reading.get(name) is me
@@ -138,7 +143,11 @@ class KeyRing:
         overruled = announced is not None and announced.data != (value or b"") and self._clock.now() < announced.until
         if announced is not None and overruled:
             value = announced.data or None
-        key = None if value is None else CompiledKey(snapshots.decode_key_policy(value))
+        try:
+            key = None if value is None else CompiledKey(snapshots.decode_key_policy(value))
+        except ValueError as error:  # msgspec's are; or a range that is none
+            log.exception("key_unreadable", error=type(error).__name__)
+            return _UNREADABLE
         if current and not overruled:
             self._remember(name, key)
         return key

@@ -69,7 +69,7 @@ class Relay:
         written, self._written = self._written, False
         client = self._client
         if not written and self._stream and self._at_border and client.exchange.started and not client.asked.array:
-            client.exchange.write_aside(client.dialect.keepalive)
+            client.exchange.write_aside(client.keepalive)
 
     def finish(self, data: bytes) -> None:
         """The answer is complete, with its last bytes."""
@@ -105,6 +105,8 @@ def respond_with_fault(client: ClientJob, fault: Fault, *, close: bool = False) 
     lines = "".join(f"{name}: {value}\r\n" for name, value in error.headers.items()).encode("latin-1", "replace")
     if fault.type is ErrorType.CLIENT_METHOD_NOT_ALLOWED and client.match is not None:
         lines += f"allow: {', '.join(METHODS[client.match.route])}\r\n".encode()  # RFC 9110 section 15.5.6 demands it
+    if fault.type is ErrorType.CLIENT_UPGRADE_UNSUPPORTED:
+        lines += b"upgrade: HTTP/1.1\r\n"  # section 15.5.22: which protocol it should be instead
     client.exchange.respond(error.status, lines, error.body, close=close)
 
 

@@ -38,6 +38,7 @@ from trunkline.runtime.tasks import TaskSet
 log = structlog.get_logger()
 
 _ALT_SSE = re.compile(r"(?:^|&)\$?alt=sse(?:&|$)")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _QUERY_KEY = re.compile(r"(?:^|&)key=")
 
 Step = Callable[[ClientJob], Awaitable[None] | None]
@@ -45,7 +46,7 @@ Step = Callable[[ClientJob], Awaitable[None] | None]
 _NO_ENDPOINT = Fault(
     ErrorType.CLIENT_NOT_FOUND,
     "This endpoint does not exist here. There are /v1/chat/completions, /v1/responses, /v1/messages, "
-    "/v1beta/models/{model}:generateContent and /v1/models.",
+    "/v1beta/models/{model}:generateContent, /v1/embeddings, /v1/images, /v1/audio and /v1/models, among others.",
 )
 _NO_STATE = Fault(
     ErrorType.CLIENT_NOT_FOUND,
@@ -257,11 +258,12 @@ class RequestPath:
             body_bytes=len(request.body),
             credit=limits.CREDIT_WINDOW_BYTES,
             max_output=asked.max_output,
-            traceparent=request.headers.get("traceparent", ""),
+            traceparent=_traceparent(request),
             headers=_carried(client),
             array=asked.array,
         )
         self._board.open(client, envelope, request.body, client.model.lane)
+        client.exchange.request = request._replace(body=b"")  # the job has it, and lets it go once the answer begins
 
     def answer_models(self, client: ClientJob) -> None:
         """Answer ``/v1/models`` from the snapshot; no job."""
@@ -298,6 +300,12 @@ class RequestPath:
         self._log.write(client, route, now)
 
 
+def _traceparent(request: Request) -> str:
+    """Return the trace that a client continues (W3C Trace Context), empty for none: nothing else goes to providers."""
+    value = request.headers.get("traceparent")
+    return value if value is not None and _TRACEPARENT.fullmatch(value) else ""
+
+
 def _carried(client: ClientJob) -> dict[str, str]:
     """Return the request headers that a dispatcher needs beside the body."""
     headers = client.exchange.request.headers
@@ -307,7 +315,7 @@ def _carried(client: ClientJob) -> dict[str, str]:
 
 
 def _dialect_of_headers(request: Request) -> str:
-    """Return whose list of models is meant where the path does not tell (DIALECTS section 7)."""
+    """Return whose words a client expects where the path does not tell, as for the models (DIALECTS section 7)."""
     if "anthropic-version" in request.headers or "x-api-key" in request.headers:
         return ANTHROPIC
     if "x-goog-api-key" in request.headers or _QUERY_KEY.search(request.query):

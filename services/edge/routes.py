@@ -114,7 +114,10 @@ def find_route(path: str) -> Match | None:
         tail = tail[deployment.end() :]
     for pattern, match in _TAILS:
         if pattern.fullmatch(tail):
-            return match if deployment is None else match._replace(model=deployment[1])
+            if deployment is None:
+                return match
+            # Azure's older paths are OpenAI's own endpoints alone.
+            return match._replace(model=deployment[1]) if match.dialect == OPENAI_CHAT else None
     endpoint = _BESIDE.get(tail)
     if endpoint in registry.ENDPOINTS:
         return Match(Route.BESIDE, OPENAI_CHAT, "" if deployment is None else deployment[1], endpoint)

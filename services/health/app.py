@@ -19,6 +19,7 @@ from trunkline.bus.messages import Beat
 from trunkline.bus.port import BusError, Message, Unsubscribe
 from trunkline.bus.snapshots import ChannelSnapshot, ChannelState
 from trunkline.policy.vault import Vault, parse_masters
+from trunkline.protocol import registry
 from trunkline.runtime.kv_view import KVView
 from trunkline.runtime.process import Process
 
@@ -114,10 +115,12 @@ class HealthService:
         self._publisher.changed(channel)
 
     def _channel_changed(self, token: str, value: bytes | None) -> None:
-        if value is None:
+        channel = None if value is None else snapshots.decode_channel(value)
+        # One of a dialect that only a newer version knows is left alone, as dispatchers do.
+        if channel is None or channel.dialect not in registry.UPSTREAMS:
             self._judge.remove(int(token))
         else:
-            self._judge.put(snapshots.decode_channel(value), self._clock.now())
+            self._judge.put(channel, self._clock.now())
 
     def _outcomes(self, message: Message) -> None:
         self._judge.receive_outcomes(messages.decode_outcome_batch(message.data), self._clock.now())

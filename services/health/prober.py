@@ -7,6 +7,7 @@ A probe asks for the upstream's list of models, which costs nothing and needs th
 import asyncio
 from collections.abc import Callable
 from enum import StrEnum
+from urllib.parse import quote
 
 import aiohttp
 import structlog
@@ -70,7 +71,7 @@ def probe_path(channel: ChannelSnapshot) -> str:
     if channel.dialect != names.UPSTREAM_AZURE:
         return "/models"
     version = channel.options.api_version
-    return f"/openai/models?api-version={version}" if version else "/openai/v1/models"
+    return f"/openai/models?api-version={quote(version, safe='')}" if version else "/openai/v1/models"
 
 
 def judged(status: int) -> ProbeResult:

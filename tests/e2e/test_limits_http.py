@@ -255,7 +255,7 @@ def test_what_is_no_http(surface: Surface, wire: bytes) -> None:
 def test_connect_and_upgrade_are_refused(surface: Surface) -> None:
     upgrade = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")]
     wire = request("GET", "/v1/models", headers=[bearer(surface), *upgrade])
-    assert "upgrade" in refused(surface, wire + b"\x81\x05hello", status=400).message.lower()
+    assert "upgrade" in refused(surface, wire + b"\x81\x05hello", status=426).message.lower()
     refused(surface, b"CONNECT example.org:443 HTTP/1.1\r\nhost: example.org\r\n\r\n\x16\x03\x01", status=400)
 
 

@@ -369,3 +369,20 @@ def test_targets(url: str, target: Target) -> None:
 def test_what_is_no_target(url: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_target(url)
+
+
+class FailingReceiver(Receiver):
+    """Fails on a whole answer."""
+
+    def on_end(self) -> None:
+        raise ValueError("words of the answer")
+
+
+async def test_a_receiver_that_fails_at_the_end_hears_of_an_error() -> None:
+    async with upstream() as up:
+        connection, peer, _ = await up.ask()
+        peer.send(OK)
+        receiver = FailingReceiver()
+        connection._receiver = receiver
+        await receiver.ended("error")
+        assert receiver.unused is False

@@ -437,3 +437,28 @@ async def test_draining_takes_the_connections_that_wait_to_be_accepted() -> None
             assert head.startswith(b"HTTP/1.1 200")
             assert b"connection: close" in head
             connection.close()
+
+
+# --- memory ------------------------------------------------------------------------------------------------------
+
+
+async def test_bodies_are_bounded_over_all_connections_and_their_room_comes_back() -> None:
+    async with serving(ServerLimits(bodies_bytes_max=10_000)) as server:
+        server.handle = hold
+        one, other = await server.connect(), await server.connect()
+        one.send(post("/one", b"x" * 8_000))
+        exchange = await server.asked()
+        assert server.server.bodies_bytes == 8_000
+        other.send(post("/other", b"x" * 8_000))
+        refused = await other.answer()
+        assert (refused.status, refused.body) == (400, b"gateway_busy")
+        exchange.start(200, b"", b"begun")
+        assert server.server.bodies_bytes == 8_000, "the refused one is being read to its end"
+        other.reset()
+        await until(lambda: server.server.bodies_bytes == 0, "all room is free again")
+        exchange.finish()
+        third = await server.connect()
+        server.handle = echo
+        third.send(post("/third", b"x" * 9_000))
+        assert (await third.answer()).status == 200
+        await until(lambda: server.server.bodies_bytes == 0, "all room is free again")

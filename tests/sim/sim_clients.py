@@ -129,6 +129,9 @@ class Client:
         """See `runtime.http_exchange.Wire`."""
         return False
 
+    def answer_begun(self) -> None:
+        """See `runtime.http_exchange.Wire`."""
+
     def exchange_ended(self, *, keep_alive: bool) -> None:
         self.ends += 1
         self._kept_alive = keep_alive

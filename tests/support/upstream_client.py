@@ -87,6 +87,9 @@ class Client:
         """See `runtime.http_exchange.Wire`."""
         return False
 
+    def answer_begun(self) -> None:
+        """See `Wire`."""
+
     def exchange_ended(self, *, keep_alive: bool) -> None:
         """See `runtime.http_exchange.Wire`."""
         assert isinstance(keep_alive, bool)

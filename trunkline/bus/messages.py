@@ -18,7 +18,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         reply: subject for the frames towards the edge.
         offered_ms: the edge's monotonic clock at this offer, in milliseconds; see `bus.job_table.DelayGauge`.
         deadline_s: what is left of the job's overall deadline.
-        dialect: the client's dialect, such as ``openai-chat``.
+        dialect: the client's dialect, such as ``openai-chat``, or the endpoint beside conversations.
         model: public model name.
         stream: whether the client asked for a stream.
         wants_usage: whether the client asked for the usage chunk of a chat stream.
@@ -213,7 +213,7 @@ class AttemptOutcome(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         channel, credential: who was called.
         model: public model name.
-        error: empty for success, else the error type.
+        error: None for success, else the error type.
         status: the upstream's HTTP status, 0 if there was none.
         first_token_ms: 0 if there was no output.
         output_tokens: 0 if unknown.

@@ -21,6 +21,7 @@ class ErrorType(StrEnum):
     CLIENT_HEADERS_TOO_LARGE = "client_headers_too_large"
     CLIENT_BODY_TOO_LARGE = "client_body_too_large"
     CLIENT_UNSUPPORTED_MEDIA = "client_unsupported_media"
+    CLIENT_UPGRADE_UNSUPPORTED = "client_upgrade_unsupported"
     CLIENT_TOO_SLOW = "client_too_slow"
     CLIENT_GONE = "client_gone"
 

@@ -18,7 +18,7 @@ from trunkline.policy.configuration import (
 )
 from trunkline.policy.keys import well_formed
 from trunkline.policy.strict import FaultList
-from trunkline.protocol.names import UPSTREAMS
+from trunkline.protocol.names import UPSTREAM_AZURE, UPSTREAM_OPENAI, UPSTREAMS
 
 V = TypeVar("V")
 
@@ -66,10 +66,21 @@ class Checker:
             if not 0 < timeout_s <= TIMEOUT_S_MAX:
                 self._faults.add(f"{place}.timeouts.{name}", f"must be more than 0 and at most {TIMEOUT_S_MAX:g} s")
         self._params(entry.params, f"{place}.params")
+        self._options(entry, f"{place}.options")
         for model, price in entry.costs.items():
             if model not in entry.models:
                 self._faults.add(f"{place}.costs.{model}", "is not among the channel's models")
             self.price(price, f"{place}.costs.{model}")
+
+    def _options(self, entry: ChannelEntry, place: str) -> None:
+        options = entry.options
+        self._between(options.max_output, 0, LIMIT_MAX, f"{place}.max_output")
+        for name in ("reasoning_field", "required_word"):
+            if not getattr(options, name):
+                self._faults.add(f"{place}.{name}", "must not be empty; leave it out for the default")
+        for name, dialect in (("tools_by_responses", UPSTREAM_OPENAI), ("api_version", UPSTREAM_AZURE)):
+            if getattr(options, name) and entry.dialect != dialect:
+                self._faults.add(f"{place}.{name}", f"is for channels of the dialect {dialect}")
 
     def model(self, entry: ModelEntry, place: str) -> None:
         """Check one model, but for the presence of its price."""

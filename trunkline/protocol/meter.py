@@ -41,6 +41,8 @@ class AnswerMeter:
                 self._counter.add(text)
             case UsageReport(units):
                 self._units = units
+                if units.input_total and not units.output_total:
+                    self.opening = units
                 return
             case MessageStart(units=units):
                 self.opening = units

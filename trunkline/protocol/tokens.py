@@ -16,9 +16,6 @@ from trunkline.core import limits
 
 VOCABULARY = "o200k_base"
 
-CHARS_MAX = limits.COUNT_BYTES_MAX // 4
-"""Text counted at once, in characters of up to four bytes: 20 to 60 ms. The rest is taken to be like it."""
-
 BYTES_PER_TOKEN = 4
 """Of English text and JSON; for what is too large or too odd to be taken apart."""
 
@@ -71,10 +68,10 @@ def tokenizer() -> _Tokenizer:
 
 
 def count_text(text: str) -> int:
-    """Return the number of tokens of a text; beyond `CHARS_MAX` by the ratio of its beginning."""
+    """Return the number of tokens of a text; beyond `limits.COUNT_CHARS_MAX` by the ratio of its beginning."""
     if not text:
         return 0
-    head = text[:CHARS_MAX]
+    head = text[: limits.COUNT_CHARS_MAX]
     try:
         tokens = tokenizer().count(head)
     except UnicodeEncodeError:

@@ -195,7 +195,12 @@ class ClientConnection(asyncio.Protocol):
             self._pool.release(self)
         else:
             self._close()
-        receiver.on_end()
+        try:
+            receiver.on_end()
+        except Exception as error:
+            # Whoever waits for the end must hear of one, whatever is wrong with it.
+            log.exception("answer_receiver_failed", error=type(error).__name__)
+            receiver.on_error(HTTPClientError("the answer could not be taken", unused=False))
 
     # --- exchange ----------------------------------------------------------------------------------------------
 

@@ -29,6 +29,9 @@ class Wire(Protocol):
     def draining(self) -> bool:
         """Whether this answer should be the connection's last."""
 
+    def answer_begun(self) -> None:
+        """The answer's head is being sent: the request is not needed any more."""
+
     def exchange_ended(self, *, keep_alive: bool) -> None:
         """The answer is complete or cut."""
 
@@ -116,6 +119,7 @@ class Exchange:
         if self.ended:
             return
         self.started = True
+        self._connection.answer_begun()
         self._keep_alive = self._keep_alive and not self._connection.draining
         framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
         if not self._keep_alive or not self._chunked:

@@ -59,6 +59,7 @@ class ServerLimits(NamedTuple):
     """Bounds on what a client may do."""
 
     body_bytes_max: int = limits.BODY_BYTES_MAX
+    bodies_bytes_max: int = limits.BODIES_BYTES_MAX
     headers_max: int = limits.HEADERS_MAX
     header_line_bytes_max: int = limits.HEADER_LINE_BYTES_MAX
     request_read_timeout_s: float = limits.REQUEST_READ_TIMEOUT_S
@@ -87,6 +88,7 @@ class ServerConnection(asyncio.Protocol):
         self._pumping = False
         self._mid_request = False
         self._ahead_bytes = 0
+        self._held_bytes = 0
         self._peer = ""
         self.deadline = server.clock.now() + self._limits.request_read_timeout_s
         self._begin()
@@ -109,6 +111,7 @@ class ServerConnection(asyncio.Protocol):
         """Called by the event loop."""
         self._transport = None
         self._server.forget(self)
+        self._hold(-self._held_bytes)
         if self._exchange is not None:
             self._exchange.gone()
         self._waiting.clear()
@@ -137,7 +140,9 @@ class ServerConnection(asyncio.Protocol):
             if self._headers.get("upgrade", "").lower() == "h2c":
                 self._ignore_upgrade(data[upgrade.args[0] :])
                 return
-            self._refuse(Fault(ErrorType.CLIENT_BAD_REQUEST, "Protocol upgrades are not supported here; use HTTP/1.1."))
+            # CONNECT ends here, too. A client that offers a web socket falls back at once when it is told so.
+            kind = ErrorType.CLIENT_UPGRADE_UNSUPPORTED if "upgrade" in self._headers else ErrorType.CLIENT_BAD_REQUEST
+            self._refuse(Fault(kind, "Protocol upgrades are not supported here; use HTTP/1.1."))
         except httptools.HttpParserCallbackError:
             self._refuse(self._fault or Fault(ErrorType.GATEWAY_INTERNAL, "The request could not be read."))
         except httptools.HttpParserError:
@@ -223,7 +228,15 @@ class ServerConnection(asyncio.Protocol):
         self._body_bytes += len(part)
         if self._body_bytes > self._limits.body_bytes_max:
             self._raise(self._body_too_large())
+        self._hold(len(part))
+        if self._server.bodies_bytes > self._limits.bodies_bytes_max:
+            self._raise(_FULL_OF_BODIES)
         self._body.append(part)
+
+    def _hold(self, size: int) -> None:
+        """Count bytes of bodies that are in memory because of this connection."""
+        self._held_bytes += size
+        self._server.bodies_bytes += size
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -333,11 +346,17 @@ class ServerConnection(asyncio.Protocol):
         """The Date header field, kept for a second."""
         return self._server.date_line
 
+    def answer_begun(self) -> None:
+        """Nobody needs the request's body any more, unless another one is coming in behind it."""
+        if not self._waiting and not self._mid_request:
+            self._hold(-self._held_bytes)
+
     def exchange_ended(self, *, keep_alive: bool) -> None:
         """The answer is complete (or cut): go on with the next request, or close."""
         self._exchange = None
         if self._transport is None:
             return
+        self.answer_begun()
         if self._discarding:
             # Say that nothing more comes, and let the sweeper close after the client has read it.
             if self._transport.can_write_eof():
@@ -392,6 +411,13 @@ class ServerConnection(asyncio.Protocol):
             self.deadline = min(self.deadline, self._server.clock.now() + DRAIN_IDLE_S)
 
 
+_FULL_OF_BODIES = Fault(
+    ErrorType.GATEWAY_BUSY,
+    "This gateway holds as many large requests as it can at the moment. Please retry.",
+    retry_after_ms=1000,
+)
+
+
 class RefusedError(Exception):
     """Leaves the parser from inside a callback; never seen by callers."""
 
@@ -425,6 +451,7 @@ class HTTPServer:
         self.clock = clock
         self.draining = False
         self.date_line = b""
+        self.bodies_bytes = 0
         self._connections: set[ServerConnection] = set()
         self._tasks = tasks
         self._server: asyncio.Server | None = None

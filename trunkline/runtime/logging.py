@@ -6,7 +6,8 @@ identifiers and counts only, and the test that plants secrets looks at the outpu
 
 import logging
 import sys
-from typing import BinaryIO
+import traceback
+from typing import BinaryIO, TextIO
 
 import orjson
 import structlog
@@ -46,12 +47,29 @@ def configure(*, role: str, process: str, level: str = "info", human: bool = Fal
 
 def _renderers(*, human: bool) -> list[structlog.typing.Processor]:
     if human:
-        # Plain tracebacks: the prettier ones print local variables, and a secret may be among them.
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        return [structlog.dev.ConsoleRenderer(exception_formatter=_print_frames)]
     return [
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(frames_of),
         structlog.processors.JSONRenderer(serializer=orjson.dumps),
     ]
+
+
+def _print_frames(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    out.write(frames_of(exc_info))
+
+
+def frames_of(exc_info: structlog.typing.ExcInfo) -> str:
+    """Return where an exception was raised and of what types it and its causes are, without their messages.
+
+    A message may quote what was being read: a prompt, an answer, a secret. So may local variables, which the prettier
+    tracebacks print.
+    """
+    error: BaseException | None = exc_info[1]
+    parts = []
+    while error is not None:
+        parts.append("".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\ncaused by\n".join(parts)
 
 
 class LineLog:

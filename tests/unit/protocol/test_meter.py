@@ -43,8 +43,9 @@ def test_the_last_report_counts() -> None:
 def test_a_report_without_output_beside_output_is_none() -> None:
     meter = AnswerMeter()
     meter.take(TextDelta("hello"))
-    meter.take(UsageReport(Units(input=3)))
+    meter.take(UsageReport(Units(input=3, cache_read=9)))
     assert meter.units is None
+    assert meter.opening == Units(input=3, cache_read=9), "what it says of the input still holds"
 
 
 def test_an_answer_that_broke_off_has_the_input_that_it_began_with() -> None:

@@ -129,15 +129,14 @@ def _read_requests(body: bytes, *, batch: bool) -> None:
 def _prepared(body: bytes, provider: Provider) -> bytes:
     """Return the body for Gemini. A model that it names, or one of its requests, has to be the one in the path."""
     changes = prepare_body(body, upstream_model=None, rules=provider.rules)
-    if provider.model != provider.public_model:
-        resource = gemini_resource(provider.model)
-        _put_model(changes, resource)
-        for index in changes.present("requests"):
-            source = changes.value(index)
-            requests = [bytes(request) for request in _decode_sources(without_lone_surrogates(source))]
-            named = [_named(request, resource) for request in requests]
-            if named != requests:
-                changes.replaced[index] = b"[" + b",".join(named) + b"]"
+    resource = gemini_resource(provider.model)
+    _put_model(changes, resource)
+    for index in changes.present("requests"):
+        source = changes.value(index)
+        requests = [bytes(request) for request in _decode_sources(without_lone_surrogates(source))]
+        named = [_named(request, resource) for request in requests]
+        if named != requests:
+            changes.replaced[index] = b"[" + b",".join(named) + b"]"
     return changes.result()
 
 

@@ -14,6 +14,7 @@ from trunkline.core.errors import ErrorType, FaultError
 from trunkline.core.ids import JobIDMint
 from trunkline.core.usage import UsageSource
 from trunkline.policy.routing import Candidate
+from trunkline.protocol import registry
 from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.vendor import VendorOptions
@@ -32,9 +33,17 @@ def passage(
     rules: RequestRules | None = None,
     options: VendorOptions | None = None,
     headers: dict[str, str] | None = None,
+    stream_usage: bool = True,
 ) -> Passage:
     channel = ChannelSnapshot(
-        1, "c", upstream, "https://provider.example/v1", (), {"public": "own"}, options=options or VendorOptions()
+        1,
+        "c",
+        upstream,
+        "https://provider.example/v1",
+        (),
+        {"public": "own"},
+        options=options or VendorOptions(),
+        stream_usage=stream_usage,
     )
     offered = msgspec.structs.replace(
         envelope(), dialect=dialect, model="public", stream=stream, wants_usage=False, headers=headers or {}
@@ -143,3 +152,35 @@ def test_an_endpoint_beside_conversations_keeps_its_forms_content_type() -> None
     assert (opened.call.path, opened.body_type) == ("/embeddings", "application/json")
     with pytest.raises(FaultError):
         passage("embeddings", "anthropic", {"model": "public", "input": "x"})
+
+
+@pytest.mark.parametrize("dialect", [OPENAI_CHAT, ANTHROPIC])
+def test_a_provider_that_refuses_stream_options_gets_none(dialect: str) -> None:
+    body = {**CHAT, "max_tokens": 9, "stream": True}
+    assert "stream_options" in json.loads(passage(dialect, "openai", body, stream=True).body)
+    silent = passage(dialect, "openai", body, stream=True, stream_usage=False)
+    assert "stream_options" not in json.loads(silent.body)
+
+
+def test_input_is_counted_once_for_the_client_and_the_books(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[bytes] = []
+    client = registry.CLIENTS[OPENAI_CHAT]
+    monkeypatch.setattr(type(client), "count_input", lambda _self, body: counted.append(body) or 7)
+    answer = passage(OPENAI_CHAT, "anthropic", CHAT).answer
+    assert isinstance(answer, PlainAnswer)
+    answer.receive(b'{"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"}')
+    assert json.loads(answer.finish())["usage"]["prompt_tokens"] == 7
+    assert answer.facts().usage.units.input == 7
+    assert len(counted) == 1
+
+
+def test_what_a_provider_read_costs_us_although_the_client_got_nothing() -> None:
+    answer = passage(OPENAI_CHAT, "anthropic", CHAT, stream=True).answer
+    assert not isinstance(answer, PlainAnswer)
+    start = {"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 50_000, "output_tokens": 1}}}
+    answer.receive(b"event: message_start\ndata: " + json.dumps(start).encode() + b"\n\n")
+    answer.finish()
+    facts = answer.facts()
+    assert answer.error is not None
+    assert not facts.output
+    assert (facts.usage.units.input, facts.usage.units.output) == (50_000, 0)

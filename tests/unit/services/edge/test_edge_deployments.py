@@ -40,3 +40,9 @@ def test_a_form_gets_its_model() -> None:
 def test_what_cannot_be_read_is_refused(content_type: str) -> None:
     with pytest.raises(FaultError):
         named(b"[]", content_type)
+
+
+def test_a_body_of_nothing_but_members_is_refused_before_they_are_looked_for() -> None:
+    body = b"{" + b",".join([b'"a":1'] * 400_000) + b"}"
+    with pytest.raises(FaultError, match="take more than"):
+        named(body)

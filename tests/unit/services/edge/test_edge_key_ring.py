@@ -10,9 +10,9 @@ from services.edge.key_ring import STORED_WITHIN_S, KeyRing
 from services.edge.metrics import EdgeMetrics
 from tests.support.manual_clock import ManualClock
 from trunkline.bus import snapshots, subjects
-from trunkline.bus.port import Bus, Message
+from trunkline.bus.port import Bus, BusError, Message
 from trunkline.bus.snapshots import KeyPolicy
-from trunkline.core.errors import FaultError
+from trunkline.core.errors import ErrorType, FaultError
 from trunkline.policy import keys
 from trunkline.policy.keys import CompiledKey
 from trunkline.runtime.tasks import TaskSet
@@ -28,7 +28,7 @@ class SlowStore:
     """A broker whose announcements are ahead of its storage."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, bytes] = {}
+        self.entries: dict[str, bytes | BusError] = {}
         self.reads = 0
         self.handler: Callable[[Message], None]
         self.connection_changed: Callable[[bool], None]
@@ -43,7 +43,10 @@ class SlowStore:
     async def kv_get(self, bucket: str, token: str) -> bytes | None:
         assert bucket == subjects.KV_KEYS
         self.reads += 1
-        return self.entries.get(token)
+        stored = self.entries.get(token)
+        if isinstance(stored, BusError):
+            raise stored
+        return stored
 
     def announce(self, data: bytes) -> None:
         """Announce a write that is not stored yet."""
@@ -53,11 +56,13 @@ class SlowStore:
 class Rig:
     """A key ring on a slow store."""
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: TaskSet | None = None) -> None:
         self.store = SlowStore()
         self.clock = ManualClock()
         metrics = EdgeMetrics(CollectorRegistry())
-        self.ring = KeyRing(cast("Bus", self.store), PEPPER, clock=self.clock, tasks=TaskSet(), metrics=metrics)
+        self.ring = KeyRing(
+            cast("Bus", self.store), PEPPER, clock=self.clock, tasks=tasks or TaskSet(), metrics=metrics
+        )
 
     async def look_up(self) -> CompiledKey | None:
         """Return the key as a request finds it, None if it does not exist."""
@@ -123,3 +128,17 @@ async def test_reconnect_drops_what_was_announced(rig: Rig) -> None:
     rig.store.announce(BLOCKED)
     rig.store.connection_changed(True)
     assert not await rig.blocked()
+
+
+@pytest.mark.parametrize("stored", [BusError("no leader"), b"{not a policy"])
+async def test_a_bucket_that_cannot_be_read_is_told_and_stops_nothing(stored: bytes | BusError) -> None:
+    failures: list[BaseException] = []
+    rig = Rig(TaskSet(failures.append))
+    await rig.ring.start()
+    rig.store.entries[NAME] = stored
+    with pytest.raises(FaultError) as raised:
+        await rig.ring.find(SECRET)
+    assert raised.value.fault.type is ErrorType.GATEWAY_NOT_READY
+    assert failures == []
+    rig.store.entries[NAME] = OPEN
+    assert await rig.blocked() is False, "nothing of it is remembered"

@@ -54,7 +54,17 @@ def test_a_path_means(path: str, match: Match) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/files", "/v1/messages/batches", "/v1beta/models/a:predict", "/v2/chat/completions/x"]
+    "path",
+    [
+        "/",
+        "/v1",
+        "/v1/files",
+        "/v1/messages/batches",
+        "/v1beta/models/a:predict",
+        "/v2/chat/completions/x",
+        "/openai/deployments/d/responses",
+        "/openai/deployments/d/messages",
+    ],
 )
 def test_an_unknown_path_means_nothing(path: str) -> None:
     assert find_route(path) is None
