@@ -49,7 +49,6 @@ MALFORMED = {
     "no version": b"GET /\r\n\r\n",
     "another version": b"GET / HTTP/3.0\r\nhost: x\r\n\r\n",
     "HTTP/2 without asking": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "a web socket": b"GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
     "a tunnel": b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50),
 }
@@ -62,6 +61,14 @@ async def test_malformed_requests(wire: bytes) -> None:
         client = await server.connect()
         client.send(wire)
         await refused(server, client, ErrorType.CLIENT_BAD_REQUEST)
+
+
+@on_both_loops
+async def test_an_offered_web_socket_is_refused_as_such() -> None:
+    async with serving(SMALL) as server:
+        client = await server.connect()
+        client.send(b"GET /v1/responses HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+        await refused(server, client, ErrorType.CLIENT_UPGRADE_UNSUPPORTED)
 
 
 TOO_LARGE = {
