@@ -16,7 +16,7 @@ from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.policy.routing import Candidate, Plan
 from trunkline.policy.vault import VaultError
-from trunkline.protocol.upstream_error import RetryClass
+from trunkline.protocol.upstream_error import UNREADABLE_PROOF, RetryClass
 from trunkline.runtime.http_client import HTTPClientError, HTTPClientPool, Target
 
 log = structlog.get_logger()
@@ -60,9 +60,13 @@ class JobRunner:
         fault: Fault | None = None
         misfit: Fault | None = None
         misfits: set[int] = set()
+        proofs, again = True, None
         while True:
             now = self._clock.now()
-            candidate = None if now > entry.deadline else plan.next(now, None if fault is None else fault.type)
+            candidate = again
+            if candidate is None and now <= entry.deadline:
+                candidate = plan.next(now, None if fault is None else fault.type)
+            again = None
             if candidate is None:
                 entry.fail(self._last_word(entry, plan, fault or misfit))
                 return
@@ -70,7 +74,7 @@ class JobRunner:
                 continue  # the next of its credentials: what does not fit the channel fits none of them
             try:
                 rules = self._catalog.rules(candidate)
-                passage = open_passage(Leg(envelope, job, body, candidate, rules, self._clock.wall_ms()))
+                passage = open_passage(Leg(envelope, job, body, candidate, rules, self._clock.wall_ms(), proofs))
             except FaultError as error:
                 # Nobody was called: the request does not fit this channel, but it may fit another one.
                 misfit = error.fault
@@ -80,6 +84,9 @@ class JobRunner:
             entry.attempts += 1
             attempt = Attempt(entry, candidate, number, passage, self._clock)
             result = await self._call(entry, attempt, candidate)
+            if proofs and result.fault is not None and result.fault.code == UNREADABLE_PROOF:
+                # Reasoning in the history was encrypted for another account: once more, without it.
+                proofs, again, result.retry = False, candidate, RetryClass.OTHER_CREDENTIAL
             if self._conclude(entry, attempt, result):
                 return
             fault = result.fault

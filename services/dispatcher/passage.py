@@ -26,7 +26,7 @@ from trunkline.protocol.endpoint import Endpoint, Provider
 from trunkline.protocol.events import Event, StreamError
 from trunkline.protocol.fidelity import Crossing
 from trunkline.protocol.meter import AnswerMeter
-from trunkline.protocol.model import Effort
+from trunkline.protocol.model import Effort, without_proofs
 from trunkline.protocol.names import UPSTREAM_OPENAI, UPSTREAM_RESPONSES
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import BodyChanges
@@ -43,6 +43,7 @@ class Leg(NamedTuple):
         candidate: who is called.
         rules: what its channel changes in a request.
         now_ms: Unix time in milliseconds.
+        proofs: whether proofs of reasoning are sent; not to an account that has refused them.
     """
 
     envelope: Envelope
@@ -51,6 +52,7 @@ class Leg(NamedTuple):
     candidate: Candidate
     rules: RequestRules
     now_ms: int
+    proofs: bool = True
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -110,11 +112,12 @@ def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: R
     upstream_model = leg.candidate.upstream_model
     public_model = None if upstream_model == envelope.model else envelope.model
     stream = envelope.stream
+    withheld = relay.withheld(envelope.headers, channel.options) if envelope.headers else ()
     prepared = relay.prepare(
-        leg.body,
+        leg.body if leg.proofs else relay.without_proofs(leg.body),
         upstream_model=None if public_model is None else upstream_model,
         ask_usage=stream and channel.stream_usage and not envelope.wants_usage,
-        rules=leg.rules,
+        rules=msgspec.structs.replace(leg.rules, drop=(*leg.rules.drop, *withheld)) if withheld else leg.rules,
     )
 
     count = functools.cache(functools.partial(client.count_input, leg.body))
@@ -147,6 +150,8 @@ def _across(leg: Leg, client: ClientDialect, upstream: UpstreamDialect) -> Passa
     envelope, options = leg.envelope, leg.candidate.channel.options
     crossing = Crossing(client.name, upstream.name)
     request = client.read_request(leg.body, stream=envelope.stream)
+    if not leg.proofs:
+        request = without_proofs(request)
     written = upstream.write_request(request, crossing, leg.candidate.upstream_model, options)
     return Passage(
         body=_ruled(written.body, _rules(leg)),

@@ -18,7 +18,9 @@ from tests.support.raw_http import Response, exchange, request
 from tests.support.sdk_clients import CLIENTS, TOOL
 from tests.support.surface import Surface, running_surface
 from trunkline.core.ids import parse_job
+from trunkline.protocol.model import Proof
 from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT, OPENAI_RESPONSES
+from trunkline.protocol.proof import wrap
 from trunkline.runtime import config
 
 NODE = Path(__file__).parent / "node"
@@ -39,6 +41,16 @@ ASK: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Surface]:
     with running_surface() as surface:
+        channel = {
+            "name": "responses",
+            "dialect": "openai-responses",
+            "base_url": f"{surface.ready.upstream_url}/v1",
+            "credentials": ["sk-responses"],
+            "models": {"by-responses": "demo"},
+        }
+        model = {"name": "by-responses", "price": {"input": "0.1", "output": "0.4"}}
+        surface.admin("POST", "/apply", {"channels": [channel], "models": [model]})
+        surface.wait_for_status(surface.ready.api_key, 200, "/v1/models/by-responses")
         yield surface
 
 
@@ -112,6 +124,29 @@ def test_stored_responses_are_told_not_to_be_kept(stack: Surface) -> None:
     )
     assert asked.status == 400
     assert json.loads(asked.body)["error"]["param"] == "previous_response_id"
+
+
+@pytest.mark.parametrize("dialect", [OPENAI_RESPONSES, ANTHROPIC])
+def test_reasoning_that_was_encrypted_for_another_account_is_left_out_once_it_is_refused(
+    stack: Surface, dialect: str
+) -> None:
+    foreign = Proof(OPENAI_RESPONSES, "made-for-another-account")
+    if dialect == OPENAI_RESPONSES:
+        reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": foreign.data}
+        said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello."}]}
+        items = [{"role": "user", "content": "Hi"}, reasoning, said, {"role": "user", "content": "Go on"}]
+        path, body = "/v1/responses", {"input": items}
+    else:
+        thinking = {"type": "thinking", "thinking": "Hm.", "signature": wrap(foreign)}
+        said = {"role": "assistant", "content": [thinking, {"type": "text", "text": "Hello."}]}
+        turns = [{"role": "user", "content": "Hi"}, said, {"role": "user", "content": "Go on"}]
+        path, body = "/v1/messages", {"max_tokens": 99, "messages": turns}
+    answer = post(stack, path, {"model": "by-responses", **body}, authorization=f"Bearer {stack.ready.api_key}")
+    assert answer.status == 200, answer.body
+    assert answer.headers["x-trunkline-attempts"] == "2"
+    sent = stack.last_request().body
+    assert "another-account" not in sent
+    assert "Go on" in sent
 
 
 # --- lists and counts --------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ ELSEWHERE = {
 """Tests of other files that show a case, below the folder of all tests."""
 
 NOT_YET = {
-    17: "no affinity of a conversation to a credential, and no retry without encrypted reasoning",
+    17: "no affinity of a conversation to a credential; the one retry without encrypted reasoning is there",
 }
 """What the gateway does not do so far."""
 

@@ -286,6 +286,17 @@ class RelayDialect(Protocol):
         in a stream where ``ask_usage``.
         """
 
+    def withheld(self, headers: Mapping[str, str], options: VendorOptions) -> tuple[str, ...]:
+        """Return the top-level fields that belong to a header value which this channel's provider does not get.
+
+        Args:
+            headers: of the client's, those that `ClientDialect.carried_headers` names.
+            options: of the channel.
+        """
+
+    def without_proofs(self, body: bytes) -> bytes:
+        """Return a request without its proofs of reasoning, for a provider's account that cannot read them."""
+
     def relay(self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions) -> StreamRelay:
         """Return a relay for one stream; ``public_model`` is None where the answer's model needs no change."""
 

@@ -313,3 +313,16 @@ class Request(msgspec.Struct, frozen=True):
     wants_usage: bool = False
     features: tuple[Feature, ...] = ()
     extras: tuple[str, ...] = ()
+
+
+def without_proofs(request: Request) -> Request:
+    """Return a request whose history has no reasoning and no proof of any, for an account that cannot read them."""
+    turns = []
+    for turn in request.turns:
+        parts = tuple(
+            msgspec.structs.replace(part, proof=None) if isinstance(part, ToolCall) else part
+            for part in turn.parts
+            if not isinstance(part, Reasoning)
+        )
+        turns.append(msgspec.structs.replace(turn, parts=parts))
+    return msgspec.structs.replace(request, turns=tuple(turns))

@@ -29,6 +29,10 @@ class RetryClass(StrEnum):
     """On another channel."""
 
 
+UNREADABLE_PROOF = "invalid_encrypted_content"
+"""Code of a request whose history has reasoning that another account encrypted: it may be sent again without it."""
+
+
 class UpstreamError(msgspec.Struct, frozen=True):
     """An upstream's error, understood.
 

@@ -38,6 +38,17 @@ _WORD = re.compile(r"[A-Za-z0-9._:/=+-]{1,128}", re.ASCII)
 """What a version or a beta may look like; anything else is not passed on in a header."""
 
 
+_BETA_FIELDS = {
+    "context-management": "context_management",
+    "mcp-client": "mcp_servers",
+    "code-execution": "container",
+    "skills": "container",
+    "fast-mode": "speed",
+    "structured-outputs": "output_format",
+}
+"""Betas without their dates, and the top-level field that each brings."""
+
+
 class Anthropic:
     """See `protocol.dialect`."""
 
@@ -112,11 +123,14 @@ class Anthropic:
         """See `UpstreamDialect`. The version's line always, and one for the betas that the channel knows."""
         version = headers.get("anthropic-version", "").strip()
         lines = f"anthropic-version: {version if _WORD.fullmatch(version) else VERSION}\r\n"
+        if known := self._betas(headers, options):
+            lines += f"anthropic-beta: {','.join(known)}\r\n"
+        return lines.encode("latin-1")
+
+    def _betas(self, headers: Mapping[str, str], options: VendorOptions) -> list[str]:
         betas = [beta.strip() for beta in headers.get("anthropic-beta", "").split(",")]
         known = [beta for beta in betas if _WORD.fullmatch(beta) and ("*" in options.betas or beta in options.betas)]
-        if known:
-            lines += f"anthropic-beta: {','.join(dict.fromkeys(known))}\r\n"
-        return lines.encode("latin-1")
+        return list(dict.fromkeys(known))
 
     def write_request(self, request: Request, crossing: Crossing, model: str, options: VendorOptions) -> Written:
         """See `UpstreamDialect`."""
@@ -135,6 +149,22 @@ class Anthropic:
     def prepare(self, body: bytes, *, upstream_model: str | None, ask_usage: bool, rules: RequestRules | None) -> bytes:
         """See `RelayDialect`."""
         return request.prepare(body, upstream_model=upstream_model, rules=rules)
+
+    def withheld(self, headers: Mapping[str, str], options: VendorOptions) -> tuple[str, ...]:
+        """See `RelayDialect`. A body field whose beta is filtered goes with it, or the provider refuses it."""
+        known = self._betas(headers, options)
+        asked = [beta.strip() for beta in headers.get("anthropic-beta", "").split(",")]
+        return tuple(
+            field
+            for beta in asked
+            if beta and beta not in known
+            for name, field in _BETA_FIELDS.items()
+            if beta.startswith(name)
+        )
+
+    def without_proofs(self, body: bytes) -> bytes:
+        """See `RelayDialect`. A signature is bound to no account."""
+        return body
 
     def relay(
         self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions

@@ -126,6 +126,14 @@ class Gemini:
         """See `RelayDialect`; the model is in the path, and usage is always reported."""
         return request.prepare(body, rules=rules)
 
+    def withheld(self, headers: Mapping[str, str], options: VendorOptions) -> tuple[str, ...]:
+        """See `RelayDialect`."""
+        return ()
+
+    def without_proofs(self, body: bytes) -> bytes:
+        """See `RelayDialect`. None here is bound to an account."""
+        return body
+
     def relay(
         self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions
     ) -> GeminiStreamRelay:

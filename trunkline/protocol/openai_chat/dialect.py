@@ -115,6 +115,14 @@ class OpenAIChat:
         """See `RelayDialect`."""
         return request.prepare(body, upstream_model=upstream_model, ask_usage=ask_usage, rules=rules)
 
+    def withheld(self, headers: Mapping[str, str], options: VendorOptions) -> tuple[str, ...]:
+        """See `RelayDialect`."""
+        return ()
+
+    def without_proofs(self, body: bytes) -> bytes:
+        """See `RelayDialect`. None here is bound to an account."""
+        return body
+
     def relay(
         self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions
     ) -> ChatStreamRelay:

@@ -119,6 +119,14 @@ class OpenAIResponses:
         """See `RelayDialect`."""
         return request.prepare(body, upstream_model=upstream_model, ask_usage=ask_usage, rules=rules)
 
+    def withheld(self, headers: Mapping[str, str], options: VendorOptions) -> tuple[str, ...]:
+        """See `RelayDialect`."""
+        return ()
+
+    def without_proofs(self, body: bytes) -> bytes:
+        """See `RelayDialect`. Encrypted reasoning can only be read by the account that it was made for."""
+        return request.without_reasoning(body)
+
     def relay(
         self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions
     ) -> ResponsesStreamRelay:

@@ -6,6 +6,7 @@ stays bytes: everything that is not named here reaches the provider as the clien
 Nothing is kept here between two requests, so that what refers to an earlier one is refused (DIALECTS section 2.6).
 """
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -139,6 +140,17 @@ def prepare(
     return changes.result()
 
 
+def without_reasoning(body: bytes) -> bytes:
+    """Return a request without the reasoning items of its input; all else stays as it is.
+
+    Raises:
+        FaultError: ``client_bad_json``: the body is not a JSON object.
+    """
+    changes = BodyChanges(body)
+    _drop_items(changes, lambda item: _reasoning_of(item) is not None)
+    return changes.result()
+
+
 def _include_encrypted_reasoning(changes: BodyChanges) -> None:
     present = changes.present("include")
     for index in present:
@@ -158,22 +170,29 @@ def _drop_foreign_reasoning(changes: BodyChanges) -> None:
 
     All else in the input stays as it is, byte for byte.
     """
+    if any(is_ours(changes.value(index)) for index in changes.present("input")):
+        _drop_items(changes, _is_foreign)
+
+
+def _drop_items(changes: BodyChanges, drop: Callable[[msgspec.Raw], bool]) -> None:
     for index in changes.present("input"):
-        value = changes.value(index)
-        if not is_ours(value):
-            continue
         try:
-            items = _decode_items(value)
+            items = _decode_items(changes.value(index))
         except msgspec.DecodeError:
             continue
-        kept = [bytes(item) for item in items if not _is_foreign(item)]
+        kept = [bytes(item) for item in items if not drop(item)]
         if len(kept) < len(items):
             changes.replaced[index] = b"[" + b",".join(kept) + b"]"
 
 
 def _is_foreign(item: msgspec.Raw) -> bool:
+    found = _reasoning_of(item)
+    return found is not None and found.encrypted_content is not None and is_ours(found.encrypted_content)
+
+
+def _reasoning_of(item: msgspec.Raw) -> _ReasoningItem | None:
     try:
         found = _decode_reasoning(item)
     except msgspec.DecodeError:
-        return False
-    return found.type == "reasoning" and found.encrypted_content is not None and is_ours(found.encrypted_content)
+        return None
+    return found if found.type == "reasoning" else None

@@ -184,3 +184,15 @@ def test_what_a_provider_read_costs_us_although_the_client_got_nothing() -> None
     assert answer.error is not None
     assert not facts.output
     assert (facts.usage.units.input, facts.usage.units.output) == (50_000, 0)
+
+
+def test_a_field_goes_with_the_beta_that_the_channel_does_not_let_through() -> None:
+    body = {**CHAT, "max_tokens": 9, "context_management": {"edits": []}, "mcp_servers": []}
+    headers = {"anthropic-beta": "context-management-2025-06-27, mcp-client-2025-11-20"}
+    options = VendorOptions(betas=("mcp-client-2025-11-20",))
+    opened = passage(ANTHROPIC, "anthropic", body, headers=headers, options=options)
+    sent = json.loads(opened.body)
+    assert "context_management" not in sent
+    assert sent["mcp_servers"] == []
+    assert b"anthropic-beta: mcp-client-2025-11-20\r\n" in opened.carried
+    assert "context_management" in json.loads(passage(ANTHROPIC, "anthropic", body, headers=headers).body)
