@@ -17,6 +17,7 @@ from trunkline.protocol.dialect import (
     AnswerFrame,
     Call,
     ClientDialect,
+    Conversant,
     RelayDialect,
     UpstreamDialect,
     WholeAnswer,
@@ -27,12 +28,13 @@ from trunkline.protocol.events import Event, StreamError
 from trunkline.protocol.fidelity import Crossing
 from trunkline.protocol.meter import AnswerMeter
 from trunkline.protocol.model import Effort, without_proofs
-from trunkline.protocol.names import UPSTREAM_OPENAI, UPSTREAM_RESPONSES
+from trunkline.protocol.names import UPSTREAM_AZURE, UPSTREAM_OPENAI, UPSTREAM_RESPONSES
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import BodyChanges
 from trunkline.protocol.tokens import estimate_input
 
 _JSON = "application/json"
+_WITH_COMPLETIONS = frozenset({UPSTREAM_OPENAI, UPSTREAM_AZURE})
 
 
 class Leg(NamedTuple):
@@ -85,6 +87,10 @@ def open_passage(leg: Leg) -> Passage:
     """
     endpoint = registry.ENDPOINTS.get(leg.envelope.dialect)
     if endpoint is not None:
+        conversant = registry.CONVERSANTS.get(endpoint.name)
+        channel = leg.candidate.channel
+        if conversant is not None and not (channel.dialect in _WITH_COMPLETIONS and channel.options.completions):
+            return _across(leg, conversant, registry.UPSTREAMS[channel.dialect])
         return _beside(leg, endpoint)
     client = registry.CLIENTS[leg.envelope.dialect]
     upstream = _upstream(leg, client)
@@ -146,7 +152,7 @@ def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: R
     )
 
 
-def _across(leg: Leg, client: ClientDialect, upstream: UpstreamDialect) -> Passage:
+def _across(leg: Leg, client: Conversant, upstream: UpstreamDialect) -> Passage:
     envelope, options = leg.envelope, leg.candidate.channel.options
     crossing = Crossing(client.name, upstream.name)
     request = client.read_request(leg.body, stream=envelope.stream)
@@ -164,7 +170,7 @@ def _across(leg: Leg, client: ClientDialect, upstream: UpstreamDialect) -> Passa
 
 
 def _translated(
-    leg: Leg, client: ClientDialect, upstream: UpstreamDialect, written: Written
+    leg: Leg, client: Conversant, upstream: UpstreamDialect, written: Written
 ) -> StreamAnswer | PlainAnswer:
     envelope, options = leg.envelope, leg.candidate.channel.options
     frame = AnswerFrame(

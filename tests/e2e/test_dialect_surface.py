@@ -149,6 +149,26 @@ def test_reasoning_that_was_encrypted_for_another_account_is_left_out_once_it_is
     assert "Go on" in sent
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_old_completions_reach_a_provider_that_only_knows_conversations(stack: Surface, *, stream: bool) -> None:
+    with openai.OpenAI(base_url=f"{stack.ready.base_url}/v1", api_key=stack.ready.api_key, max_retries=0) as client:
+        asked: dict[str, Any] = {"model": "by-responses", "prompt": "Say hello", "max_tokens": 50}
+        if stream:
+            chunks = list(client.completions.create(**asked, stream=True, stream_options={"include_usage": True}))
+            text = "".join(choice.text for chunk in chunks for choice in chunk.choices)
+            finish, usage = chunks[-2].choices[0].finish_reason, chunks[-1].usage
+        else:
+            answer = client.completions.create(**asked)
+            text, finish, usage = answer.choices[0].text, answer.choices[0].finish_reason, answer.usage
+        assert text.startswith("Hello! ")
+        assert finish == "stop"
+        assert usage is not None
+        assert min(usage.prompt_tokens, usage.completion_tokens) > 0
+        assert "Say hello" in stack.last_request().body
+        with pytest.raises(openai.BadRequestError, match="suffix"):
+            client.completions.create(**asked, suffix="the end")
+
+
 # --- lists and counts --------------------------------------------------------------------------------------------
 
 

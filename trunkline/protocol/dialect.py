@@ -70,26 +70,12 @@ class EventWriter(Protocol):
         """Return what the client gets for an event; may be nothing. `StreamError` is never given to it."""
 
 
-class ClientDialect(Protocol):
-    """The client's side of a dialect."""
+class Conversant(Protocol):
+    """What a translation needs of the client's side."""
 
     name: str
-    request_id_header: str
-    """The response header that carries our request id."""
-    carried_headers: tuple[str, ...]
-    """Request headers that go along to an upstream of the same dialect."""
     states_input_first: bool
     """Whether a stream states its input tokens before the provider may have told them."""
-    keepalive: bytes
-    """What may stand between two events of a stream to show that it lives; empty where the SDKs bear nothing
-    (DIALECTS section 3.3)."""
-
-    def read_head(self, body: bytes) -> ClientRequest:
-        """Return what routing needs, after checking that all of the body is valid JSON in UTF-8.
-
-        Raises:
-            FaultError: ``client_bad_json`` or ``client_bad_request``, with the field at fault as ``param``.
-        """
 
     def read_request(self, body: bytes, *, stream: bool) -> Request:
         """Return the neutral request.
@@ -109,6 +95,25 @@ class ClientDialect(Protocol):
 
     def write_answer(self, events: Sequence[Event], frame: AnswerFrame) -> bytes:
         """Return a whole answer, made of events that end with `events.MessageEnd`."""
+
+
+class ClientDialect(Conversant, Protocol):
+    """The client's side of a dialect."""
+
+    request_id_header: str
+    """The response header that carries our request id."""
+    carried_headers: tuple[str, ...]
+    """Request headers that go along to an upstream of the same dialect."""
+    keepalive: bytes
+    """What may stand between two events of a stream to show that it lives; empty where the SDKs bear nothing
+    (DIALECTS section 3.3)."""
+
+    def read_head(self, body: bytes) -> ClientRequest:
+        """Return what routing needs, after checking that all of the body is valid JSON in UTF-8.
+
+        Raises:
+            FaultError: ``client_bad_json`` or ``client_bad_request``, with the field at fault as ``param``.
+        """
 
     def render_error(self, fault: Fault, request_id: str) -> ErrorResponse:
         """Return the response for a fault that is known before the answer's head was sent."""

@@ -2,8 +2,9 @@
 
 from trunkline.protocol import names
 from trunkline.protocol.anthropic.dialect import Anthropic
-from trunkline.protocol.dialect import ClientDialect, RelayDialect, TokenCounter, UpstreamDialect
+from trunkline.protocol.dialect import ClientDialect, Conversant, RelayDialect, TokenCounter, UpstreamDialect
 from trunkline.protocol.endpoint import Endpoint
+from trunkline.protocol.endpoints.completion_crossing import CompletionsAsConversation
 from trunkline.protocol.endpoints.completions import LegacyCompletions
 from trunkline.protocol.endpoints.embeddings import OpenAIEmbeddings
 from trunkline.protocol.endpoints.gemini_embeddings import GeminiBatchEmbedContents, GeminiEmbedContent
@@ -66,6 +67,11 @@ _ENDPOINTS: tuple[Endpoint, ...] = (
     Transcriptions(),
     Translations(),
 )
+
+CONVERSANTS: dict[str, Conversant] = {
+    LegacyCompletions.name: CompletionsAsConversation(LegacyCompletions().count_input),
+}
+"""Endpoints that can be carried to a provider which only knows conversations, by their name."""
 
 ENDPOINTS: dict[str, Endpoint] = {endpoint.name: endpoint for endpoint in _ENDPOINTS}
 """The endpoints beside conversations, by the name that stands in the envelope where a dialect would."""

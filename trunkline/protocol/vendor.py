@@ -47,6 +47,7 @@ class VendorOptions(msgspec.Struct, frozen=True, omit_defaults=True):
         auth_bearer: an Anthropic upstream wants its key as a Bearer token.
         tools_by_responses: an OpenAI upstream refuses tools with reasoning on chat completions (GPT-5.4 and later):
             such requests are sent to its Responses endpoint.
+        completions: it has the old text completions; where not, and in other dialects, they become conversations.
         api_version: Azure's ``api-version``; empty for its newer paths, which need none.
         betas: values of ``anthropic-beta`` that it knows; ``*`` lets all through.
         max_output: of its models, for dialects that demand a bound and clients that state none; 0: a known default.
@@ -68,6 +69,7 @@ class VendorOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     cache_marks: bool = False
     auth_bearer: bool = False
     tools_by_responses: bool = False
+    completions: bool = True
     api_version: str = ""
     betas: tuple[str, ...] = ("*",)
     max_output: int = 0
