@@ -23,6 +23,28 @@ CountInput = Callable[[], int]
 """Counts the input tokens of the job's request; called only where no usage was reported."""
 
 
+class InputCount:
+    """A `CountInput` that counts once.
+
+    Args:
+        count: of the dialect.
+        body: the client's request.
+    """
+
+    __slots__ = ("_body", "_count", "_tokens")
+
+    def __init__(self, count: Callable[[bytes], int], body: bytes) -> None:
+        self._count = count
+        self._body = body
+        self._tokens = -1
+
+    def __call__(self) -> int:
+        """Return the tokens."""
+        if self._tokens < 0:
+            self._tokens = self._count(self._body)
+        return self._tokens
+
+
 class AnswerFacts(NamedTuple):
     """What an answer used.
 

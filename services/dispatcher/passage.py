@@ -3,12 +3,18 @@
 Made once per attempt, since every candidate may speak another dialect.
 """
 
-import functools
 from typing import NamedTuple
 
 import msgspec
 
-from services.dispatcher.answers import PlainAnswer, RelayedStream, StreamAnswer, TranslatedStream, with_counted_usage
+from services.dispatcher.answers import (
+    InputCount,
+    PlainAnswer,
+    RelayedStream,
+    StreamAnswer,
+    TranslatedStream,
+    with_counted_usage,
+)
 from trunkline.bus.messages import Envelope
 from trunkline.core.ids import JobID
 from trunkline.policy.routing import Candidate
@@ -126,7 +132,7 @@ def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: R
         rules=msgspec.structs.replace(leg.rules, drop=(*leg.rules.drop, *withheld)) if withheld else leg.rules,
     )
 
-    count = functools.cache(functools.partial(client.count_input, leg.body))
+    count = InputCount(client.count_input, leg.body)
 
     def read(body: bytes) -> tuple[WholeAnswer, bytes]:
         whole = relay.read_whole(body)
@@ -182,7 +188,7 @@ def _translated(
         input_estimate=estimate_input(leg.body) if envelope.stream and client.states_input_first else 0,
     )
 
-    count = functools.cache(functools.partial(client.count_input, leg.body))
+    count = InputCount(client.count_input, leg.body)
 
     def read(body: bytes) -> tuple[WholeAnswer, bytes]:
         meter = AnswerMeter()
@@ -205,7 +211,7 @@ def _beside(leg: Leg, endpoint: Endpoint) -> Passage:
     provider = Provider(channel.dialect, leg.candidate.upstream_model, envelope.model, channel.options, _rules(leg))
     opened = endpoint.open(leg.body, envelope.headers.get("content-type", _JSON), provider)
 
-    count = functools.cache(functools.partial(endpoint.count_input, leg.body))
+    count = InputCount(endpoint.count_input, leg.body)
 
     answer: StreamAnswer | PlainAnswer
     if opened.stream is not None:

@@ -35,6 +35,9 @@ def find_secret(request: Request, dialect: str) -> str:
     Raises:
         FaultError: ``client_unauthenticated``: there is none, or none that could be one.
     """
+    usual = request.headers.get("authorization", "")
+    if usual.startswith("Bearer ") and dialect not in _OWN_PLACES and well_formed(usual[7:]):
+        return usual[7:]
     any_sent = False
     for secret in _sent(request, (*_OWN_PLACES.get(dialect, ()), *_PLACES)):
         if well_formed(secret):

@@ -263,7 +263,10 @@ class RequestPath:
             array=asked.array,
         )
         self._board.open(client, envelope, request.body, client.model.lane)
-        client.exchange.request = request._replace(body=b"")  # the job has it, and lets it go once the answer begins
+        if len(request.body) > limits.OPEN_BODY_BYTES_MAX:
+            client.exchange.request = request._replace(
+                body=b""
+            )  # the job has it, and lets it go once the answer begins
 
     def answer_models(self, client: ClientJob) -> None:
         """Answer ``/v1/models`` from the snapshot; no job."""
