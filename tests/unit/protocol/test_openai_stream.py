@@ -46,7 +46,7 @@ def test_bytes_pass_unchanged_and_facts_are_read() -> None:
     assert (relay.first_output, relay.finished, relay.done, relay.complete) == (True, True, True, True)
     assert relay.units == Units(input=3, output=2)
     assert relay.error is None
-    assert relay.fault is None
+    assert relay.error is None
     assert relay.output_tokens_counted() == count_text("Hello")
 
 
@@ -178,8 +178,8 @@ def test_a_cut_event_is_not_passed_and_the_stream_is_not_complete() -> None:
 def test_a_finish_reason_that_means_failure_is_an_error(finish: str) -> None:
     relay = ChatStreamRelay()
     assert relay_all(relay, PLAIN[1], chunk({}, finish), DONE) == PLAIN[1]
-    assert relay.fault is not None
-    assert relay.fault.type is ErrorType.UPSTREAM_ERROR
+    assert relay.error is not None
+    assert relay.error.fault.type is ErrorType.UPSTREAM_ERROR
     assert not relay.complete
 
 
@@ -287,8 +287,8 @@ def test_an_error_event_ends_the_relay_after_what_came_before() -> None:
 def test_errors_of_every_shape_are_seen(event: bytes) -> None:
     relay = ChatStreamRelay()
     assert relay.receive(event) == b""
-    assert relay.fault is not None
-    assert relay.fault.type is ErrorType.UPSTREAM_ERROR
+    assert relay.error is not None
+    assert relay.error.fault.type is ErrorType.UPSTREAM_ERROR
 
 
 @pytest.mark.parametrize(
@@ -306,8 +306,8 @@ def test_errors_of_every_shape_are_seen(event: bytes) -> None:
 def test_a_broken_event_is_an_invalid_answer(event: bytes) -> None:
     relay = ChatStreamRelay(public_model="public")
     assert relay.receive(PLAIN[1] + event).endswith(b'"finish_reason":null}]}\n\n')
-    assert relay.fault is not None
-    assert relay.fault.type is ErrorType.UPSTREAM_INVALID
+    assert relay.error is not None
+    assert relay.error.fault.type is ErrorType.UPSTREAM_INVALID
     assert not relay.complete
 
 
@@ -316,8 +316,8 @@ def test_an_event_without_end_is_bounded() -> None:
     part = b"data: " + b"x" * (1024 * 1024)
     for _ in range(limits.UPSTREAM_EVENT_BYTES_MAX // len(part) + 2):
         assert relay.receive(part) == b""
-    assert relay.fault is not None
-    assert relay.fault.type is ErrorType.UPSTREAM_INVALID
+    assert relay.error is not None
+    assert relay.error.fault.type is ErrorType.UPSTREAM_INVALID
 
 
 @pytest.mark.parametrize(
@@ -333,8 +333,8 @@ def test_a_body_that_is_no_event_stream_is_never_relayed(body: bytes, kind: Erro
     relay = ChatStreamRelay()
     pieces = [body[:1], body[1:50], body[50:]]
     assert relay_all(relay, *pieces) == b""
-    assert relay.fault is not None
-    assert relay.fault.type is kind
+    assert relay.error is not None
+    assert relay.error.fault.type is kind
 
 
 def test_an_empty_body_is_not_complete() -> None:

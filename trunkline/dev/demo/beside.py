@@ -5,6 +5,7 @@ OpenAI does, they refuse fields that they do not know, but for the script in a J
 """
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -26,7 +27,7 @@ class JSONBody(msgspec.Struct, forbid_unknown_fields=True):
     trunkline_demo: Script | None = None
 
 
-class Endpoint:
+class Endpoint(ABC):
     """One endpoint in OpenAI's form; subclasses read its requests.
 
     Args:
@@ -50,9 +51,9 @@ class Endpoint:
         """See `Dialect`."""
         return openai.error_answer(error, number)
 
+    @abstractmethod
     def read(self, request: Request) -> Asked:
         """See `Dialect`."""
-        raise NotImplementedError
 
     def model(self, named: str | None) -> str:
         """Return the model that is asked, a script in it.

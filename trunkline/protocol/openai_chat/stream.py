@@ -7,7 +7,6 @@ import re
 
 import msgspec
 
-from trunkline.core.errors import Fault
 from trunkline.core.usage import Units
 from trunkline.protocol.event_relay import NO_STREAM, EventRelay
 from trunkline.protocol.json_span import edit_object, top_level_spans
@@ -59,11 +58,6 @@ class ChatStreamRelay(EventRelay):
         self._output_choices: set[int] = set()
         self._finished_choices: set[int] = set()
         self.done = False
-
-    @property
-    def fault(self) -> Fault | None:
-        """What to tell the client if no other attempt helps."""
-        return self.error.fault if self.error is not None else None
 
     @property
     def finished(self) -> bool:
