@@ -1,7 +1,7 @@
 """The two forms of an answer: a stream that is passed on, and a whole body that is kept till its end.
 
-Each either stays in its dialect, its bytes untouched but for the model's name, or is translated by way of neutral
-events. `passage` decides which.
+Each either stays in its dialect, its bytes untouched but for the model's name and a usage that the provider did not
+report, or is translated by way of neutral events. `passage` decides which.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,15 +12,15 @@ import msgspec
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.usage import Units, Usage, UsageSource
+from trunkline.protocol.counted_usage import CountInput, counted_units
 from trunkline.protocol.dialect import EventReader, EventWriter, StreamRelay, WholeAnswer
 from trunkline.protocol.events import Event, MessageEnd, StreamError, UsageReport
+from trunkline.protocol.json_cut import closed
 from trunkline.protocol.meter import AnswerMeter
+from trunkline.protocol.tokens import estimate_input
 from trunkline.protocol.upstream_error import RetryClass, UpstreamError
 
 _CUT = UpstreamError(Fault(ErrorType.UPSTREAM_CUT, "The provider's answer was cut off."), RetryClass.OTHER_CHANNEL)
-
-CountInput = Callable[[], int]
-"""Counts the input tokens of the job's request; called only where no usage was reported."""
 
 
 class InputCount:
@@ -31,18 +31,28 @@ class InputCount:
         body: the client's request.
     """
 
-    __slots__ = ("_body", "_count", "_tokens")
+    __slots__ = ("_body", "_count", "_estimate", "_tokens")
 
     def __init__(self, count: Callable[[bytes], int], body: bytes) -> None:
         self._count = count
         self._body = body
         self._tokens = -1
+        self._estimate = -1
 
     def __call__(self) -> int:
         """Return the tokens."""
         if self._tokens < 0:
             self._tokens = self._count(self._body)
         return self._tokens
+
+    def so_far(self) -> int:
+        """Return the tokens, or what they may be where counting them takes long and may not be needed."""
+        if self._tokens >= 0 or len(self._body) <= limits.COUNT_AT_ONCE_BYTES_MAX:
+            return self()
+        if self._estimate < 0:
+            # A picture that is cut here must end with a quotation mark, not to be taken for text.
+            self._estimate = estimate_input(self._body[: limits.COUNT_BYTES_MAX] + b'"')
+        return self._estimate
 
 
 class AnswerFacts(NamedTuple):
@@ -90,15 +100,8 @@ def _facts(used: Used, count_input: CountInput) -> AnswerFacts:
         # Nothing for the client; but what the provider read costs us all the same.
         read = Units() if used.opening is None else msgspec.structs.replace(used.opening, output=0, reasoning=0)
         return AnswerFacts(Usage(read, UsageSource.COUNTED), output=False)
-    return AnswerFacts(Usage(counted_units(used, count_input), UsageSource.COUNTED), output=True)
-
-
-def counted_units(used: Used, count_input: CountInput) -> Units:
-    """Return a count of what was used, for an answer whose provider did not report it to the end."""
-    output = used.output_tokens_counted()
-    if used.opening is None:
-        return Units(input=count_input(), output=output)
-    return msgspec.structs.replace(used.opening, output=output, reasoning=0)
+    counted = counted_units(used.opening, used.output_tokens_counted(), count_input)
+    return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True)
 
 
 class StreamAnswer(Protocol):
@@ -123,6 +126,9 @@ class StreamAnswer(Protocol):
     def facts(self) -> AnswerFacts:
         """Return what was used so far."""
 
+    def facts_so_far(self) -> AnswerFacts:
+        """As `facts`, for a stream that goes on: what would take long to be counted may be estimated."""
+
 
 class RelayedStream:
     """A stream that stays in its dialect.
@@ -132,7 +138,7 @@ class RelayedStream:
         count_input: see there.
     """
 
-    def __init__(self, relay: StreamRelay, count_input: CountInput) -> None:
+    def __init__(self, relay: StreamRelay, count_input: InputCount) -> None:
         self._relay = relay
         self._count_input = count_input
         self.error: UpstreamError | None = None
@@ -160,6 +166,10 @@ class RelayedStream:
         """See `StreamAnswer`."""
         return _facts(self._relay, self._count_input)
 
+    def facts_so_far(self) -> AnswerFacts:
+        """See `StreamAnswer`."""
+        return _facts(self._relay, self._count_input.so_far)
+
 
 class TranslatedStream:
     """A stream that is read in the provider's dialect and written in the client's.
@@ -169,7 +179,7 @@ class TranslatedStream:
         count_input: see there.
     """
 
-    def __init__(self, reader: EventReader, writer: EventWriter, count_input: CountInput) -> None:
+    def __init__(self, reader: EventReader, writer: EventWriter, count_input: InputCount) -> None:
         self._reader = reader
         self._writer = writer
         self._count_input = count_input
@@ -202,12 +212,16 @@ class TranslatedStream:
         """See `StreamAnswer`."""
         return _facts(self._meter, self._count_input)
 
+    def facts_so_far(self) -> AnswerFacts:
+        """See `StreamAnswer`."""
+        return _facts(self._meter, self._count_input.so_far)
+
 
 def with_counted_usage(events: Iterable[Event], meter: AnswerMeter, count_input: CountInput) -> Iterable[Event]:
     """Yield events as the meter takes them, with a count before the end where the provider reported nothing."""
     for event in events:
         if isinstance(event, MessageEnd) and meter.units is None and meter.first_output:
-            yield UsageReport(counted_units(meter, count_input))
+            yield UsageReport(counted_units(meter.opening, meter.output_tokens_counted(), count_input))
         else:
             meter.take(event)
         yield event
@@ -243,6 +257,16 @@ class PlainAnswer:
         self.error = self._answer.error
         return b"" if self.error is not None else shown
 
+    def cut(self) -> None:
+        """The rest will not come: let what has come be read for `facts`, as far as it says anything."""
+        if self._parts and self._answer is None:
+            came = b"".join(self._parts)[: limits.CUT_ANSWER_BYTES_MAX]
+            self._parts = []
+            answer, _ = self._read(closed(came))
+            if answer.output_tokens_counted:
+                answer = msgspec.structs.replace(answer, error=None)  # that its end is missing is no fault of what came
+            self._answer = answer
+
     def facts(self) -> AnswerFacts:
         """Return what was used."""
         answer = self._answer
@@ -252,5 +276,5 @@ class PlainAnswer:
             return AnswerFacts(Usage(answer.units, UsageSource.REPORTED), output=True)
         if not answer.output:
             return AnswerFacts.none()
-        counted = Units(input=self._count_input(), output=answer.output_tokens_counted)
+        counted = counted_units(answer.opening, answer.output_tokens_counted, self._count_input)
         return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True)

@@ -4,13 +4,14 @@ import dataclasses
 
 from trunkline.bus import subjects
 from trunkline.core import limits
+from trunkline.policy.fetching import USUAL_PORTS, check_networks, check_ports
 from trunkline.policy.vault import check_masters
 from trunkline.runtime.config import at_least, setting
-from trunkline.runtime.process import ProcessSettings
+from trunkline.runtime.usage_outbox import SpoolSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DispatcherSettings(ProcessSettings):
+class DispatcherSettings(SpoolSettings):
     """Settings of the dispatcher."""
 
     master_keys: str = setting(
@@ -33,4 +34,14 @@ class DispatcherSettings(ProcessSettings):
         limits.BODIES_BYTES_MAX,
         help="Request bodies in memory, in bytes over all jobs.",
         check=at_least(limits.OPEN_BODY_BYTES_MAX),
+    )
+    fetch_allow: tuple[str, ...] = setting(
+        "TRUNKLINE_FETCH_ALLOW",
+        (),
+        help="Networks, such as 10.1.2.0/24, from which pictures that clients name by URL are fetched although they "
+        "are not public: whatever answers a GET there can be reached by every client.",
+        check=check_networks,
+    )
+    fetch_ports: tuple[str, ...] = setting(
+        "TRUNKLINE_FETCH_PORTS", USUAL_PORTS, help="Ports that such a URL may name.", check=check_ports
     )

@@ -3,6 +3,7 @@
 Made once per attempt, since every candidate may speak another dialect.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,7 @@ from trunkline.bus.messages import Envelope
 from trunkline.core.ids import JobID
 from trunkline.policy.routing import Candidate
 from trunkline.protocol import registry
+from trunkline.protocol.counted_usage import counted_units
 from trunkline.protocol.dialect import (
     AnswerFrame,
     Call,
@@ -31,13 +33,14 @@ from trunkline.protocol.dialect import (
 )
 from trunkline.protocol.endpoint import Endpoint, Provider
 from trunkline.protocol.events import Event, StreamError
-from trunkline.protocol.fidelity import Crossing
+from trunkline.protocol.fidelity import Crossing, Feature
 from trunkline.protocol.meter import AnswerMeter
 from trunkline.protocol.model import Effort, without_proofs
-from trunkline.protocol.names import UPSTREAM_AZURE, UPSTREAM_OPENAI, UPSTREAM_RESPONSES
+from trunkline.protocol.names import GEMINI, UPSTREAM_AZURE, UPSTREAM_GEMINI, UPSTREAM_OPENAI, UPSTREAM_RESPONSES
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import BodyChanges
 from trunkline.protocol.tokens import estimate_input
+from trunkline.protocol.upstream_error import UpstreamError
 
 _JSON = "application/json"
 _WITH_COMPLETIONS = frozenset({UPSTREAM_OPENAI, UPSTREAM_AZURE})
@@ -52,6 +55,7 @@ class Leg(NamedTuple):
         rules: what its channel changes in a request.
         now_ms: Unix time in milliseconds.
         proofs: whether proofs of reasoning are sent; not to an account that has refused them.
+        fetched: what the client named by URL and the body holds inline now.
     """
 
     envelope: Envelope
@@ -61,6 +65,7 @@ class Leg(NamedTuple):
     rules: RequestRules
     now_ms: int
     proofs: bool = True
+    fetched: frozenset[Feature] = frozenset()
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -74,6 +79,7 @@ class Passage(msgspec.Struct, frozen=True):
         body_type: content type of the body.
         content_type: of the answer for the client; empty: as the upstream says.
         fidelity: what was lost, for a response header; empty for nothing.
+        variant: tells, once the answer was read, what kind of images it has; None for another answer.
     """
 
     body: bytes
@@ -83,6 +89,20 @@ class Passage(msgspec.Struct, frozen=True):
     body_type: str = _JSON
     content_type: str = ""
     fidelity: str = ""
+    variant: Callable[[], str] | None = None
+
+
+def inlines(leg: Leg) -> bool:
+    """Return whether a candidate is to get inline what the request names by URL.
+
+    Gemini's own clients know what its models fetch, and name files that only it can open: theirs stay as they are
+    unless the channel says so.
+    """
+    if leg.envelope.dialect not in registry.LINKS:
+        return False
+    channel = leg.candidate.channel
+    wanted = channel.options.inline_images
+    return channel.dialect == UPSTREAM_GEMINI and leg.envelope.dialect != GEMINI if wanted is None else wanted
 
 
 def open_passage(leg: Leg) -> Passage:
@@ -100,7 +120,7 @@ def open_passage(leg: Leg) -> Passage:
         return _beside(leg, endpoint)
     client = registry.CLIENTS[leg.envelope.dialect]
     upstream = _upstream(leg, client)
-    if client.name == upstream.name:
+    if client.name == upstream.name and not leg.candidate.channel.options.translated:
         return _within(leg, client, upstream, registry.RELAYS[client.name])
     return _across(leg, client, upstream)
 
@@ -125,18 +145,24 @@ def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: R
     public_model = None if upstream_model == envelope.model else envelope.model
     stream = envelope.stream
     withheld = relay.withheld(envelope.headers, channel.options) if envelope.headers else ()
+    rules = _rules(leg)
     prepared = relay.prepare(
         leg.body if leg.proofs else relay.without_proofs(leg.body),
         upstream_model=None if public_model is None else upstream_model,
         ask_usage=stream and channel.stream_usage and not envelope.wants_usage,
-        rules=msgspec.structs.replace(leg.rules, drop=(*leg.rules.drop, *withheld)) if withheld else leg.rules,
+        rules=msgspec.structs.replace(rules, drop=(*rules.drop, *withheld)) if withheld else rules,
     )
 
     count = InputCount(client.count_input, leg.body)
 
     def read(body: bytes) -> tuple[WholeAnswer, bytes]:
         whole = relay.read_whole(body)
-        return whole, body if public_model is None or whole.error is not None else relay.rename(body, public_model)
+        if whole.error is not None:
+            return whole, body
+        if whole.units is None:
+            # The same numbers as in the books, which `PlainAnswer.facts` makes in the same way.
+            body = relay.state_usage(body, counted_units(whole.opening, whole.output_tokens_counted, count))
+        return whole, body if public_model is None else relay.rename(body, public_model)
 
     answer: StreamAnswer | PlainAnswer
     if stream:
@@ -145,6 +171,7 @@ def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: R
             hide_usage=not envelope.wants_usage,
             array=envelope.array,
             options=channel.options,
+            count_input=count,
         )
         answer = RelayedStream(relayed, count)
     else:
@@ -161,6 +188,7 @@ def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: R
 def _across(leg: Leg, client: Conversant, upstream: UpstreamDialect) -> Passage:
     envelope, options = leg.envelope, leg.candidate.channel.options
     crossing = Crossing(client.name, upstream.name)
+    crossing.lose_inlined(leg.fetched)
     request = client.read_request(leg.body, stream=envelope.stream)
     if not leg.proofs:
         request = without_proofs(request)
@@ -195,15 +223,18 @@ def _translated(
         events: list[Event] = []
         for event in with_counted_usage(upstream.read_answer(body, written, options), meter, count):
             if isinstance(event, StreamError):
-                return WholeAnswer(None, 0, event.error), b""
+                return _whole(meter, event.error), b""
             events.append(event)
-        counted = meter.output_tokens_counted() if meter.units is None else 0
-        whole = WholeAnswer(meter.units, counted, None, output=meter.first_output)
-        return whole, client.write_answer(events, frame)
+        return _whole(meter, None), client.write_answer(events, frame)
 
     if envelope.stream:
         return TranslatedStream(upstream.event_reader(written, options), client.event_writer(frame), count)
     return PlainAnswer(read, count)
+
+
+def _whole(meter: AnswerMeter, error: UpstreamError | None) -> WholeAnswer:
+    counted = meter.output_tokens_counted() if meter.units is None else 0
+    return WholeAnswer(meter.units, counted, error, output=meter.first_output, opening=meter.opening)
 
 
 def _beside(leg: Leg, endpoint: Endpoint) -> Passage:
@@ -228,6 +259,7 @@ def _beside(leg: Leg, endpoint: Endpoint) -> Passage:
         body_type=opened.content_type,
         content_type=opened.answer_type,
         fidelity=opened.fidelity,
+        variant=opened.variant,
     )
 
 

@@ -13,6 +13,7 @@ import msgspec
 from tests.fuzz import seeds
 from tests.fuzz.soundness import merged, require_sound
 from trunkline.core.errors import FaultError
+from trunkline.core.usage import Units
 from trunkline.protocol import names, registry
 from trunkline.protocol.dialect import AnswerFrame, Written
 from trunkline.protocol.endpoints import multipart
@@ -21,7 +22,14 @@ from trunkline.protocol.fidelity import Crossing
 from trunkline.protocol.json_span import without_lone_surrogates
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.sse import EventBuffer, EventSplitter, event_data, parse_event, split_events
-from trunkline.protocol.vendor import DEFAULTS, ReasoningReplay, ToolIDRule, VendorOptions
+from trunkline.protocol.vendor import (
+    DEFAULTS,
+    ReasoningReplay,
+    ThinkingField,
+    ToolIDRule,
+    ToolSchemaRule,
+    VendorOptions,
+)
 
 _OPTIONS = (
     DEFAULTS,
@@ -34,6 +42,13 @@ _OPTIONS = (
         tool_ids=ToolIDRule.ALPHANUMERIC_9,
         instructions_midway=True,
         forward_fields=("top_k", "service_tier"),
+    ),
+    VendorOptions(
+        forced_tools=False,
+        instructions_midway=False,
+        thinking_field=ThinkingField.REASONING,
+        tool_bridge="OK.",
+        tool_schemas=ToolSchemaRule.PLAIN,
     ),
     VendorOptions(parallel_switch=False, cache_marks=True, reasoning_replay=ReasoningReplay.TOOL_LOOP, max_output=4096),
 )
@@ -165,6 +180,7 @@ def _answer_reader(upstream: str) -> Callable[[bytes], None]:
         _write(events, given)
         if relay.read_whole(given.body).valid:
             _require_passed_json(relay.rename(given.body, "public"))
+            _require_passed_json(relay.state_usage(given.body, Units(input=1, output=2)))
 
     return run
 
@@ -178,6 +194,7 @@ def _relay(name: str) -> Callable[[bytes], None]:
             hide_usage=bool(given.bits(1, 1)),
             array=bool(given.bits(2, 1)),
             options=_OPTIONS[given.bits(5, 2)],
+            count_input=(lambda: 7) if given.bits(3, 1) else None,
         )
         out = b"".join([relay.receive(chunk) for chunk in chunks]) + relay.finish()
         assert not (relay.complete and relay.error)

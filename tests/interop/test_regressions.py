@@ -1,11 +1,12 @@
 """Forty things that broke in other gateways, each as a test of what must hold here (DIALECTS section 8, in its order).
 
 A case that needs a socket, or an endpoint beside conversations, is tested where that is; `ELSEWHERE` says in which
-test, and `NOT_YET` what nothing does so far. The last tests here see to it that no case is forgotten.
+test. The last tests here see to it that no case is forgotten.
 """
 
 import ast
 import json
+import random
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +19,17 @@ from tests.interop.exchanges import asked, call, calls_of, data_of, deltas, put,
 from tests.interop.golden_files import (
     golden,
     read_answer,
+    read_request,
     read_stream,
     write_answer,
     write_stream,
 )
+from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential
 from trunkline.core.errors import ErrorType
 from trunkline.core.usage import Units
+from trunkline.policy.affinity import affinity_of
+from trunkline.policy.credentials import CredentialStates
+from trunkline.policy.routing import RoutingTable
 from trunkline.protocol.events import (
     OUTPUT_EVENTS,
     Finish,
@@ -35,6 +41,8 @@ from trunkline.protocol.events import (
     ToolCallStart,
     UsageReport,
 )
+from trunkline.protocol.fidelity import Crossing
+from trunkline.protocol.model import Proof, without_proofs
 from trunkline.protocol.names import (
     ANTHROPIC,
     CONVERSATIONAL,
@@ -42,9 +50,11 @@ from trunkline.protocol.names import (
     OPENAI_CHAT,
     OPENAI_RESPONSES,
     UPSTREAM_ANTHROPIC,
+    UPSTREAM_RESPONSES,
 )
+from trunkline.protocol.proof import wrap
 from trunkline.protocol.registry import CLIENTS, COUNTERS, RELAYS, UPSTREAMS
-from trunkline.protocol.upstream_error import RetryClass, read_upstream_error
+from trunkline.protocol.upstream_error import UNREADABLE_PROOF, RetryClass, read_upstream_error
 from trunkline.protocol.vendor import DEFAULTS, ReasoningReplay, ToolIDRule, VendorOptions
 
 TESTS = Path(__file__).parents[1]
@@ -64,11 +74,6 @@ ELSEWHERE = {
     36: "e2e/test_fault_upstreams.py::test_fault_of_the_first_of_two_channels",
 }
 """Tests of other files that show a case, below the folder of all tests."""
-
-NOT_YET = {
-    17: "no affinity of a conversation to a credential; the one retry without encrypted reasoning is there",
-}
-"""What the gateway does not do so far."""
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -336,6 +341,70 @@ def test_instructions_midway_keep_their_place() -> None:
     assert lost == "degraded=instructions_midway"
     chat, _ = put(ANTHROPIC, OPENAI_CHAT, asked(ANTHROPIC, user("a"), answer, user("c"), midway))
     assert chat["messages"][-1] == midway
+
+
+# A history with encrypted reasoning, of which only one of five accounts can read its part; and two dispatchers.
+@case(17)
+def test_encrypted_reasoning_goes_back_to_the_account_that_made_it() -> None:
+    channels = [
+        ChannelSnapshot(
+            id=number,
+            name=f"channel-{number}",
+            dialect=UPSTREAM_RESPONSES,
+            base_url="https://provider.example/v1",
+            credentials=tuple(SealedCredential(10 * number + step, 1, b"n", b"c") for step in range(number)),
+            models={"m": "m"},
+        )
+        for number in (2, 3)
+    ]
+    tables = [RoutingTable(), RoutingTable()]
+    for table, known in zip(tables, (channels, channels[::-1]), strict=True):
+        for channel in known:
+            table.put(channel)
+
+    def account(table: RoutingTable, body: dict[str, Any]) -> int:
+        head = CLIENTS[OPENAI_RESPONSES].read_head(json.dumps(body, separators=(",", ":")).encode())
+        affinity = affinity_of(1, {}, named=head.named, opening=head.opening)
+        candidate = table.plan("m", ("default",), CredentialStates(), random.random, affinity).next(0.0)
+        assert candidate is not None
+        assert candidate.credential is not None
+        return candidate.credential.id
+
+    asked_of: set[int] = set()
+    for number in range(50):
+        begun = {"model": "m", "input": f"Riddle {number}, please.", "instructions": "Think."}
+        reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": f"by-{number}"}
+        said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hm."}]}
+        grown = {**begun, "input": [user(str(begun["input"])), reasoning, said, user("Go on.")]}
+        accounts = {account(table, body) for table in tables for body in (begun, grown)}
+        assert len(accounts) == 1
+        asked_of |= accounts
+    assert asked_of == {20, 21, 30, 31, 32}
+
+
+# The account is gone, and another one refuses its reasoning.
+@case(17)
+@pytest.mark.parametrize("client", [OPENAI_RESPONSES, ANTHROPIC])
+def test_refused_reasoning_is_left_out_of_one_more_try(client: str) -> None:
+    message = "The encrypted content for item rs_1 could not be verified."
+    refusal = {"error": {"message": message, "type": "invalid_request_error", "code": "invalid_encrypted_content"}}
+    assert read_upstream_error(400, {}, json.dumps(refusal).encode(), 0).fault.code == UNREADABLE_PROOF
+    if client == OPENAI_RESPONSES:
+        reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "of-another-account"}
+        said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hm."}]}
+        body = {"model": "m", "input": [user("a"), reasoning, said, user("b")]}
+        left = json.loads(RELAYS[client].without_proofs(json.dumps(body).encode()))
+        assert left == {"model": "m", "input": [user("a"), said, user("b")]}
+        return
+    thinking = {"type": "thinking", "thinking": "x", "signature": wrap(Proof(OPENAI_RESPONSES, "of-another-account"))}
+    turn = {"role": "assistant", "content": [thinking, {"type": "text", "text": "Hm."}]}
+    request = read_request(client, json.dumps(asked(client, user("a"), turn, user("b"))).encode())
+    bodies = [
+        UPSTREAMS[UPSTREAM_RESPONSES].write_request(tried, Crossing(client, OPENAI_RESPONSES), "m", DEFAULTS).body
+        for tried in (request, without_proofs(request))
+    ]
+    assert ["of-another-account" in body.decode() for body in bodies] == [True, False]
+    assert [item["role"] for item in json.loads(bodies[1])["input"]] == ["user", "assistant", "user"]
 
 
 # An error of the Responses service inside a 200: nested, flat, as a failed response, or as the whole body.
@@ -690,8 +759,8 @@ def test_reasoning_that_is_told_twice_is_read_once() -> None:
 # --- No case is forgotten --------------------------------------------------------------------------------------------
 
 
-def test_every_case_is_here_or_elsewhere_or_known_to_be_missing() -> None:
-    assert sorted([*HERE, *ELSEWHERE, *NOT_YET]) == list(CASES)
+def test_every_case_is_here_or_elsewhere() -> None:
+    assert sorted([*HERE, *ELSEWHERE]) == list(CASES)
 
 
 def test_tests_elsewhere_exist() -> None:

@@ -99,7 +99,13 @@ FATAL = st.sampled_from([b"data: {", b'data: {"error":{"message":"boom","code":4
 ENDS = st.sampled_from([b"\n\n", b"\r\n\r\n", b"\n\n\n", b"\n\r\n"])
 STREAMS = st.lists(st.tuples(st.one_of(EVENTS, EVENTS, EVENTS, EVENTS, FATAL), ENDS), max_size=12)
 BORDERS = st.lists(st.integers(0, 2**16), max_size=20)
-RELAYS = st.fixed_dictionaries({"public_model": st.sampled_from([None, "p", "up"]), "array": st.booleans()})
+RELAYS = st.fixed_dictionaries(
+    {
+        "public_model": st.sampled_from([None, "p", "up"]),
+        "array": st.booleans(),
+        "count_input": st.sampled_from([None, lambda: 7]),
+    }
+)
 
 
 def pieces(stream: bytes, borders: list[int]) -> list[bytes]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from trunkline.protocol import names
 from trunkline.protocol.endpoint import Endpoint, Provider
+from trunkline.protocol.endpoints.image_look import ImageLook
 from trunkline.protocol.endpoints.images import ImageGenerations, read_images
 from trunkline.protocol.endpoints.speech import Speech
 from trunkline.protocol.endpoints.transcriptions import Transcriptions
@@ -87,7 +88,7 @@ def test_any_chunking_gives_the_same_bytes_and_facts(
 
 @given(st.binary(max_size=60))
 def test_no_whole_answer_raises(body: bytes) -> None:
-    read_images(body)
+    read_images(body, ImageLook({}.get, RequestRules()))
     for answer_format in (b"", b"json", b"text", b"srt"):
         request = FORM.replace(b"srt", answer_format).replace(b"\r\n1\r\n", b"\r\n0\r\n") + b"--b--\r\n"
         call = Transcriptions().open(request, "multipart/form-data; boundary=b", PROVIDER)

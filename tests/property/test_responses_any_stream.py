@@ -201,7 +201,7 @@ def test_any_chunking_relays_the_same_bytes_and_facts(
     stream = stream[: len(stream) - cut]
 
     def run(chunks: list[bytes]) -> tuple[object, ...]:
-        relay = ResponsesStreamRelay(public_model=public_model)
+        relay = ResponsesStreamRelay(public_model=public_model, count_input=lambda: 7)
         out = b"".join([relay.receive(chunk) for chunk in chunks]) + relay.finish()
         facts = (relay.first_output, relay.ended, relay.complete, relay.units, relay.error)
         return out, facts, relay.output_tokens_counted()
@@ -256,7 +256,7 @@ def test_no_bytes_of_an_upstream_raise(body: bytes, borders: list[int]) -> None:
     if isinstance(events[-1], MessageEnd):
         assert write_answer(events, AnswerFrame("1", "m", 1))
     read_whole(body)
-    relay = ResponsesStreamRelay(public_model="p")
+    relay = ResponsesStreamRelay(public_model="p", count_input=lambda: 7)
     for chunk in pieces(body, borders):
         relay.receive(chunk)
     relay.finish()

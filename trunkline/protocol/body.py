@@ -4,7 +4,6 @@ A body is untrusted: it may be no JSON, no UTF-8, nested without end, or made of
 here, with an error that says what to do, so that what comes later can rely on a sound object.
 """
 
-import codecs
 import re
 from collections.abc import Mapping
 from itertools import accumulate
@@ -14,13 +13,13 @@ import msgspec
 
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault, FaultError
-from trunkline.protocol.json_span import without_lone_surrogates
+from trunkline.protocol.json_span import decode_cleaned
+from trunkline.protocol.utf8 import is_utf8
 
 _PATH = re.compile(r"at `\$\.([A-Za-z_.]+)`")
 _BRACKETS_IN_STRING = re.compile(rb'"[^"]*+"')
 _NOT_SKELETON = bytes(set(range(256)) - set(b'"[]{}'))
 _DEPTH_STEP = [1 if byte in b"[{" else -1 for byte in range(256)]
-_UTF8_STEP_BYTES = 1024 * 1024
 _EMPTY_LIST = re.compile(rb"\[[ \t\n\r]*+\]")
 
 Fields = TypeVar("Fields", bound=msgspec.Struct)
@@ -48,8 +47,8 @@ class BodyReader(Generic[Fields]):
         Raises:
             FaultError: ``client_bad_json`` or ``client_bad_request``, with the field at fault as ``param``.
         """
-        if not body.isascii():
-            _require_utf8(body)
+        if not is_utf8(body):
+            raise bad_json("The request body is not valid UTF-8. Encode it as UTF-8.")
         fields = self._read(body)
         if body.count(b"[") + body.count(b"{") > limits.JSON_DEPTH_MAX and _depth(body) > limits.JSON_DEPTH_MAX:
             raise _too_deep()
@@ -59,15 +58,7 @@ class BodyReader(Generic[Fields]):
 
     def _read(self, body: bytes) -> Fields:
         try:
-            try:
-                return self._decode(body)
-            except msgspec.ValidationError:
-                raise
-            except msgspec.DecodeError:
-                cleaned = without_lone_surrogates(body)
-                if cleaned is body:
-                    raise
-                return self._decode(cleaned)
+            return decode_cleaned(self._decode, body)
         except msgspec.ValidationError as error:
             found = _PATH.search(str(error))
             if found is None:
@@ -128,18 +119,6 @@ def bad_json(message: str) -> FaultError:
 def _too_deep() -> FaultError:
     message = f"The request body is nested deeper than {limits.JSON_DEPTH_MAX} levels. Flatten it."
     return FaultError(Fault(ErrorType.CLIENT_BAD_REQUEST, message))
-
-
-def _require_utf8(body: bytes) -> None:
-    """Check a body step by step: decoding 64 MiB at once would take up to four times as much memory."""
-    decode = codecs.getincrementaldecoder("utf-8")().decode
-    view = memoryview(body)
-    try:
-        for start in range(0, len(body), _UTF8_STEP_BYTES):
-            decode(view[start : start + _UTF8_STEP_BYTES])
-        decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise bad_json("The request body is not valid UTF-8. Encode it as UTF-8.") from None
 
 
 def _depth(body: bytes) -> int:

@@ -12,6 +12,7 @@ import msgspec
 
 from trunkline.core.errors import Fault
 from trunkline.core.usage import Units
+from trunkline.protocol.counted_usage import CountInput
 from trunkline.protocol.error_response import ErrorResponse
 from trunkline.protocol.events import Event
 from trunkline.protocol.fidelity import Crossing
@@ -34,6 +35,10 @@ class ClientRequest(msgspec.Struct, frozen=True):
         wants_usage: whether a chat client asked for the usage chunk of a stream.
         array: a stream is wanted as one JSON array, piece by piece (Gemini without ``alt=sse``).
         raw: a stream is no event stream but plain bytes, such as sound: nothing can be said in it when it breaks.
+        named: hash of the name that the client gives the conversation in the body, 0 for none.
+        opening: hash of what the conversation begins with, 0 for none; it may be left out where there is a name.
+        beside: what is asked for and paid by other units than tokens, such as images and characters; None for nothing.
+        variant: of the images, as `core.usage.image_variant` has it.
     """
 
     model: str
@@ -42,6 +47,10 @@ class ClientRequest(msgspec.Struct, frozen=True):
     wants_usage: bool = False
     array: bool = False
     raw: bool = False
+    named: int = 0
+    opening: int = 0
+    beside: Units | None = None
+    variant: str = ""
 
 
 class AnswerFrame(msgspec.Struct, frozen=True):
@@ -266,12 +275,14 @@ class WholeAnswer(msgspec.Struct, frozen=True):
         output_tokens_counted: of its text; counted only where ``units`` is None.
         error: why it is no answer, although its status said so; None for a good one.
         output: whether there is anything in it that a client pays for where ``units`` is None.
+        opening: what the provider said of the input although ``units`` is None.
     """
 
     units: Units | None
     output_tokens_counted: int
     error: UpstreamError | None
     output: bool = True
+    opening: Units | None = None
 
     @property
     def valid(self) -> bool:
@@ -302,11 +313,31 @@ class RelayDialect(Protocol):
     def without_proofs(self, body: bytes) -> bytes:
         """Return a request without its proofs of reasoning, for a provider's account that cannot read them."""
 
-    def relay(self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions) -> StreamRelay:
-        """Return a relay for one stream; ``public_model`` is None where the answer's model needs no change."""
+    def relay(
+        self,
+        *,
+        public_model: str | None,
+        hide_usage: bool,
+        array: bool,
+        options: VendorOptions,
+        count_input: CountInput | None = None,
+    ) -> StreamRelay:
+        """Return a relay for one stream.
+
+        Args:
+            public_model: what the model is called in it; None where that needs no change.
+            hide_usage: the client did not ask for usage, in a dialect where one has to.
+            array: as in `ClientRequest`.
+            options: of the channel.
+            count_input: with it a client that expects usage gets a count where the provider reports none, at the end
+                of the stream, and every byte of the provider's before. None leaves the usage out.
+        """
 
     def read_whole(self, body: bytes) -> WholeAnswer:
         """Return what a body says that came with status 200. Never raises."""
+
+    def state_usage(self, body: bytes, units: Units) -> bytes:
+        """Return a valid answer that reports no usage with a report of units, every other byte as it was."""
 
     def rename(self, body: bytes, public_model: str) -> bytes:
         """Return a valid answer under the public model name, every other byte as it was."""

@@ -46,6 +46,7 @@ class EndpointCall(msgspec.Struct, frozen=True):
         stream: passes on an answer as it comes.
         answer_type: content type for the client; empty: as the provider says.
         fidelity: what was lost, for the response header.
+        variant: tells, once the answer was read, what kind of images it has (`core.usage.image_variant`).
     """
 
     body: bytes
@@ -55,6 +56,7 @@ class EndpointCall(msgspec.Struct, frozen=True):
     stream: StreamRelay | None = None
     answer_type: str = ""
     fidelity: str = ""
+    variant: Callable[[], str] | None = None
 
 
 class Endpoint(Protocol):

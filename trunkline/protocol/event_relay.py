@@ -1,7 +1,7 @@
 """What the relays of event streams share: bytes of any chunking become whole events, and a body that is none an error.
 
-Each dialect's relay (`openai_chat.stream` and its like) says what becomes of one event. The bytes go on as they came;
-each event is decoded into the few members that matter and then forgotten.
+The relay of each dialect and endpoint (`openai_chat.stream` and its like) says what becomes of one event. The bytes go
+on as they came; each event is decoded into the few members that matter and then forgotten.
 """
 
 from abc import ABC, abstractmethod
@@ -12,6 +12,7 @@ import msgspec
 from trunkline.core import limits
 from trunkline.core.errors import FaultError
 from trunkline.core.usage import Units
+from trunkline.protocol.counted_usage import CountInput, counted_units
 from trunkline.protocol.sse import EventBuffer, leading_line_ends, parse_event, split_events
 from trunkline.protocol.stream_start import StreamStart
 from trunkline.protocol.tokens import OutputCounter
@@ -29,17 +30,30 @@ class EventRelay(ABC):
     Args:
         public_model: what the model's name is changed to; None leaves it.
         read: decodes the data of an event; raises ValueError if it is no JSON.
+        count_input: for the usage that the client is shown where the provider reports none; None shows it none.
 
     Attributes:
         first_output: whether any output has come.
         error: what ended the stream: an error event, a broken event, or a body that is no event stream.
     """
 
-    __slots__ = ("_buffer", "_counter", "_public_model", "_read_data", "_start", "error", "first_output")
+    __slots__ = (
+        "_buffer",
+        "_count_input",
+        "_counter",
+        "_public_model",
+        "_read_data",
+        "_start",
+        "error",
+        "first_output",
+    )
 
-    def __init__(self, public_model: str | None, read: Callable[[bytes], object]) -> None:
+    def __init__(
+        self, public_model: str | None, read: Callable[[bytes], object], count_input: CountInput | None = None
+    ) -> None:
         self._public_model = msgspec.json.encode(public_model) if public_model is not None else None
         self._read_data = read
+        self._count_input = count_input
         self._buffer = EventBuffer()
         self._start = StreamStart(limits.UPSTREAM_ERROR_BYTES_MAX)
         self._counter = OutputCounter()
@@ -50,17 +64,28 @@ class EventRelay(ABC):
     def opening(self) -> Units | None:
         """See `protocol.dialect.StreamRelay`: a report without output although there was some still has the input."""
         units = self._reported()
-        return units if units is not None and self.first_output and not units.output_total else None
+        return units if units is not None and self._lacks_output(units) else None
 
     @property
     def units(self) -> Units | None:
         """What the provider reported last; None if it reported nothing, or no output although there was some."""
         units = self._reported()
-        return None if units is not None and self.first_output and not units.output_total else units
+        return None if units is not None and self._lacks_output(units) else units
 
     def output_tokens_counted(self) -> int:
         """Return the tokens of the output so far, counted here. Exact to about one per hundred pieces."""
         return self._counter.tokens()
+
+    @property
+    def _lacks_usage(self) -> bool:
+        """Whether the client waits for a usage report that the provider has not given so far."""
+        return self._count_input is not None and self.first_output and self.units is None
+
+    def _counted_usage(self) -> Units | None:
+        """Return what the client is shown in place of a report; None where it lacks none."""
+        if self._count_input is None or not self._lacks_usage:
+            return None
+        return counted_units(self.opening, self.output_tokens_counted(), self._count_input)
 
     def receive(self, chunk: bytes) -> bytes:
         """Return what the client gets now: whole events only, so it may be nothing."""
@@ -119,6 +144,10 @@ class EventRelay(ABC):
     def _reported(self) -> Units | None:
         """Return what the provider reported last."""
 
-    @abstractmethod
+    def _lacks_output(self, units: Units) -> bool:
+        """Return whether a report has no output although there was some."""
+        return self.first_output and not units.output_total
+
     def _foreign_error(self, body: bytes) -> UpstreamError:
-        """Return what a body says that is no event stream."""
+        """Return what a body says that is no event stream; where nothing is read of it, only that it is none."""
+        return invalid_answer(NO_STREAM)

@@ -48,6 +48,7 @@ class Feature(StrEnum):
     FILE_URL = "file_url"
     FILE_ID = "file_id"
     FILE_CONTEXT = "file_context"
+    FILE_NAME = "file_name"
     AUDIO_INPUT = "audio_input"
     VIDEO_INPUT = "video_input"
     SEARCH_RESULT = "search_result"
@@ -84,6 +85,7 @@ class Feature(StrEnum):
     TOOL_GRAMMAR = "custom_tool_grammar"
     TOOL_BUILT_IN = "built_in_tool"
     TOOL_FORCED = "forced_tool_with_thinking"
+    TOOL_BRIDGE = "text_behind_tool_results"
     PARALLEL_OFF = "parallel_tools_off"
     JSON_FORM = "json_object"
     SCHEMA_FORM = "json_schema"
@@ -128,7 +130,7 @@ def _row(
 
 
 _ROWS = (
-    _row(Feature.INSTRUCTIONS_MIDWAY, "a user text marked as an instruction, in its place", anth=_D, gem=_D),
+    _row(Feature.INSTRUCTIONS_MIDWAY, "a user text marked as an instruction, in its place", chat=_D, anth=_D, gem=_D),
     _row(Feature.PARTICIPANT_NAME, "nothing", resp=_H, anth=_H, gem=_H, fields={OPENAI_CHAT: "messages.name"}),
     _row(
         Feature.STARTS_WITH_ASSISTANT,
@@ -146,11 +148,15 @@ _ROWS = (
         gem=_R,
         fields={OPENAI_CHAT: "messages", OPENAI_RESPONSES: "input", ANTHROPIC: "messages", GEMINI: "contents"},
     ),
-    _row(Feature.IMAGE_URL, "a file URI that the provider fetches", gem=_D),
+    _row(
+        Feature.IMAGE_URL,
+        "fetched and sent inline; a file URI where the channel says that its models fetch public URLs",
+        gem=_D,
+    ),
     _row(Feature.IMAGE_DETAIL, "nothing", anth=_H, gem=_H),
     _row(
         Feature.FILE_URL,
-        "",
+        "fetched and sent inline by a channel with `inline_images`",
         chat=_R,
         fields={OPENAI_RESPONSES: "file_url", ANTHROPIC: "source.url", GEMINI: "fileData.fileUri"},
     ),
@@ -164,6 +170,7 @@ _ROWS = (
         fields={OPENAI_CHAT: "file_id", OPENAI_RESPONSES: "file_id", ANTHROPIC: "source.file_id", GEMINI: "fileUri"},
     ),
     _row(Feature.FILE_CONTEXT, "a text before the file", chat=_D, resp=_D, gem=_D),
+    _row(Feature.FILE_NAME, "nothing", gem=_H),
     _row(
         Feature.AUDIO_INPUT,
         "",
@@ -279,10 +286,22 @@ _ROWS = (
         gem=_R,
         fields={OPENAI_CHAT: "tools", OPENAI_RESPONSES: "tools", ANTHROPIC: "tools", GEMINI: "tools"},
     ),
-    _row(Feature.TOOL_FORCED, "a free choice", anth=_D),
+    _row(Feature.TOOL_FORCED, "a free choice", chat=_D, anth=_D),
+    _row(Feature.TOOL_BRIDGE, "the same behind a configured word of the assistant", chat=_D),
     _row(Feature.PARALLEL_OFF, "nothing: the model may still call several", chat=_D, gem=_D),
     _row(Feature.JSON_FORM, "an instruction to answer with a JSON object", anth=_D),
-    _row(Feature.SCHEMA_FORM, "what the provider knows of it, or a tool that demands it", chat=_D, anth=_D),
+    _row(
+        Feature.SCHEMA_FORM,
+        "what the provider knows of it, or a tool that demands it",
+        chat=_D,
+        anth=_D,
+        fields={
+            OPENAI_CHAT: "response_format",
+            OPENAI_RESPONSES: "text.format",
+            ANTHROPIC: "output_config.format",
+            GEMINI: "generationConfig.responseJsonSchema",
+        },
+    ),
     _row(Feature.EFFORT, "the nearest setting that the model has", chat=_D, resp=_D, anth=_D, gem=_D),
     _row(Feature.SHOW_REASONING, "nothing", chat=_H),
     _row(Feature.FOREIGN_PROOF, "history without that reasoning", chat=_D, resp=_D, anth=_D, gem=_D),
@@ -341,6 +360,12 @@ class Crossing:
             self.lose(feature)
         for name in extras:
             self.lose(Feature.EXTRA, name)
+
+    def lose_inlined(self, features: Iterable[Feature]) -> None:
+        """Report what was fetched and stands inline now, where the target degrades it; what it refuses is there now."""
+        for feature in sorted(features):
+            if TABLE[feature].marks.get(self.upstream) is Mark.DEGRADED:
+                self.lose(feature)
 
     def header(self) -> str:
         """Return the value of ``x-trunkline-fidelity``; empty if nothing was lost. Names only, never what they held."""

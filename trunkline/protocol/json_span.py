@@ -5,7 +5,8 @@ long numbers, the order of keys and the upstream's prompt cache. Pure functions 
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -30,6 +31,9 @@ LONE_SURROGATES_SOURCE_BYTES_MAX = 1024 * 1024
 
 _decode_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
+
+
+Decoded = TypeVar("Decoded")
 
 
 class MalformedJSONError(ValueError):
@@ -61,6 +65,23 @@ def without_lone_surrogates(source: bytes) -> bytes:
     if len(source) > LONE_SURROGATES_SOURCE_BYTES_MAX or _ESCAPED_SURROGATE.search(source) is None:
         return source
     return _SURROGATE_PAIR_OR_ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], source)
+
+
+def decode_cleaned(decode: Callable[[bytes], Decoded], source: bytes) -> Decoded:
+    """Return what a decoder of msgspec's makes of JSON, read `without_lone_surrogates` where it refuses them.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: as the decoder.
+    """
+    try:
+        return decode(source)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        cleaned = without_lone_surrogates(source)
+        if cleaned is source:
+            raise
+        return decode(cleaned)
 
 
 def top_level_spans(source: bytes) -> list[Member]:

@@ -292,6 +292,8 @@ class Request(msgspec.Struct, frozen=True):
         wants_usage: whether a chat client wants the usage chunk of a stream.
         features: what the request uses beside all this, and a writer must report (`fidelity.Crossing.lose_all`).
         extras: fields that nobody knows, by the client's name for them; reported, too.
+        own_fields: name and JSON of the client's top-level fields that are not, or not wholly, in all this: for a
+            provider of the client's own dialect, and of use to no other.
     """
 
     turns: tuple[Turn, ...]
@@ -313,6 +315,7 @@ class Request(msgspec.Struct, frozen=True):
     wants_usage: bool = False
     features: tuple[Feature, ...] = ()
     extras: tuple[str, ...] = ()
+    own_fields: tuple[tuple[str, bytes], ...] = ()
 
 
 def without_proofs(request: Request) -> Request:

@@ -16,3 +16,27 @@ UPSTREAM_GEMINI = "gemini"
 
 UPSTREAMS = (UPSTREAM_OPENAI, UPSTREAM_RESPONSES, UPSTREAM_AZURE, UPSTREAM_ANTHROPIC, UPSTREAM_GEMINI)
 """What a channel's ``dialect`` may be; `protocol.registry` says which dialect each speaks."""
+
+ENDPOINT_NAMES = (
+    "chat_completions",
+    "responses",
+    "messages",
+    "generate_content",
+    "stream_generate_content",
+    "count_tokens",
+    "embeddings",
+    "embed_content",
+    "batch_embed_contents",
+    "completions",
+    "moderations",
+    "rerank",
+    "rerank_v2",
+    "images_generations",
+    "images_edits",
+    "images_variations",
+    "audio_speech",
+    "audio_transcriptions",
+    "audio_translations",
+)
+"""What a key may be limited to, by the labels of the edge's routes. Lists of models are not among them: every key may
+read those."""

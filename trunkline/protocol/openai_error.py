@@ -90,8 +90,12 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             shape = _Shape(401, _INVALID, "invalid_api_key")
         case ErrorType.POLICY_NO_CREDIT:
             shape = _Shape(403, "insufficient_quota", "insufficient_quota")
+        case ErrorType.POLICY_BUDGET_SPENT:
+            shape = _Shape(403, "insufficient_quota", "budget_exceeded")
         case ErrorType.POLICY_MODEL_NOT_ALLOWED:
             shape = _Shape(403, "permission_error", "model_not_allowed")
+        case ErrorType.POLICY_ENDPOINT_NOT_ALLOWED:
+            shape = _Shape(403, "permission_error", "endpoint_not_allowed")
         case ErrorType.CLIENT_NOT_FOUND:
             shape = _Shape(404, _INVALID, "not_found")
         case ErrorType.CLIENT_MODEL_NOT_FOUND:

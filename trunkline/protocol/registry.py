@@ -1,6 +1,9 @@
 """All dialects and endpoints, by the names that configuration and envelopes use. The only module to know all."""
 
+from collections.abc import Callable
+
 from trunkline.protocol import names
+from trunkline.protocol.anthropic import links as anthropic_links
 from trunkline.protocol.anthropic.dialect import Anthropic
 from trunkline.protocol.dialect import ClientDialect, Conversant, RelayDialect, TokenCounter, UpstreamDialect
 from trunkline.protocol.endpoint import Endpoint
@@ -13,9 +16,13 @@ from trunkline.protocol.endpoints.moderations import Moderations
 from trunkline.protocol.endpoints.rerank import Rerank, RerankV2
 from trunkline.protocol.endpoints.speech import Speech
 from trunkline.protocol.endpoints.transcriptions import Transcriptions, Translations
+from trunkline.protocol.gemini import links as gemini_links
 from trunkline.protocol.gemini.dialect import Gemini
+from trunkline.protocol.links import Link
+from trunkline.protocol.openai_chat import links as chat_links
 from trunkline.protocol.openai_chat.azure import AzureOpenAI
 from trunkline.protocol.openai_chat.dialect import OpenAIChat
+from trunkline.protocol.openai_responses import links as responses_links
 from trunkline.protocol.openai_responses.dialect import OpenAIResponses
 
 _CHAT, _AZURE, _RESPONSES, _ANTHROPIC, _GEMINI = OpenAIChat(), AzureOpenAI(), OpenAIResponses(), Anthropic(), Gemini()
@@ -51,6 +58,14 @@ COUNTERS: dict[str, TokenCounter] = {
     names.GEMINI: _GEMINI,
 }
 """Who answers questions for token counts, by the envelope's dialect."""
+
+LINKS: dict[str, Callable[[bytes], list[Link]]] = {
+    names.OPENAI_CHAT: chat_links.find_links,
+    names.OPENAI_RESPONSES: responses_links.find_links,
+    names.ANTHROPIC: anthropic_links.find_links,
+    names.GEMINI: gemini_links.find_links,
+}
+"""What finds the pictures and documents that a request names by URL, by the envelope's dialect."""
 
 _ENDPOINTS: tuple[Endpoint, ...] = (
     OpenAIEmbeddings(),

@@ -9,8 +9,11 @@ import functools
 import importlib.util
 import re
 import sys
+from collections.abc import Callable
 from importlib.machinery import PathFinder
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
+
+import msgspec
 
 from trunkline.core import limits
 
@@ -38,6 +41,9 @@ FILE_TOKENS = 1500
 """A page of a PDF, as text and as an image."""
 
 LONG_BASE64 = re.compile(rb'"(?=[A-Za-z0-9+/=:;,_.\\-]{1024})(?:[A-Za-z0-9+/=:;,_.-]++|\\/)*+"')
+
+
+Request = TypeVar("Request")
 
 
 class _Tokenizer(Protocol):
@@ -113,3 +119,15 @@ class OutputCounter:
 def estimate_input(body: bytes) -> int:
     """Return a rough figure of a request's input tokens, in the time that it takes to look at its bytes once."""
     return len(LONG_BASE64.sub(b'""', body)) // BYTES_PER_TOKEN
+
+
+def countable(body: bytes, decode: Callable[[bytes], Request]) -> Request | int:
+    """Return a request for its texts to be counted, or an estimate where it is too large or odd to be taken apart."""
+    if len(body) > limits.COUNT_BYTES_MAX:
+        body = LONG_BASE64.sub(b'""', body)
+        if len(body) > limits.COUNT_BYTES_MAX:
+            return len(body) // BYTES_PER_TOKEN
+    try:
+        return decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return estimate_input(body)

@@ -12,10 +12,8 @@ import msgspec
 
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.protocol.retry_after import duration_ms, wait_from_headers, wait_from_words
-
-MESSAGE_CHARS_MAX = 1000
-"""Of a provider's message; longer ones quote the request."""
+from trunkline.protocol.error_body import MESSAGE_CHARS_MAX, ErrorDetails, read_error_body
+from trunkline.protocol.retry_after import wait_from_headers, wait_from_words
 
 
 class RetryClass(StrEnum):
@@ -28,6 +26,10 @@ class RetryClass(StrEnum):
     OTHER_CHANNEL = "other_channel"
     """On another channel."""
 
+
+FAILED_CALL = "tool_use_failed"
+"""Code of an answer that the provider threw away, as its model had garbled a tool call (Groq): the same request may
+come to a good one."""
 
 UNREADABLE_PROOF = "invalid_encrypted_content"
 """Code of a request whose history has reasoning that another account encrypted: it may be sent again without it."""
@@ -52,35 +54,13 @@ CUT = UpstreamError(Fault(ErrorType.UPSTREAM_CUT, "The provider's answer was cut
 """The body ended before the answer did."""
 
 
-class _Details(msgspec.Struct, frozen=True):
-    """An error body, whatever its shape.
-
-    Attributes:
-        message: as sent.
-        kind: type, code and reasons in lower case: the provider's own words, for patterns.
-        words: the same and the message, which may quote what a client wrote.
-        code: the machine-readable code, if it looks like one.
-        param: the field at fault, if it looks like one.
-        status: an HTTP status inside the body, 0 if there is none.
-        wait_ms: asked for inside the body.
-    """
-
-    message: str = ""
-    kind: str = ""
-    words: str = ""
-    code: str | None = None
-    param: str | None = None
-    status: int = 0
-    wait_ms: int | None = None
-
-
-_NAME = re.compile(r"[a-z0-9_.\[\]-]{1,64}", re.ASCII | re.IGNORECASE)
-
 _THROTTLED = re.compile(
     r"rate.?limit|too many requests|resource_exhausted|tokens per (?:min|day)|requests per (?:min|day)"
 )
 _QUOTA = re.compile(
-    r"insufficient_quota|billing|insufficient (?:balance|credit|funds)|credit balance|payment required|arrears"
+    r"insufficient_quota|billing|insufficient (?:balance|credit|funds)|credit balance|payment required|arrear"
+    # Zhipu: its account is overdrawn, or has no balance.
+    r"|欠费|余额不足"
 )
 _BAD_KEY = re.compile(
     r"(?:invalid|incorrect|expired|missing|no) (?:\w+ )?api.?key|api.?key (?:\w+ )?(?:not valid|invalid|expired)"
@@ -89,10 +69,18 @@ _BAD_KEY = re.compile(
 _CONTEXT = re.compile(
     r"context_length_exceeded|prompt is too long|exceed context limit|input token count|maximum context length"
     r"|exceed_context_size|exceeds the maximum allowed input length|longer than the model's context length"
-    r"|model_max_prompt_tokens_exceeded|context window"
+    r"|model_max_prompt_tokens_exceeded|context window|exceeds the available context size"
+    # Moonshot; Zhipu; xAI; Together and others behind text-generation-inference; DashScope, which says only the bound.
+    r"|exceeded model token limit|prompt exceeds max length|maximum prompt length"
+    r"|`inputs` tokens \+ `max_new_tokens` must be"
+    r"|range of input length should be"
 )
+_LENGTHS = re.compile(r"range of input length should be \[\d+, ?(\d+)\]", re.IGNORECASE)
 _FILTERED = re.compile(
     r"content_filter|content_policy_violation|responsibleaipolicy|content management policy|safety system"
+    # DashScope, DeepSeek, Zhipu (in both its languages), Moonshot, xAI, OpenRouter.
+    r"|data_?inspection_?failed|inappropriate content|content exists risk|unsafe or sensitive content|敏感内容"
+    r"|considered high risk|violates usage guidelines|requires moderation|input was flagged"
 )
 _REGION = re.compile(
     r"unsupported_country|country, region|not available in your (?:country|region)|location is not supported"
@@ -128,14 +116,14 @@ def read_upstream_error(status: int, headers: Mapping[str, str], body: bytes, no
         body: as far as it was read; only `limits.UPSTREAM_ERROR_BYTES_MAX` are looked at.
         now_ms: Unix time in milliseconds.
     """
-    details = _details(body[: limits.UPSTREAM_ERROR_BYTES_MAX])
+    details = read_error_body(body[: limits.UPSTREAM_ERROR_BYTES_MAX])
     wait_ms = wait_from_headers(headers, now_ms)
     if wait_ms is None:
         wait_ms = details.wait_ms if details.wait_ms is not None else wait_from_words(details.message)
     return _classify(status if status >= 300 else _inner_status(details), details, wait_ms)
 
 
-def _inner_status(details: _Details) -> int:
+def _inner_status(details: ErrorDetails) -> int:
     """Return the HTTP status that an error inside a 200 would have deserved."""
     if details.status:
         return details.status
@@ -150,7 +138,7 @@ def _inner_status(details: _Details) -> int:
     return 500
 
 
-def _classify(status: int, details: _Details, wait_ms: int | None) -> UpstreamError:
+def _classify(status: int, details: ErrorDetails, wait_ms: int | None) -> UpstreamError:
     words = details.words
     if status == 429:
         # Some call a plain rate limit a quota; one that names a time is no matter of money.
@@ -158,12 +146,15 @@ def _classify(status: int, details: _Details, wait_ms: int | None) -> UpstreamEr
     if status in {401, 402}:
         return _refused()
     if status == 403:
-        return _bad_request(status, details) if _REGION.search(words) or _FILTERED.search(words) else _refused()
+        return _read_forbidden(details)
     if status in {400, 413, 422}:
         return _read_bad_request(status, details, wait_ms)
     if status in {408, 504, 522, 524}:
         fault = Fault(ErrorType.UPSTREAM_TIMEOUT, "The provider did not answer in time.")
         return UpstreamError(fault, RetryClass.OTHER_CHANNEL)
+    if status >= 500 and _CONTEXT.search(details.kind):
+        # llama.cpp's server has said so with a 500.
+        return _overflow(400, details)
     if status in {503, 529} or (status >= 500 and _OVERLOADED.search(words)):
         message = "The provider is overloaded. Try again in a moment."
         fault = Fault(ErrorType.UPSTREAM_OVERLOADED, message, retry_after_ms=wait_ms)
@@ -173,29 +164,44 @@ def _classify(status: int, details: _Details, wait_ms: int | None) -> UpstreamEr
     return _unavailable("The provider failed to answer the request.")
 
 
-def _read_bad_request(status: int, details: _Details, wait_ms: int | None) -> UpstreamError:
+def _read_bad_request(status: int, details: ErrorDetails, wait_ms: int | None) -> UpstreamError:
     """Return what a 400 means: not always the client's mistake (Gemini answers a bad key with one).
 
     A client must not be able to have a credential set aside by writing words that the provider then quotes, so
     these are looked for in what the provider itself says, and at the beginning of its sentence.
     """
-    words = details.words
+    words = f"{details.words} {details.behind}"
     # Throttling says "too many tokens", too, so it is looked for before a context overflow.
     if _THROTTLED.search(details.kind):
         return _limited(wait_ms)
     if _CONTEXT.search(words):
-        return _bad_request(status, details, code="context_length_exceeded")
+        return _overflow(status, details)
     if _FILTERED.search(words):
         return _bad_request(status, details, code="content_filter")
     sentence = details.message.lower().removeprefix("your ")
     if any(pattern.search(details.kind) or pattern.match(sentence) for pattern in (_BAD_KEY, _QUOTA)):
         return _refused()
-    if _NO_MODEL.search(words):
+    if _NO_MODEL.search(details.words):
         return _unavailable("The provider does not offer this model at present.")
+    if details.code == FAILED_CALL:
+        return UpstreamError(_bad_request(status, details).fault, RetryClass.OTHER_CHANNEL)
     return _bad_request(status, details, code="request_too_large" if status == 413 else None)
 
 
-def _bad_request(status: int, details: _Details, code: str | None = None) -> UpstreamError:
+def _overflow(status: int, details: ErrorDetails) -> UpstreamError:
+    # A range's lower end is no length: programs that look for numbers would take both for sizes.
+    said = _LENGTHS.sub(r"the input is longer than the model's maximum of \1 tokens", details.message)
+    return _bad_request(status, msgspec.structs.replace(details, message=said), code="context_length_exceeded")
+
+
+def _read_forbidden(details: ErrorDetails) -> UpstreamError:
+    """Return what a 403 means: the credential's fault, unless it is what the client said or where it is served."""
+    if _FILTERED.search(f"{details.words} {details.behind}"):
+        return _bad_request(403, details, code="content_filter")
+    return _bad_request(403, details) if _REGION.search(details.words) else _refused()
+
+
+def _bad_request(status: int, details: ErrorDetails, code: str | None = None) -> UpstreamError:
     message = cleaned(details.message) or f"The provider refused the request as invalid (status {status})."
     fault = Fault(ErrorType.UPSTREAM_BAD_REQUEST, message, param=details.param, code=code or details.code)
     return UpstreamError(fault, RetryClass.NEVER)
@@ -228,66 +234,3 @@ def cleaned(message: str) -> str:
     for pattern, word in _SECRETS:
         message = pattern.sub(word, message)
     return message[:MESSAGE_CHARS_MAX].strip()
-
-
-def _details(body: bytes) -> _Details:
-    try:
-        tree = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        text = body.decode(errors="replace").strip()
-        # HTML and cut JSON say nothing to a client; a plain sentence may.
-        tree = "" if text[:1] in {"<", "{", "["} else text[: 2 * MESSAGE_CHARS_MAX]
-    if isinstance(tree, list):
-        tree = tree[0] if tree else None
-    if isinstance(tree, str):
-        return _details_of({"message": tree})
-    if not isinstance(tree, dict):
-        return _Details()
-    error = tree.get("error") or tree
-    if isinstance(error, str):
-        # xAI: {"code": …, "error": "sentence"}.
-        error = {"message": error, "code": tree.get("code"), "type": tree.get("type")}
-    return _details_of(error) if isinstance(error, dict) else _Details()
-
-
-def _details_of(error: dict[str, object]) -> _Details:
-    message = error.get("message") or error.get("detail") or error.get("msg") or ""
-    if not isinstance(message, str):
-        # FastAPI: a list of {"loc": …, "msg": …}.
-        message = msgspec.json.encode(message).decode()
-    message = message[: 4 * MESSAGE_CHARS_MAX]
-    code = error.get("code")
-    param = error.get("param")
-    inner = error.get("innererror")
-    reasons, wait_ms = _google_details(error.get("details"))
-    kinds = [
-        error.get("type"),
-        code,
-        error.get("status"),
-        inner.get("code") if isinstance(inner, dict) else "",
-        *reasons,
-    ]
-    kind = " ".join(word[:MESSAGE_CHARS_MAX] for word in kinds if isinstance(word, str)).lower()
-    return _Details(
-        message=message,
-        kind=kind,
-        words=f"{kind} {message.lower()}",
-        code=code if isinstance(code, str) and _NAME.fullmatch(code) and not code.isdigit() else None,
-        param=param if isinstance(param, str) and _NAME.fullmatch(param) else None,
-        status=_status(code) or _status(error.get("status")),
-        wait_ms=wait_ms,
-    )
-
-
-def _status(value: object) -> int:
-    """Return an HTTP error status given as a number or in digits, else 0."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) == 3:
-        value = int(value)
-    return value if isinstance(value, int) and 400 <= value <= 599 else 0
-
-
-def _google_details(details: object) -> tuple[list[object], int | None]:
-    """Return the reasons in Google's error details, and the wait that its RetryInfo asks for in ms."""
-    items = [item for item in details if isinstance(item, dict)] if isinstance(details, list) else []
-    delays = [item["retryDelay"] for item in items if isinstance(item.get("retryDelay"), str)]
-    return [item.get("reason") for item in items], duration_ms(delays[0]) if delays else None

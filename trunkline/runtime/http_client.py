@@ -102,8 +102,9 @@ class AnswerReceiver(Protocol):
 class ClientConnection(asyncio.Protocol):
     """One connection to an upstream; carries one exchange at a time."""
 
-    def __init__(self, pool: "HTTPClientPool", endpoint: Endpoint) -> None:
+    def __init__(self, pool: "HTTPClientPool", endpoint: Endpoint, *, shared: bool = True) -> None:
         self._pool = pool
+        self._shared = shared
         self._transport: asyncio.Transport | None = None
         self._receiver: AnswerReceiver | None = None
         self._keep_alive = False
@@ -190,7 +191,7 @@ class ClientConnection(asyncio.Protocol):
         if not self._head_done or self._receiver is None:
             return
         receiver, self._receiver = self._receiver, None
-        if self._keep_alive and self.alive:
+        if self._keep_alive and self._shared and self.alive:
             self.resume()
             self._pool.release(self)
         else:
@@ -272,8 +273,14 @@ class HTTPClientPool:
                 return connection
         return None
 
-    async def connect(self, endpoint: Endpoint, timeout_s: float) -> ClientConnection:
+    async def connect(self, endpoint: Endpoint, timeout_s: float, *, address: str | None = None) -> ClientConnection:
         """Open a new connection.
+
+        Args:
+            endpoint: where.
+            timeout_s: for all of it.
+            address: one that the caller has looked up itself; the name is then for TLS alone, and the connection is
+                never kept for others. None looks the name up.
 
         Raises:
             HTTPClientError: refused, unreachable, no such host, TLS failed, or not in time.
@@ -282,10 +289,11 @@ class HTTPClientPool:
         try:
             async with asyncio.timeout(timeout_s):
                 _, connection = await loop.create_connection(
-                    lambda: ClientConnection(self, endpoint),
-                    endpoint.host,
+                    lambda: ClientConnection(self, endpoint, shared=address is None),
+                    address or endpoint.host,
                     endpoint.port,
                     ssl=self._tls if endpoint.tls else None,
+                    server_hostname=endpoint.host if endpoint.tls else None,
                 )
         except TimeoutError as error:
             raise HTTPClientError("the connection was not made in time", unused=True) from error

@@ -7,11 +7,13 @@ import pytest
 
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.protocol.conversation import opening_digest
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.openai_chat.request import prepare, read_head
 from trunkline.protocol.rules import RequestRules
 
 MESSAGES = b'"messages":[{"role":"user","content":"hi"}]'
+OPENING = opening_digest(b'[{"role":"user","content":"hi"}]')
 
 
 def body(fields: bytes) -> bytes:
@@ -26,11 +28,12 @@ def refused(source: bytes) -> Fault:
 
 def test_what_routing_needs_is_read() -> None:
     source = body(b'"model":"m","stream":true,"stream_options":{"include_usage":true,"x":1},"max_tokens":5,"n":2')
-    assert read_head(source) == ClientRequest(model="m", stream=True, max_output=5, wants_usage=True)
+    asked = ClientRequest(model="m", stream=True, max_output=5, wants_usage=True, opening=OPENING)
+    assert read_head(source) == asked
 
 
 def test_absent_and_null_fields_take_their_defaults() -> None:
-    expected = ClientRequest(model="m", stream=False, max_output=0, wants_usage=False)
+    expected = ClientRequest(model="m", stream=False, max_output=0, wants_usage=False, opening=OPENING)
     assert read_head(body(b'"model":"m"')) == expected
     nulls = b'"model":"m","stream":null,"max_tokens":null,"stream_options":null,"max_completion_tokens":null'
     assert read_head(body(nulls)) == expected

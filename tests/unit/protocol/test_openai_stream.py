@@ -2,6 +2,7 @@
 
 import json
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -137,7 +138,8 @@ def test_an_end_needs_a_finish_reason_but_no_done() -> None:
 def test_done_without_a_finish_reason_is_complete_only_where_that_is_known() -> None:
     for lenient in (False, True):
         relay = ChatStreamRelay(lenient=lenient)
-        relay_all(relay, *PLAIN[:3], DONE)
+        # A client would take the answer for a whole one if it got the end of the stream.
+        assert relay_all(relay, *PLAIN[:3], DONE) == b"".join(PLAIN[:3]) + (DONE if lenient else b"")
         assert relay.complete is lenient
 
 
@@ -252,6 +254,79 @@ def test_reasoning_and_tool_calls_are_counted() -> None:
     relay.receive(chunk({"reasoning_content": "think", "reasoning": "think"}))
     relay.receive(chunk({"tool_calls": [{"index": 0, "function": {"name": "look", "arguments": '{"a":1}'}}]}))
     assert relay.output_tokens_counted() == count_text('thinklook{"a":1}')
+
+
+# --- usage that no provider reports ----------------------------------------------------------------------------
+
+
+def counting(**options: Any) -> ChatStreamRelay:
+    return ChatStreamRelay(count_input=lambda: 7, **options)
+
+
+def counted(model: str = "up", **members: object) -> bytes:
+    details = {
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+    report = {**usage(7, count_text("Hello")), **details}
+    return chunk(choices=[], model=model, **{**members, "usage": report})
+
+
+def test_a_client_that_asked_gets_a_counted_usage_before_the_end() -> None:
+    relay = counting()
+    assert relay_all(relay, *PLAIN, DONE) == b"".join(PLAIN) + counted() + DONE
+    assert relay.complete
+    assert relay.units is None
+    renamed = b"".join(PLAIN).replace(b'"up"', b'"public"') + counted("public") + DONE
+    assert relay_all(counting(public_model="public"), *PLAIN, DONE) == renamed
+
+
+def test_it_stands_last_where_the_end_is_missing_or_not_whole() -> None:
+    for rest, shown in ((b"", b""), (DONE[:-1], DONE), (DONE[:-2], DONE), (b"data: [DO", b"")):
+        relay = counting()
+        assert relay_all(relay, *PLAIN, rest) == b"".join(PLAIN) + counted() + shown
+        assert relay.receive(b"") + relay.finish() == b""
+
+
+def test_it_has_what_all_chunks_share_and_not_what_one_said() -> None:
+    special = {"service_tier": "default", "obfuscation": "abc", "timings": {"ms": 1}}
+    stream = (PLAIN[0], chunk({"content": "Hello"}, "stop", **special), chunk(choices=[], id=""))
+    shared = counted().replace(b'"choices"', b'"service_tier":"default","choices"')
+    assert relay_all(counting(), *stream, DONE) == b"".join(stream) + shared + DONE
+
+
+def test_a_report_of_no_use_is_followed_by_the_count() -> None:
+    zeros = chunk(choices=[], usage=usage(0, 0))
+    assert relay_all(counting(), *PLAIN, zeros, DONE) == b"".join((*PLAIN, zeros, counted(), DONE))
+
+
+@pytest.mark.parametrize(
+    ("stream", "options"),
+    [
+        ((*PLAIN, chunk(choices=[], usage=usage()), DONE), {}),
+        ((*PLAIN[:3], chunk({}, "stop", usage=usage()), DONE), {}),
+        ((*PLAIN[:3], chunk({}, "stop", x_groq={"usage": usage()}), DONE), {}),
+        ((*PLAIN, DONE), {"hide_usage": True}),
+        ((PLAIN[0], PLAIN[3], DONE), {}),
+        (PLAIN[:3], {}),
+        (PLAIN[:3], {"lenient": True}),
+    ],
+)
+def test_nothing_is_added_where_it_was_reported_or_nobody_asked_or_nothing_came_or_the_stream_was_cut(
+    stream: tuple[bytes, ...], options: dict[str, Any]
+) -> None:
+    assert relay_all(counting(**options), *stream) == b"".join(stream)
+
+
+def test_an_error_behind_the_finish_leaves_no_room_for_usage() -> None:
+    relay = counting()
+    assert relay_all(relay, *PLAIN, error_event("boom"), DONE) == b"".join(PLAIN)
+    assert relay.error is not None
 
 
 # --- errors --------------------------------------------------------------------------------------------------

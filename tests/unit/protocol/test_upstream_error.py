@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trunkline.core.errors import ErrorType
-from trunkline.protocol.upstream_error import RetryClass, UpstreamError, cleaned, read_upstream_error
+from trunkline.protocol.upstream_error import FAILED_CALL, RetryClass, UpstreamError, cleaned, read_upstream_error
 
 NEVER, CREDENTIAL, CHANNEL = RetryClass.NEVER, RetryClass.OTHER_CREDENTIAL, RetryClass.OTHER_CHANNEL
 T = ErrorType
@@ -81,6 +81,20 @@ def test_errors_are_told_apart(status: int, body: object, kind: ErrorType, cls: 
         (400, error("the request (9000) exceeds 8192", type="exceed_context_size_error")),
         (400, error("exceeds the maximum allowed input length 8192 9000", code="1261")),
         (413, error("9000 is longer than the model's context length 8192")),
+        (400, error("Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)")),
+        (400, {"code": "x", "error": "maximum prompt length is 8192 but the request contains 9000 tokens"}),
+        (422, error("`inputs` tokens + `max_new_tokens` must be <= 8192. Given: 9000 `inputs` tokens and 0")),
+        (400, error("the request exceeds the available context size", n_prompt_tokens=9000, n_ctx=8192)),
+        (500, error("x", type="exceed_context_size_error", n_prompt_tokens=9000, n_ctx=8192, code=500)),
+        (200, error("x", type="exceed_context_size_error", n_prompt_tokens=9000, n_ctx=8192, code=500)),
+        (
+            400,
+            error(
+                "Provider returned error",
+                code=400,
+                metadata={"raw": '{"error":{"message":"maximum context length is 8192, not 9000"}}'},
+            ),
+        ),
         (200, error("maximum context length is 8192, not 9000")),
     ],
 )
@@ -92,6 +106,14 @@ def test_a_context_overflow_is_recognised_and_keeps_its_numbers(status: int, bod
     assert "9000" in result.fault.message
 
 
+def test_an_overflow_may_tell_only_the_bound_or_nothing() -> None:
+    ranged = read(400, error("<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 8192]"))
+    assert ranged.fault.code == "context_length_exceeded"
+    said = "the input is longer than the model's maximum of 8192 tokens"
+    assert ranged.fault.message == f"<400> InternalError.Algo.InvalidParameter: {said}"
+    assert read(400, error("Prompt exceeds max length", code="1261")).fault.code == "context_length_exceeded"
+
+
 def test_too_many_tokens_per_minute_is_no_context_overflow() -> None:
     body = error("Too many tokens: maximum context length", type="rate_limit_error")
     assert read(400, body).fault.type is ErrorType.UPSTREAM_RATE_LIMITED
@@ -100,6 +122,79 @@ def test_too_many_tokens_per_minute_is_no_context_overflow() -> None:
 def test_a_blocked_input_keeps_azures_code() -> None:
     body = error("Filtered", code="BadRequest", innererror={"code": "ResponsibleAIPolicyViolation"})
     assert read(400, body).fault.code == "content_filter"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, error("Content Exists Risk", code="invalid_request_error")),
+        (400, error("Input data may contain inappropriate content.", code="data_inspection_failed")),
+        (400, error("<400> InternalError.Algo.DataInspectionFailed: Input text data may", code="x")),
+        (400, error("系统检测到输入或生成内容可能包含不安全或敏感内容", code="1301")),
+        (400, error("The request was rejected because it was considered high risk", type="invalid_request_error")),
+        (403, {"code": "permission-denied", "error": "Content violates usage guidelines. "}),
+        (403, error('acme/x requires moderation on Acme. Your input was flagged for "violence".', code=403)),
+        (403, error("Provider returned error", metadata={"raw": '{"error":{"code":"content_filter","message":"x"}}'})),
+    ],
+)
+def test_blocked_content_is_told_as_such_and_never_the_credentials_fault(status: int, body: object) -> None:
+    result = read(status, body)
+    assert (result.fault.type, result.fault.code, result.cls) == (T.UPSTREAM_BAD_REQUEST, "content_filter", NEVER)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, error("Access denied, please make sure your account is in good standing.", code="Arrearage")),
+        (429, error("余额不足或无可用资源包,请充值。", code="1113")),
+        (429, error("Your account is suspended due to insufficient balance", type="exceeded_current_quota_error")),
+    ],
+)
+def test_an_unpaid_account_is_told_in_many_words(status: int, body: object) -> None:
+    assert read(status, body).cls is CREDENTIAL
+    assert read(status, body).fault.type is T.UPSTREAM_CREDENTIAL
+
+
+def test_what_is_said_behind_the_provider_is_told_and_blames_no_credential() -> None:
+    raw = '{"error":{"message":"You exceeded your quota, check your billing details","code":"insufficient_quota"}}'
+    behind = error("Provider returned error", code=429, metadata={"raw": raw})
+    assert read(429, behind).fault.type is T.UPSTREAM_RATE_LIMITED
+    fault = read(400, behind).fault
+    assert fault.type is T.UPSTREAM_BAD_REQUEST
+    assert fault.message == "Provider returned error: You exceeded your quota, check your billing details"
+    for said, told in (
+        ("plain words", ": plain words"),
+        ('{"detail":[{"loc":["body","n"],"msg":"too large"}]}', ": n: too large"),
+        ('"text"', ": text"),
+        ("<html>", ""),
+        ('{"cut', ""),
+        ("{}", ""),
+        ("", ""),
+        (7, ""),
+    ):
+        message = read(400, error("Provider returned error", metadata={"raw": said})).fault.message
+        assert message == f"Provider returned error{told}"
+
+
+def test_a_list_of_flaws_becomes_a_sentence_that_quotes_nothing() -> None:
+    flaws = [
+        {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": "said"},
+        {"loc": ["body", "messages", 0, "user"], "msg": "Input should be a string", "input": {"text": "said"}},
+        {"msg": "Nowhere"},
+    ]
+    sentence = "seed: Extra inputs are not permitted; messages.0.user: Input should be a string; Nowhere"
+    for body in ({"detail": flaws}, {"object": "error", "message": {"detail": flaws}, "type": "x", "param": None}):
+        fault = read(422, body).fault
+        assert (fault.message, fault.param) == (sentence, "seed")
+    assert read(422, {"detail": "Not so."}).fault.message == "Not so."
+    assert read(422, {"detail": [3]}).fault.message == "[3]"
+
+
+def test_a_call_that_the_provider_garbled_may_be_tried_again() -> None:
+    body = error("Failed to call a function.", type="invalid_request_error", code=FAILED_CALL, failed_generation="x")
+    for status in (400, 200):
+        result = read(status, body)
+        assert (result.fault.type, result.fault.code, result.cls) == (T.UPSTREAM_BAD_REQUEST, FAILED_CALL, CHANNEL)
 
 
 @pytest.mark.parametrize("words", ["insufficient_quota", "invalid api key", "rate limit", "billing", "unauthenticated"])

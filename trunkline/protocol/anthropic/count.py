@@ -5,14 +5,13 @@ See `protocol.tokens`.
 
 import msgspec
 
-from trunkline.core import limits
 from trunkline.protocol.tokens import (
     ANSWER_TOKENS,
-    BYTES_PER_TOKEN,
     FILE_TOKENS,
     LONG_BASE64,
     MESSAGE_TOKENS,
     count_text,
+    countable,
 )
 
 _DEPTH_MAX = 3
@@ -59,14 +58,9 @@ def count_input(body: bytes) -> int:
     Args:
         body: the request. Images and files count a fixed figure each, whatever their bytes.
     """
-    if len(body) > limits.COUNT_BYTES_MAX:
-        body = LONG_BASE64.sub(b'""', body)
-    if len(body) > limits.COUNT_BYTES_MAX:
-        return len(body) // BYTES_PER_TOKEN
-    try:
-        request = _decode_request(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return len(LONG_BASE64.sub(b'""', body)) // BYTES_PER_TOKEN
+    request = countable(body, _decode_request)
+    if isinstance(request, int):
+        return request
     texts = [_raw_text(request.tools), _raw_text(request.output_config)]
     tokens = ANSWER_TOKENS + MESSAGE_TOKENS * len(request.messages) + _take(request.system, texts)
     for message in request.messages:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from trunkline.core.errors import Fault
+from trunkline.core.usage import Units
 from trunkline.protocol import names
 from trunkline.protocol.anthropic import (
     answer,
@@ -21,6 +22,8 @@ from trunkline.protocol.anthropic import (
 from trunkline.protocol.anthropic.event_reader import AnthropicEventReader
 from trunkline.protocol.anthropic.event_writer import AnthropicEventWriter
 from trunkline.protocol.anthropic.stream import AnthropicStreamRelay
+from trunkline.protocol.anthropic.usage import render_usage
+from trunkline.protocol.counted_usage import CountInput, state_usage
 from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
 from trunkline.protocol.events import Event
@@ -138,11 +141,11 @@ class Anthropic:
 
     def event_reader(self, written: Written, options: VendorOptions) -> AnthropicEventReader:
         """See `UpstreamDialect`."""
-        return AnthropicEventReader(written)
+        return AnthropicEventReader(written, lenient=options.lenient_end)
 
     def read_answer(self, body: bytes, written: Written, options: VendorOptions) -> list[Event]:
         """See `UpstreamDialect`."""
-        return event_reader.read_answer(body, written)
+        return event_reader.read_answer(body, written, lenient=options.lenient_end)
 
     # --- relay -------------------------------------------------------------------------------------------------
 
@@ -167,14 +170,24 @@ class Anthropic:
         return body
 
     def relay(
-        self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions
+        self,
+        *,
+        public_model: str | None,
+        hide_usage: bool,
+        array: bool,
+        options: VendorOptions,
+        count_input: CountInput | None = None,
     ) -> AnthropicStreamRelay:
         """See `RelayDialect`."""
-        return AnthropicStreamRelay(public_model=public_model)
+        return AnthropicStreamRelay(public_model=public_model, lenient=options.lenient_end, count_input=count_input)
 
     def read_whole(self, body: bytes) -> WholeAnswer:
         """See `RelayDialect`."""
         return answer.read_whole(body)
+
+    def state_usage(self, body: bytes, units: Units) -> bytes:
+        """See `RelayDialect`."""
+        return state_usage(body, render_usage(units))
 
     def rename(self, body: bytes, public_model: str) -> bytes:
         """See `RelayDialect`."""

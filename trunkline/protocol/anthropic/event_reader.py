@@ -57,17 +57,33 @@ _OVER_CALLS = frozenset({FinishReason.LENGTH, FinishReason.CONTEXT_FULL, FinishR
 class _Answer:
     """One answer on its way: what the readers of both forms share.
 
+    Args:
+        written: the request that is answered.
+        lenient: take ``message_stop`` without a stop reason for a good end.
+
     Attributes:
         events: those not taken yet.
         ended: the last event is among them.
     """
 
-    __slots__ = ("_blocks", "_details", "_reason", "_sequence", "_started", "_usage", "_usage_told", "ended", "events")
+    __slots__ = (
+        "_blocks",
+        "_details",
+        "_lenient",
+        "_reason",
+        "_sequence",
+        "_started",
+        "_usage",
+        "_usage_told",
+        "ended",
+        "events",
+    )
 
-    def __init__(self, written: Written) -> None:
+    def __init__(self, written: Written, *, lenient: bool = False) -> None:
         self.events: list[Event] = []
         self.ended = False
         self._blocks = BlockReader(written, self.events)
+        self._lenient = lenient
         self._usage = UsageTally()
         self._usage_told = False
         self._started = False
@@ -117,7 +133,7 @@ class _Answer:
                     self.note_end(delta.stop_reason, delta.stop_sequence, delta.stop_details)
                 self.note_usage(said.usage)
             case "message_stop":
-                self.end()
+                self.close(stopped=True)
             case _ if said.failed:
                 self.fail(read_upstream_error(200, {}, data, 0))
 
@@ -158,9 +174,13 @@ class _Answer:
         self.events.append(MessageEnd())
         self.ended = True
 
-    def close(self) -> None:
-        """The body has ended: well, if there was a stop reason (DIALECTS section 3.4)."""
-        if self._reason:
+    def close(self, *, stopped: bool = False) -> None:
+        """The stream has ended: well, if there was a stop reason (DIALECTS sections 3.2 and 3.4).
+
+        Args:
+            stopped: its last event has come. Alone it comes from look-alikes whose own provider was cut.
+        """
+        if self._reason or (stopped and self._lenient):
             self.end()
         else:
             self.fail(_CUT)
@@ -197,12 +217,13 @@ class AnthropicEventReader:
 
     Args:
         written: the request that is answered.
+        lenient: take ``message_stop`` without a stop reason for a good end.
     """
 
     __slots__ = ("_answer", "_buffer", "_start")
 
-    def __init__(self, written: Written) -> None:
-        self._answer = _Answer(written)
+    def __init__(self, written: Written, *, lenient: bool = False) -> None:
+        self._answer = _Answer(written, lenient=lenient)
         self._buffer = EventBuffer()
         self._start = StreamStart(limits.UPSTREAM_ERROR_BYTES_MAX)
 
@@ -256,15 +277,16 @@ class AnthropicEventReader:
                 self._answer.fail(invalid_answer(BROKEN_EVENT))
 
 
-def read_answer(body: bytes, written: Written) -> list[Event]:
+def read_answer(body: bytes, written: Written, *, lenient: bool = False) -> list[Event]:
     """Return the events of a whole answer with status 200. Never raises, whatever the bytes.
 
     Args:
         body: all of it; may be a stream all the same.
         written: the request that is answered.
+        lenient: as in `AnthropicEventReader`.
     """
     if without_space(body).startswith((b"event:", b"data:", b":")):
-        reader = AnthropicEventReader(written)
+        reader = AnthropicEventReader(written, lenient=lenient)
         return reader.receive(body) + reader.finish()
     try:
         message = read_message(body)

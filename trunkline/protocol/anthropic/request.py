@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from trunkline.protocol.body import BodyReader, filled_list
+from trunkline.protocol.conversation import NAME_BYTES_MAX, name_digest, opening_digest
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import prepare_body
@@ -31,6 +32,11 @@ class _CountFields(msgspec.Struct):
 
 class _Fields(_CountFields):
     max_tokens: _TokenLimit | msgspec.UnsetType = msgspec.UNSET
+    metadata: msgspec.Raw = msgspec.Raw()
+
+
+class _Metadata(msgspec.Struct):
+    user_id: msgspec.Raw = msgspec.Raw()
 
 
 _HINTS = {
@@ -43,6 +49,8 @@ _LARGE = ("messages", "system", "tools", "output_config", "mcp_servers")
 
 _READER = BodyReader(_Fields, _HINTS, example="a JSON object with `model`, `max_tokens` and `messages`", large=_LARGE)
 _COUNT_READER = BodyReader(_CountFields, _HINTS, example="a JSON object with `model` and `messages`", large=_LARGE)
+
+_decode_metadata = msgspec.json.Decoder(_Metadata).decode
 
 
 def read_head(body: bytes) -> ClientRequest:
@@ -57,7 +65,25 @@ def read_head(body: bytes) -> ClientRequest:
     model = _READER.model(fields.model)
     if fields.max_tokens is msgspec.UNSET:
         raise _READER.bad_field("max_tokens")
-    return ClientRequest(model=model, stream=bool(fields.stream), max_output=fields.max_tokens)
+    named = _session_digest(fields.metadata)
+    return ClientRequest(
+        model=model,
+        stream=bool(fields.stream),
+        max_output=fields.max_tokens,
+        named=named,
+        opening=0 if named else opening_digest(fields.messages, fields.system),
+    )
+
+
+def _session_digest(metadata: msgspec.Raw) -> int:
+    """Return the hash of a user's id that names a session, as Claude Code's does, else 0: a user has many of them."""
+    if not metadata:
+        return 0
+    try:
+        user = _decode_metadata(metadata).user_id
+    except msgspec.DecodeError:
+        return 0
+    return name_digest(user) if b"session" in bytes(memoryview(user)[:NAME_BYTES_MAX]) else 0
 
 
 def read_count_head(body: bytes) -> ClientRequest:

@@ -5,8 +5,9 @@ The dispatcher holds one `AnthropicStreamRelay` per streamed attempt and calls i
 
 from trunkline.core.usage import Units
 from trunkline.protocol.anthropic.answer import foreign_error
-from trunkline.protocol.anthropic.usage import UsageTally
+from trunkline.protocol.anthropic.usage import UsageTally, render_usage
 from trunkline.protocol.anthropic.wire import FAILED_STOPS, Block, Delta, StreamEvent, frame_data, present, read_event
+from trunkline.protocol.counted_usage import CountInput, state_usage
 from trunkline.protocol.event_relay import EventRelay
 from trunkline.protocol.renaming import rename_model_inside
 from trunkline.protocol.sse import leading_line_ends, parse_event, with_data
@@ -18,6 +19,8 @@ class AnthropicStreamRelay(EventRelay):
 
     Args:
         public_model: what ``model`` is changed to in the first event; None leaves it.
+        lenient: take ``message_stop`` without a stop reason for a good end.
+        count_input: for the usage beside the stop reason where the provider reports none.
 
     Attributes:
         first_output: whether any text, thinking or tool call has come; the beginning of a message is none.
@@ -27,10 +30,13 @@ class AnthropicStreamRelay(EventRelay):
             section 3.4). They pass; a channel that sends such is better translated.
     """
 
-    __slots__ = ("_usage", "finished", "flaws", "stopped")
+    __slots__ = ("_lenient", "_usage", "finished", "flaws", "stopped")
 
-    def __init__(self, *, public_model: str | None = None) -> None:
-        super().__init__(public_model, read_event)
+    def __init__(
+        self, *, public_model: str | None = None, lenient: bool = False, count_input: CountInput | None = None
+    ) -> None:
+        super().__init__(public_model, read_event, count_input)
+        self._lenient = lenient
         self._usage = UsageTally()
         self.stopped = False
         self.finished = False
@@ -38,8 +44,11 @@ class AnthropicStreamRelay(EventRelay):
 
     @property
     def complete(self) -> bool:
-        """Whether the body may end here as a success: a missing ``message_stop`` behind a stop reason is forgiven."""
-        return self.error is None and (self.stopped or self.finished)
+        """Whether the body may end here as a success: with a stop reason, even if no ``message_stop`` follows.
+
+        ``message_stop`` alone is no end (DIALECTS section 3.2): it comes from look-alikes whose own provider was cut.
+        """
+        return self.error is None and (self.finished or (self._lenient and self.stopped))
 
     @property
     def opening(self) -> Units | None:
@@ -87,9 +96,11 @@ class AnthropicStreamRelay(EventRelay):
                 if self._public_model is not None:
                     return with_data(event, data, rename_model_inside(data, "message", self._public_model))
             case "message_delta":
-                self._read_end(said)
+                return self._relay_end(event, data, said)
             case "message_stop":
                 self.stopped = True
+                # Behind it a client reads nothing more: a cut answer must not seem whole to it.
+                return event if self.complete else leading_line_ends(event)
             case _ if said.failed:
                 self.error = read_upstream_error(200, {}, data, 0)
         return event if self.error is None else leading_line_ends(event)
@@ -106,6 +117,14 @@ class AnthropicStreamRelay(EventRelay):
             self._counter.add(text)
         if text or block.type not in {"text", "thinking"}:
             self.first_output = True
+
+    def _relay_end(self, event: bytes, data: bytes, said: StreamEvent) -> bytes:
+        """Return the event with the stop reason, and with the usage where the provider reports none."""
+        self._read_end(said)
+        if self.error is not None:
+            return leading_line_ends(event)
+        units = self._counted_usage()
+        return event if units is None else with_data(event, data, state_usage(data, render_usage(units)))
 
     def _read_end(self, said: StreamEvent) -> None:
         if report := present(said.usage):

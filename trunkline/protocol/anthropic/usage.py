@@ -6,9 +6,7 @@ Called by the readers of answers and streams, by the relay, and by the event wri
 import msgspec
 
 from trunkline.core.usage import Units
-
-TOKENS_MAX = 10**9
-"""A larger count is no count: no context window comes near it, and the ledger's sums must not overflow."""
+from trunkline.protocol.usage_report import count_of, inner_report, report_of
 
 _COUNTS = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
 _OBJECTS = ("cache_creation", "output_tokens_details", "server_tool_use")
@@ -16,7 +14,6 @@ _OBJECTS = ("cache_creation", "output_tokens_details", "server_tool_use")
 _BESIDE = frozenset({"compaction", "advisor_message"})
 """Kinds of ``iterations`` whose tokens are not in the numbers of the top level; the others only explain those."""
 
-_decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -37,14 +34,9 @@ class UsageTally:
             report: its JSON; anything unusable in it is ignored.
             final: it is not the one that a stream begins with.
         """
-        try:
-            usage = _decode(report)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return
-        if not isinstance(usage, dict):
-            return
+        usage = report_of(report)
         for name in _COUNTS:
-            count = _count(usage, name)
+            count = count_of(usage, name)
             if count is not None:
                 self._fields[name] = count
                 if final and name == "output_tokens":
@@ -104,7 +96,7 @@ def render_usage(units: Units) -> bytes:
 
 def _units(usage: dict[str, object]) -> Units:
     fresh, read, short, long, output = _tokens(usage)
-    reasoning = min(_count(_object(usage, "output_tokens_details"), "thinking_tokens") or 0, output)
+    reasoning = min(count_of(inner_report(usage, "output_tokens_details"), "thinking_tokens") or 0, output)
     iterations = usage.get("iterations")
     for iteration in iterations if isinstance(iterations, list) else ():
         if isinstance(iteration, dict) and iteration.get("type") in _BESIDE:
@@ -123,7 +115,7 @@ def _units(usage: dict[str, object]) -> Units:
         cache_write_1h=long,
         output=output - reasoning,
         reasoning=reasoning,
-        searches=_count(_object(usage, "server_tool_use"), "web_search_requests") or 0,
+        searches=count_of(inner_report(usage, "server_tool_use"), "web_search_requests") or 0,
     )
 
 
@@ -133,28 +125,14 @@ def _tokens(usage: dict[str, object]) -> tuple[int, int, int, int, int]:
     Without the split all writes are for 5 minutes. The end of a stream states only their sum, so that the split may be
     older than it; what the sum has more than the split is taken for short.
     """
-    split = _object(usage, "cache_creation")
-    short = _count(split, "ephemeral_5m_input_tokens") or 0
-    long = _count(split, "ephemeral_1h_input_tokens") or 0
-    written = max(_count(usage, "cache_creation_input_tokens") or 0, short + long)
+    split = inner_report(usage, "cache_creation")
+    short = count_of(split, "ephemeral_5m_input_tokens") or 0
+    long = count_of(split, "ephemeral_1h_input_tokens") or 0
+    written = max(count_of(usage, "cache_creation_input_tokens") or 0, short + long)
     return (
-        _count(usage, "input_tokens") or 0,
-        _count(usage, "cache_read_input_tokens") or 0,
+        count_of(usage, "input_tokens") or 0,
+        count_of(usage, "cache_read_input_tokens") or 0,
         written - long,
         long,
-        _count(usage, "output_tokens") or 0,
+        count_of(usage, "output_tokens") or 0,
     )
-
-
-def _object(report: dict[str, object], name: str) -> dict[str, object]:
-    value = report.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _count(report: dict[str, object], name: str) -> int | None:
-    value = report.get(name)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= TOKENS_MAX:
-        return value
-    return None

@@ -5,13 +5,12 @@ object for a piece of JSON text, a number for an id) fails it and is read member
 text, so that no number is ever decoded and encoded.
 """
 
-import functools
 from collections.abc import Callable
-from typing import TypeAlias, TypeVar, get_args
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
-from trunkline.protocol.json_span import without_lone_surrogates
+from trunkline.protocol.lenient import read_leniently
 from trunkline.protocol.sse import parse_event
 
 MaybeRaw: TypeAlias = msgspec.Raw | msgspec.UnsetType
@@ -105,9 +104,8 @@ _decode_event: _Decode[StreamEvent] = msgspec.json.Decoder(StreamEvent).decode
 _decode_message: _Decode[Message] = msgspec.json.Decoder(Message).decode
 _decode_blocks = msgspec.json.Decoder(list[Block]).decode
 _decode_text = msgspec.json.Decoder(str).decode
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_BROKEN = (ValueError, RecursionError)
 
 
 def read_event(data: bytes) -> StreamEvent | None:
@@ -137,7 +135,8 @@ def read_blocks(content: MaybeRaw) -> list[Block] | None:
     except _BROKEN:
         pass
     try:
-        return [block for item in _decode_items(content) if (block := _loose(Block, item)) is not None]
+        blocks = [read_leniently(Block, bytes(item), texts=True) for item in _decode_items(content)]
+        return [block for block in blocks if block is not None]
     except _BROKEN:
         pass
     try:
@@ -161,51 +160,5 @@ def _read(kind: type[Kind], decode: _Decode[Kind], data: bytes) -> Kind | None:
         data.decode()
     try:
         return decode(data)
-    except msgspec.ValidationError:
-        pass
     except _BROKEN:
-        cleaned = without_lone_surrogates(data)
-        if cleaned is data:
-            raise ValueError("not JSON") from None
-        data = cleaned
-        try:
-            return decode(data)
-        except msgspec.ValidationError:
-            pass
-        except _BROKEN as error:
-            raise ValueError("not JSON") from error
-    return _loose(kind, data)
-
-
-def _loose(kind: type[Kind], source: bytes | msgspec.Raw) -> Kind | None:
-    """Return an object with the members that can be read; a text that is none is its JSON."""
-    try:
-        members = _decode_members(source)
-    except _BROKEN:
-        return None
-    values: dict[str, object] = {}
-    for name, decode, nested, textual in _fields(kind):
-        member = members.get(name)
-        if member is None:
-            continue
-        try:
-            values[name] = decode(member)
-        except _BROKEN:
-            if nested is not None:
-                values[name] = _loose(nested, member)
-            elif textual:
-                values[name] = bytes(member).decode(errors="replace")
-    return kind(**values)
-
-
-@functools.cache
-def _fields(
-    kind: type[msgspec.Struct],
-) -> tuple[tuple[str, Callable[[msgspec.Raw], object], type[msgspec.Struct] | None, bool], ...]:
-    """Return how each member of a struct is read: its name, its decoder, its own struct, whether it is text."""
-    found = []
-    for field in msgspec.structs.fields(kind):
-        choices = get_args(field.type)
-        nested = next((part for part in choices if isinstance(part, type) and issubclass(part, msgspec.Struct)), None)
-        found.append((field.encode_name, msgspec.json.Decoder(field.type).decode, nested, str in choices))
-    return tuple(found)
+        return read_leniently(kind, data, texts=True)

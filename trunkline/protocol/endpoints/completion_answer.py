@@ -6,8 +6,8 @@ import msgspec
 
 from trunkline.core.usage import Units
 from trunkline.protocol.endpoints.answer_form import AnswerForm
-from trunkline.protocol.endpoints.json_value import count_of, inner_report, report_of
-from trunkline.protocol.json_span import without_lone_surrogates
+from trunkline.protocol.lenient import read_leniently
+from trunkline.protocol.usage_report import count_of, inner_report, report_of
 
 FAILED_FINISHES = frozenset({"error", "insufficient_system_resource", "network_error", "abort"})
 """Finish reasons of vendors that mean the provider failed (DIALECTS section 4.1)."""
@@ -29,8 +29,6 @@ class Answer(AnswerForm, gc=False):
 
 
 _decode_answer = msgspec.json.Decoder(Answer).decode
-_decode_any = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 
 
 def read_answer_object(data: bytes) -> Answer | None:
@@ -44,34 +42,8 @@ def read_answer_object(data: bytes) -> Answer | None:
         data.decode()
     try:
         return _decode_answer(data)
-    except msgspec.ValidationError:
-        pass
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        data = without_lone_surrogates(data)
-    try:
-        tree = _decode_any(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError("not JSON") from error
-    return _loose_answer(tree) if isinstance(tree, dict) else None
-
-
-def _loose_answer(tree: dict[str, object]) -> Answer:
-    """Read an answer in which something has a type of its vendor's own."""
-    members = {name: msgspec.Raw(_encode(tree[name])) for name in ("error", "object", "type", "usage") if name in tree}
-    choices = tree.get("choices")
-    read = (
-        [_loose_choice(choice) for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else None
-    )
-    return Answer(choices=read, **members)
-
-
-def _loose_choice(choice: dict[str, object]) -> Choice:
-    index, text, finish = choice.get("index"), choice.get("text"), choice.get("finish_reason")
-    return Choice(
-        index=index if isinstance(index, int) else 0,
-        text=text if text is None or isinstance(text, str) else _encode(text).decode(),
-        finish_reason=finish if isinstance(finish, str) else None,
-    )
+    except (msgspec.DecodeError, RecursionError):
+        return read_leniently(Answer, data, texts=True)
 
 
 def texts_of(choices: Iterable[Choice] | None) -> list[str]:

@@ -19,8 +19,8 @@ from trunkline.protocol.endpoints.completion_stream import CompletionStream
 from trunkline.protocol.endpoints.input_count import count_members
 from trunkline.protocol.endpoints.json_value import start_of
 from trunkline.protocol.endpoints.provider_call import EVENT_STREAM, JSON, openai_call
-from trunkline.protocol.json_span import MalformedJSONError, edit_object, top_level_spans
-from trunkline.protocol.splice import BodyChanges, prepare_body
+from trunkline.protocol.splice import prepare_body
+from trunkline.protocol.stream_options import ask_usage
 from trunkline.protocol.tokens import count_text
 from trunkline.protocol.upstream_error import invalid_answer, read_upstream_error
 
@@ -102,7 +102,7 @@ class LegacyCompletions:
             )
         wants_usage = _wants_usage(fields)
         if not wants_usage and "stream_options" not in provider.rules.drop:
-            _ask_usage(changes)
+            ask_usage(changes)
         stream = CompletionStream(
             public_model=None if provider.model == provider.public_model else provider.public_model,
             hide_usage=not wants_usage,
@@ -126,25 +126,6 @@ def _max_output(fields: _Fields) -> int:
         # A list of numbers is one prompt of token ids.
         prompts = len(inputs) if start_of(inputs[0]) in {b'"', b"["} else 1
     return min(fields.max_tokens * max(fields.n or 1, fields.best_of or 1) * prompts, _OUTPUT_MAX)
-
-
-def _ask_usage(changes: BodyChanges) -> None:
-    """Have a stream report its usage, whatever else the client wants of it."""
-    present = changes.present("stream_options")
-    for index in present:
-        changes.replaced[index] = _with_usage(changes.value(index))
-    if not present:
-        changes.inserted["stream_options"] = b'"stream_options":{"include_usage":true}'
-
-
-def _with_usage(options: bytes) -> bytes:
-    try:
-        members = top_level_spans(options)
-    except MalformedJSONError:
-        return b'{"include_usage":true}'
-    present = [index for index, member in enumerate(members) if member.key == "include_usage"]
-    inserted = () if present else (b'"include_usage":true',)
-    return edit_object(options, members, replaced=dict.fromkeys(present, b"true"), inserted=inserted)
 
 
 def _read_whole(body: bytes, provider: Provider, *, echo: bool) -> tuple[WholeAnswer, bytes]:

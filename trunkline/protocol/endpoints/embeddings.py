@@ -23,7 +23,7 @@ from trunkline.protocol.endpoints.embedding_answers import (
 from trunkline.protocol.endpoints.input_count import count_members
 from trunkline.protocol.endpoints.json_value import start_of
 from trunkline.protocol.endpoints.provider_call import JSON, gemini_call, gemini_resource, openai_call, ruled
-from trunkline.protocol.endpoints.vectors import VectorError, VectorForm, asked_form, in_form
+from trunkline.protocol.endpoints.vectors import VectorError, VectorForm, asked_form, at_unit_length, in_form
 from trunkline.protocol.fidelity import Crossing, Feature
 from trunkline.protocol.json_span import without_lone_surrogates
 from trunkline.protocol.names import GEMINI, UPSTREAM_GEMINI
@@ -111,6 +111,11 @@ class OpenAIEmbeddings:
                 return WholeAnswer(None, 0, embeddings), b""
             tokens = embeddings.tokens or self.count_input(body)
             try:
+                if fields.dimensions is not None:
+                    # OpenAI's are of length 1 at any size, and clients count on it; Gemini's only at the full one
+                    # (DIALECTS section 7).
+                    vectors = [at_unit_length(vector) for vector in embeddings.vectors]
+                    embeddings = msgspec.structs.replace(embeddings, vectors=vectors)
                 shown = write_openai(embeddings, form, provider.public_model, tokens)
             except VectorError:
                 return WholeAnswer(None, 0, invalid_embeddings()), b""

@@ -1,13 +1,11 @@
 """Images made from a text, edited, or varied: ``/images/generations``, ``/images/edits``, ``/images/variations``.
 
 All of a request passes but for the model. An answer may take tens of MiB of base64: it passes as it came, and only the
-number of its images and its usage report are read, without building anything of the rest (DIALECTS section 7).
-
-What an image costs per piece depends on its quality and size. Both stand in the answer and in the completed event
-(``quality``, ``size``), as what was chosen, which is what is billed where a request says ``auto``. `image_units` is
-the place to look at them once prices by quality and size exist; until then an image is an image.
+number of its images, their size and quality, and its usage report are read, without building anything of the rest
+(DIALECTS section 7).
 """
 
+import functools
 import re
 
 import msgspec
@@ -18,15 +16,18 @@ from trunkline.protocol.body import BodyReader, filled_list
 from trunkline.protocol.dialect import ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
 from trunkline.protocol.endpoints.answer_form import AnswerForm
+from trunkline.protocol.endpoints.image_look import ImageLook, form_text, text_of
 from trunkline.protocol.endpoints.input_count import count_members
-from trunkline.protocol.endpoints.json_value import count_of, inner_report, report_of, start_of
+from trunkline.protocol.endpoints.json_value import start_of
 from trunkline.protocol.endpoints.media_form import MediaForm
-from trunkline.protocol.endpoints.media_stream import MediaEvent, MediaStreamRelay, has_content, is_utf8
+from trunkline.protocol.endpoints.media_stream import MediaEvent, MediaStreamRelay, has_content
 from trunkline.protocol.endpoints.multipart import is_form
 from trunkline.protocol.endpoints.provider_call import JSON, openai_call
-from trunkline.protocol.json_span import without_lone_surrogates
+from trunkline.protocol.json_span import decode_cleaned
 from trunkline.protocol.splice import prepare_body
 from trunkline.protocol.upstream_error import UpstreamError, invalid_answer, read_upstream_error
+from trunkline.protocol.usage_report import count_of, inner_report, report_of
+from trunkline.protocol.utf8 import is_utf8
 
 _NONE = msgspec.Raw()
 _INVALID = "The provider's answer has no images."
@@ -38,6 +39,8 @@ class _Fields(msgspec.Struct):
 
     model: str | msgspec.UnsetType = msgspec.UNSET
     stream: bool | None = None
+    size: msgspec.Raw = msgspec.Raw()
+    quality: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
     image: msgspec.Raw = msgspec.Raw()
     images: msgspec.Raw = msgspec.Raw()
@@ -134,22 +137,28 @@ def _form_head(body: bytes, content_type: str) -> ClientRequest:
 def _open_form(body: bytes, content_type: str, provider: Provider, path: str) -> EndpointCall:
     form = MediaForm(body, content_type)
     prepared = form.prepared(provider.model, provider.rules)
-    return _call(prepared, content_type, provider, path, stream=form.stream)
+    look = ImageLook(form_text(form), provider.rules)
+    return _call(prepared, content_type, provider, path, stream=form.stream, look=look)
 
 
 def _open_json(body: bytes, provider: Provider, path: str) -> EndpointCall:
     fields = _READER.read(body)
     prepared = prepare_body(body, upstream_model=provider.model, rules=provider.rules).result()
-    return _call(prepared, JSON, provider, path, stream=bool(fields.stream))
+    look = ImageLook(lambda name: text_of(getattr(fields, name)), provider.rules)
+    return _call(prepared, JSON, provider, path, stream=bool(fields.stream), look=look)
 
 
-def _call(body: bytes, content_type: str, provider: Provider, path: str, *, stream: bool) -> EndpointCall:
+def _call(
+    body: bytes, content_type: str, provider: Provider, path: str, *, stream: bool, look: ImageLook
+) -> EndpointCall:
+    read = functools.partial(read_images, look=look)
     return EndpointCall(
         body=body,
         content_type=content_type,
         call=openai_call(provider, path, "images"),
-        whole=None if stream else read_images,
-        stream=MediaStreamRelay(ImageFacts(), read_images) if stream else None,
+        whole=None if stream else read,
+        stream=MediaStreamRelay(ImageFacts(look), read) if stream else None,
+        variant=look.variant,
     )
 
 
@@ -163,11 +172,13 @@ class _Image(msgspec.Struct, gc=False):
 
 class _Answer(AnswerForm, gc=False):
     data: msgspec.Raw = msgspec.Raw()
+    size: msgspec.Raw = msgspec.Raw()
+    quality: msgspec.Raw = msgspec.Raw()
     usage: msgspec.Raw = msgspec.Raw()
     svg_usage: msgspec.Raw = msgspec.Raw()
 
 
-def read_images(body: bytes) -> tuple[WholeAnswer, bytes]:
+def read_images(body: bytes, look: ImageLook) -> tuple[WholeAnswer, bytes]:
     """Return what a whole answer says, and the very same body. See `endpoint.ReadWhole`. Never raises."""
     answer = _read_answer(body)
     if isinstance(answer, UpstreamError):
@@ -175,14 +186,14 @@ def read_images(body: bytes) -> tuple[WholeAnswer, bytes]:
     images = _count_images(answer.data)
     if not images:
         return WholeAnswer(None, 0, invalid_answer(_INVALID)), body
+    look.state(answer.size, answer.quality)
     return WholeAnswer(image_units(images, answer.usage, answer.svg_usage), 0, None), body
 
 
 def image_units(images: int, usage: msgspec.Raw, svg_usage: msgspec.Raw = _NONE) -> Units:
-    """Return what images cost: tokens if the provider reports them, else the number of images. Never both.
+    """Return what images cost: their number, and the tokens if the provider reports them.
 
-    A model has either a price per token (OpenAI's GPT image models) or per image, and its list price may state both
-    as two views of one cost. With both in one `Units`, a price list that has both would charge each image twice.
+    Which of the two is paid for is told by the prices (`policy.pricing.Rates`), never both.
 
     Args:
         images: that were returned.
@@ -200,6 +211,7 @@ def image_units(images: int, usage: msgspec.Raw, svg_usage: msgspec.Raw = _NONE)
     # Without details all of it is the image; with them, some of it may be text that the model wrote.
     output_text = min(count_of(inner_report(report, "output_tokens_details"), "text_tokens") or 0, output)
     return Units(
+        images=images,
         input=input_total - input_image + (count_of(svg, "input_tokens") or 0),
         input_image=input_image,
         output=output_text + (count_of(svg, "output_tokens") or 0),
@@ -211,12 +223,7 @@ def _read_answer(body: bytes) -> _Answer | UpstreamError:
     if not is_utf8(body):
         return invalid_answer(_INVALID)
     try:
-        try:
-            answer = _decode_answer(body)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            answer = _decode_answer(without_lone_surrogates(body))
+        answer = decode_cleaned(_decode_answer, body)
     except (msgspec.DecodeError, RecursionError):
         return invalid_answer(_INVALID)
     return read_upstream_error(200, {}, body, 0) if answer.failed else answer
@@ -240,11 +247,15 @@ class ImageFacts:
 
     An event with an image that is not a partial one is an image returned. Where several report usage the last one
     holds, as everywhere (DIALECTS section 5).
+
+    Args:
+        look: of the call.
     """
 
-    __slots__ = ("_images", "_usage", "done", "first_output")
+    __slots__ = ("_images", "_look", "_usage", "done", "first_output")
 
-    def __init__(self) -> None:
+    def __init__(self, look: ImageLook) -> None:
+        self._look = look
         self._images = 0
         self._usage = _NONE
         self.first_output = False
@@ -255,6 +266,7 @@ class ImageFacts:
         if has_content(event.b64_json) or has_content(event.url):
             self.first_output = True
             self._images += not kind.endswith(".partial_image")
+            self._look.state(event.size, event.quality)
         if kind.endswith(".completed"):
             self.first_output = self.done = True
         if has_content(event.usage):

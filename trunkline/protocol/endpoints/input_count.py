@@ -2,8 +2,7 @@
 
 import msgspec
 
-from trunkline.core import limits
-from trunkline.protocol.tokens import BYTES_PER_TOKEN, LONG_BASE64, count_text, estimate_input
+from trunkline.protocol.tokens import count_text, countable
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
@@ -19,18 +18,17 @@ def count_members(body: bytes, names: tuple[str, ...]) -> int:
         body: the request.
         names: of the top-level members that hold the input.
     """
-    if len(body) > limits.COUNT_BYTES_MAX:
-        body = LONG_BASE64.sub(b'""', body)
-    if len(body) > limits.COUNT_BYTES_MAX:
-        return len(body) // BYTES_PER_TOKEN
-    try:
-        members = _decode_members(body)
-        values = [_decode(members[name]) for name in names if name in members]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return estimate_input(body)
+    values = countable(body, lambda source: _values(source, names))
+    if isinstance(values, int):
+        return values
     texts: list[str] = []
     token_ids = _collect(values, texts)
     return token_ids + count_text("\n".join(texts))
+
+
+def _values(body: bytes, names: tuple[str, ...]) -> list[object]:
+    members = _decode_members(body)
+    return [_decode(members[name]) for name in names if name in members]
 
 
 def _collect(values: list[object], texts: list[str]) -> int:

@@ -4,30 +4,28 @@ Each such endpoint has few kinds of events, of which one says that the answer is
 cut. Providers that cannot stream ignore the wish and answer whole: that is passed on, too, if it is an answer.
 """
 
-import codecs
 from typing import Protocol
 
 import msgspec
 
 from trunkline.core import limits
-from trunkline.core.errors import FaultError
 from trunkline.core.usage import Units
 from trunkline.protocol.endpoint import ReadWhole
 from trunkline.protocol.endpoints.answer_form import AnswerForm
-from trunkline.protocol.json_span import without_lone_surrogates
-from trunkline.protocol.sse import EventBuffer, leading_line_ends, parse_event, split_events
-from trunkline.protocol.upstream_error import UpstreamError, invalid_answer, read_upstream_error
+from trunkline.protocol.event_relay import EventRelay
+from trunkline.protocol.lenient import read_leniently
+from trunkline.protocol.sse import leading_line_ends, parse_event
+from trunkline.protocol.upstream_error import BROKEN_EVENT, invalid_answer, read_upstream_error
+from trunkline.protocol.utf8 import is_utf8
 
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 """What the first line of an event stream begins with. Sound, text and JSON do not."""
 _BEFORE_FIRST_LINE = b"\r\n\xef\xbb\xbf"
 _START_BYTES_MAX = 1024
 """What is looked at to tell events from a whole answer; blank lines before the first event are fewer."""
-_UTF8_STEP_BYTES = 1024 * 1024
 _NOTHING = frozenset({b"", b"null", b'""'})
 
 _TOO_LARGE = "The provider sent an answer that is too large."
-_BROKEN_EVENT = "The provider sent a broken event."
 
 
 class MediaEvent(AnswerForm, gc=False):
@@ -38,6 +36,7 @@ class MediaEvent(AnswerForm, gc=False):
         text, delta: of a transcript.
         audio: a piece of sound in base64.
         b64_json, url: an image.
+        size, quality: of the image.
     """
 
     usage: msgspec.Raw = msgspec.Raw()
@@ -46,6 +45,8 @@ class MediaEvent(AnswerForm, gc=False):
     audio: msgspec.Raw = msgspec.Raw()
     b64_json: msgspec.Raw = msgspec.Raw()
     url: msgspec.Raw = msgspec.Raw()
+    size: msgspec.Raw = msgspec.Raw()
+    quality: msgspec.Raw = msgspec.Raw()
 
 
 class EventFacts(Protocol):
@@ -67,108 +68,58 @@ class EventFacts(Protocol):
         """What was used so far; None while that is nothing."""
 
 
-class MediaStreamRelay:
-    """See `dialect.StreamRelay`. Never raises.
+class MediaStreamRelay(EventRelay):
+    """See `EventRelay`. Counts no tokens: images and sound have none to be counted here, texts are paid by their sound.
 
     Args:
         facts: of the endpoint; fresh.
         read_whole: the endpoint's reader of a whole answer.
     """
 
-    __slots__ = (
-        "_buffer",
-        "_facts",
-        "_foreign",
-        "_read_whole",
-        "_start",
-        "_started",
-        "_whole_units",
-        "error",
-        "first_output",
-    )
+    __slots__ = ("_facts", "_held", "_may_be_events", "_read_whole", "_whole_units")
 
     def __init__(self, facts: EventFacts, read_whole: ReadWhole) -> None:
+        super().__init__(None, read_media_event)
         self._facts = facts
         self._read_whole = read_whole
-        self._buffer = EventBuffer()
-        self._started = False
-        self._start = b""
-        self._foreign: bytearray | None = None
+        self._held: bytearray | None = bytearray()  # until it is known to be a stream
+        self._may_be_events = True
         self._whole_units: Units | None = None
-        self.first_output = False
-        self.error: UpstreamError | None = None
-
-    @property
-    def opening(self) -> Units | None:
-        """See `protocol.dialect.StreamRelay`; this dialect says nothing of the input at the start."""
-        return None
 
     @property
     def complete(self) -> bool:
         """See `StreamRelay`."""
         return self.error is None and self._facts.done
 
-    @property
-    def units(self) -> Units | None:
-        """See `StreamRelay`."""
-        return self._whole_units or self._facts.units
-
-    def output_tokens_counted(self) -> int:
-        """Return 0: images and sound have no tokens that could be counted here, and texts are paid by their sound."""
-        return 0
-
     def receive(self, chunk: bytes) -> bytes:
         """See `StreamRelay`."""
-        if self.error is not None:
-            return b""
-        if not self._started:
-            chunk = self._begin(chunk)
-            if not chunk:
-                return b""
-        try:
-            block = self._buffer.receive(chunk)
-        except FaultError as error:
-            self.error = invalid_answer(error.fault.message)
-            return b""
-        return self._relay(block) if block else b""
+        if self._held is not None and self.error is None:
+            chunk = self._begin(self._held, chunk)
+        return super().receive(chunk) if chunk else b""
 
     def finish(self) -> bytes:
-        """See `StreamRelay`. A last event without its blank line counts if it can be read."""
-        if self.error is not None:
-            return b""
-        if not self._started:
-            return self._finish_whole(bytes(self._foreign) if self._foreign is not None else self._start)
-        rest = self._buffer.finish()
-        data = parse_event(rest).data
-        if data is None or not (data == b"[DONE]" or _is_json(data)):
-            # Nobody can read the beginning of an event; `complete` tells whether the stream was cut in it.
-            return leading_line_ends(rest)
-        return self._relay(rest.rstrip(b"\r\n") + b"\n\n")
+        """See `StreamRelay`."""
+        if self._held is None or self.error is not None:
+            return super().finish()
+        body, self._held = bytes(self._held), None
+        return self._finish_whole(body) if body else b""
 
-    def _begin(self, chunk: bytes) -> bytes:
+    def _begin(self, held: bytearray, chunk: bytes) -> bytes:
         """Look at the first bytes, whatever the content type says; returns them once they are known to be events."""
-        if self._foreign is None:
-            self._start += chunk
-            line = self._start[:_START_BYTES_MAX].lstrip(_BEFORE_FIRST_LINE)
+        held += chunk
+        if self._may_be_events:
+            line = bytes(held[:_START_BYTES_MAX]).lstrip(_BEFORE_FIRST_LINE)
             if line.startswith(_FIELDS):
-                self._started = True
-                start, self._start = self._start, b""
-                return start
-            if len(self._start) <= _START_BYTES_MAX and any(field.startswith(line) for field in _FIELDS):
-                return b""
-            chunk, self._start = self._start, b""
-            self._foreign = bytearray()
-        self._foreign += chunk
-        if len(self._foreign) > limits.UPSTREAM_ANSWER_BYTES_MAX:
+                self._held = None
+                return chunk if len(chunk) == len(held) else bytes(held)
+            self._may_be_events = len(held) <= _START_BYTES_MAX and any(field.startswith(line) for field in _FIELDS)
+        if len(held) > limits.UPSTREAM_ANSWER_BYTES_MAX:
             self.error = invalid_answer(_TOO_LARGE)
-            self._foreign = bytearray()
+            held.clear()
         return b""
 
     def _finish_whole(self, body: bytes) -> bytes:
         """Pass on a body that is no event stream, if the endpoint takes it for an answer."""
-        self._foreign = None
-        if not body:
-            return b""
         answer, shown = self._read_whole(body)
         self.error = answer.error
         if self.error is not None:
@@ -177,13 +128,9 @@ class MediaStreamRelay:
         self._facts.done = self.first_output = True
         return shown
 
-    def _relay(self, block: bytes) -> bytes:
-        events = split_events(block)
-        for index, event in enumerate(events):
-            self._read_event(event)
-            if self.error is not None:
-                return b"".join(events[:index]) + leading_line_ends(event)
-        return block
+    def _relay_event(self, event: bytes) -> bytes:
+        self._read_event(event)
+        return event if self.error is None else leading_line_ends(event)
 
     def _read_event(self, event: bytes) -> None:
         if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2 and b"\r" not in event:
@@ -196,7 +143,7 @@ class MediaStreamRelay:
         try:
             members = read_media_event(data)
         except ValueError:
-            self.error = invalid_answer(_BROKEN_EVENT)
+            self.error = invalid_answer(BROKEN_EVENT)
             return
         if members is None:
             return
@@ -206,6 +153,13 @@ class MediaStreamRelay:
         self._facts.take(_kind(members) or name, members)
         self.first_output = self._facts.first_output
 
+    def _reported(self) -> Units | None:
+        return self._whole_units or self._facts.units
+
+    def _lacks_output(self, _units: Units) -> bool:
+        """Return False: what is paid by the image, the second or the character has no output in tokens."""
+        return False
+
 
 def read_media_event(data: bytes) -> MediaEvent | None:
     """Return what matters of an event's data, or None for JSON that is not an object.
@@ -214,42 +168,16 @@ def read_media_event(data: bytes) -> MediaEvent | None:
         ValueError: not JSON, not UTF-8, or nested too deeply.
     """
     if not is_utf8(data):
-        # What the decoder skips it does not check.
         raise ValueError("not UTF-8")
     try:
-        try:
-            return _decode_event(data)
-        except msgspec.ValidationError:
-            # No object, but is it JSON? This looks at all of it and builds nothing.
-            _decode_raw(data)
-            return None
-        except msgspec.DecodeError:
-            cleaned = without_lone_surrogates(data)
-            if cleaned is data:
-                raise
-            return read_media_event(cleaned)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError("not JSON") from error
+        return _decode_event(data)
+    except (msgspec.DecodeError, RecursionError):
+        return read_leniently(MediaEvent, data)
 
 
 def has_content(value: msgspec.Raw) -> bool:
     """Return whether a member is there and says something. The value may be large and is not copied."""
     return len(memoryview(value)) > 4 or bytes(value) not in _NOTHING
-
-
-def is_utf8(data: bytes) -> bool:
-    """Return whether bytes are UTF-8, step by step: decoding tens of MiB at once takes up to four times as much."""
-    if data.isascii():
-        return True
-    decode = codecs.getincrementaldecoder("utf-8")().decode
-    view = memoryview(data)
-    try:
-        for start in range(0, len(data), _UTF8_STEP_BYTES):
-            decode(view[start : start + _UTF8_STEP_BYTES])
-        decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _kind(event: MediaEvent) -> str:
@@ -259,14 +187,5 @@ def _kind(event: MediaEvent) -> str:
         return ""
 
 
-def _is_json(data: bytes) -> bool:
-    try:
-        read_media_event(data)
-    except ValueError:
-        return False
-    return True
-
-
 _decode_event = msgspec.json.Decoder(MediaEvent).decode
-_decode_raw = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_text = msgspec.json.Decoder(str).decode

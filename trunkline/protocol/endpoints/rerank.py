@@ -15,11 +15,12 @@ from trunkline.protocol.dialect import Call, ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
 from trunkline.protocol.endpoints.answer_form import AnswerForm, FormReader
 from trunkline.protocol.endpoints.input_count import count_members
-from trunkline.protocol.endpoints.json_value import count_of, inner_report, report_of, start_of
+from trunkline.protocol.endpoints.json_value import start_of
 from trunkline.protocol.endpoints.provider_call import JSON, not_offered
 from trunkline.protocol.names import UPSTREAM_OPENAI
 from trunkline.protocol.splice import BodyChanges, prepare_body
 from trunkline.protocol.upstream_error import UpstreamError
+from trunkline.protocol.usage_report import count_of, inner_report, report_of
 
 DOCUMENTS_PER_SEARCH = 100
 """Cohere's unit: one query and up to so many documents."""

@@ -14,15 +14,15 @@ from trunkline.protocol.body import BodyReader
 from trunkline.protocol.dialect import ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
 from trunkline.protocol.endpoints.input_count import count_members
-from trunkline.protocol.endpoints.json_value import count_of, report_of
 from trunkline.protocol.endpoints.media_stream import MediaEvent, MediaStreamRelay, has_content
 from trunkline.protocol.endpoints.provider_call import JSON, openai_call
+from trunkline.protocol.event_relay import NO_STREAM
 from trunkline.protocol.json_span import without_lone_surrogates
 from trunkline.protocol.splice import prepare_body
 from trunkline.protocol.upstream_error import UpstreamError, invalid_answer, read_upstream_error
+from trunkline.protocol.usage_report import count_of, report_of
 
 _NO_SOUND = "The provider's answer is not sound."
-_NO_EVENTS = "The provider's answer is not an event stream."
 
 _EVENTS = "sse"
 
@@ -176,7 +176,7 @@ def _words_error(body: bytes, otherwise: str) -> UpstreamError:
 
 def _read_no_events(body: bytes) -> tuple[WholeAnswer, bytes]:
     """Read a whole answer to a client that asked for events: nothing that it could use."""
-    return WholeAnswer(None, 0, _words_error(body, _NO_EVENTS)), b""
+    return WholeAnswer(None, 0, _words_error(body, NO_STREAM)), b""
 
 
 class SpeechFacts:

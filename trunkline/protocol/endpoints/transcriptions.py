@@ -13,9 +13,8 @@ from trunkline.core.usage import Units
 from trunkline.protocol.dialect import ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
 from trunkline.protocol.endpoints.answer_form import AnswerForm, FormReader
-from trunkline.protocol.endpoints.json_value import count_of, inner_report, report_of
 from trunkline.protocol.endpoints.media_form import MediaForm
-from trunkline.protocol.endpoints.media_stream import MediaEvent, MediaStreamRelay, has_content, is_utf8
+from trunkline.protocol.endpoints.media_stream import MediaEvent, MediaStreamRelay, has_content
 from trunkline.protocol.endpoints.multipart import Part
 from trunkline.protocol.endpoints.provider_call import openai_call
 from trunkline.protocol.endpoints.sound_length import (
@@ -25,6 +24,8 @@ from trunkline.protocol.endpoints.sound_length import (
     wav_seconds,
 )
 from trunkline.protocol.upstream_error import UpstreamError, invalid_answer
+from trunkline.protocol.usage_report import count_of, inner_report, report_of
+from trunkline.protocol.utf8 import is_utf8
 
 _INVALID = "The provider's answer is not a transcript."
 _JSON_FORMATS = frozenset({"json", "verbose_json", "diarized_json"})

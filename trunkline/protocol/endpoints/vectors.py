@@ -5,6 +5,7 @@ form is garbage there, and many providers know only one of the two (DIALECTS sec
 """
 
 import base64
+import math
 import struct
 from enum import StrEnum
 
@@ -15,6 +16,9 @@ _decode_text = msgspec.json.Decoder(str).decode
 _encode = msgspec.json.Encoder().encode
 
 _FLOAT_BYTES = 4
+
+_LENGTH_TOLERANCE = 1e-4
+"""A vector this close to length 1 has it: providers round the numbers."""
 
 
 class VectorForm(StrEnum):
@@ -59,10 +63,32 @@ def in_form(vector: bytes, form: VectorForm | None) -> bytes:
     return vector
 
 
-def _packed(vector: bytes) -> bytes:
+def at_unit_length(vector: bytes) -> bytes:
+    """Return a vector's JSON with its numbers scaled so that its length is 1.
+
+    The very same object where it has that length already, or cannot get it: zeros, or what is no vector.
+
+    Raises:
+        VectorError: it is base64 of something else.
+    """
+    numbers = _numbers(in_form(vector, VectorForm.FLOAT)) or []
+    length = math.hypot(*numbers)
+    if not length or not math.isfinite(length) or abs(length - 1) <= _LENGTH_TOLERANCE:
+        return vector
+    return _encode([number / length for number in numbers])
+
+
+def _numbers(vector: bytes) -> list[float] | None:
+    """Return a vector's numbers; None for what is no list of numbers."""
     try:
-        numbers = _decode_numbers(vector)
+        return _decode_numbers(vector)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _packed(vector: bytes) -> bytes:
+    numbers = _numbers(vector)
+    if numbers is None:
         return vector
     try:
         packed = struct.pack(f"<{len(numbers)}f", *numbers)

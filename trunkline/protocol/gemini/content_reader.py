@@ -28,9 +28,6 @@ from trunkline.protocol.model import (
 _USER_ROLES = frozenset({None, "", "user", "function", "tool"})
 """``function`` is what older clients call the turn with a function's result."""
 
-_FILES_HOST = "generativelanguage.googleapis.com"
-_VIDEO_HOSTS = frozenset({"www.youtube.com", "youtube.com", "m.youtube.com", "youtu.be"})
-
 _RESULT_FIELDS = frozenset({"output", "result", "error"})
 """A result that is one of these alone is that member; anything else is its JSON text (section 2.4)."""
 
@@ -136,9 +133,9 @@ class ContentReader:
             parsed = urlsplit(url)
         except ValueError:
             raise bad_field(f"{place}.fileData.fileUri", "must be a URI") from None
-        if kind.startswith("video/") or parsed.hostname in _VIDEO_HOSTS:
+        if kind.startswith("video/") or parsed.hostname in media.VIDEO_HOSTS:
             self.features[Feature.VIDEO_INPUT] = None
-        elif parsed.scheme not in {"http", "https"} or parsed.hostname == _FILES_HOST or kind.startswith("audio/"):
+        elif parsed.scheme not in {"http", "https"} or parsed.hostname == media.FILES_HOST or kind.startswith("audio/"):
             # What only Google can open. Sound by its URL has no other home either.
             self.features[Feature.FILE_ID] = None
         elif kind.startswith("image/"):

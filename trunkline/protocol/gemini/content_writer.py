@@ -116,6 +116,8 @@ class ContentWriter:
                 if part.context:
                     self._crossing.lose(Feature.FILE_CONTEXT)
                     yield Part(text=part.context)
+                if part.name:
+                    self._crossing.lose(Feature.FILE_NAME)
                 if part.citations:
                     self._crossing.lose(Feature.FILE_CONTEXT, "citations")
                 yield _file(part)

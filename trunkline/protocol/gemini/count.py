@@ -4,18 +4,16 @@ from collections.abc import Iterable
 
 import msgspec
 
-from trunkline.core import limits
 from trunkline.protocol.gemini.spelling import camel_case
 from trunkline.protocol.gemini.wire import Content, MaybeRaw, Part
 from trunkline.protocol.tokens import (
     ANSWER_TOKENS,
     AUDIO_TOKENS,
-    BYTES_PER_TOKEN,
     FILE_TOKENS,
     IMAGE_TOKENS,
-    LONG_BASE64,
     MESSAGE_TOKENS,
     count_text,
+    countable,
 )
 
 
@@ -37,8 +35,6 @@ class _Body(_Request, rename="camel"):
     generate_content_request: _Request | None = None
 
 
-_MEDIA_TOKENS = {"image": IMAGE_TOKENS, "audio": AUDIO_TOKENS}
-
 _decode = msgspec.json.Decoder(_Body).decode
 
 
@@ -49,14 +45,9 @@ def count_input(body: bytes) -> int:
         body: the request, or that of ``:countTokens``. Images, audio and files count a fixed figure each, whatever
             their bytes.
     """
-    if len(body) > limits.COUNT_BYTES_MAX:
-        body = LONG_BASE64.sub(b'""', body)
-    if len(body) > limits.COUNT_BYTES_MAX:
-        return len(body) // BYTES_PER_TOKEN
-    try:
-        request = _decode(camel_case(body))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return len(LONG_BASE64.sub(b'""', body)) // BYTES_PER_TOKEN
+    request = countable(body, lambda source: _decode(camel_case(source)))
+    if isinstance(request, int):
+        return request
     return ANSWER_TOKENS + sum(
         _count(asked) for asked in (request, request.generate_content_request) if asked is not None
     )

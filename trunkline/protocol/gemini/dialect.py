@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
+import msgspec
+
 from trunkline.core.errors import Fault
+from trunkline.core.usage import Units
 from trunkline.protocol import names
+from trunkline.protocol.counted_usage import CountInput, state_usage
 from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
 from trunkline.protocol.events import Event
@@ -23,6 +27,7 @@ from trunkline.protocol.gemini import (
 from trunkline.protocol.gemini.event_reader import GeminiEventReader
 from trunkline.protocol.gemini.event_writer import GeminiEventWriter
 from trunkline.protocol.gemini.stream import GeminiStreamRelay
+from trunkline.protocol.gemini.usage import write_usage
 from trunkline.protocol.model import Request
 from trunkline.protocol.models import ModelCard
 from trunkline.protocol.renaming import rename_model
@@ -135,14 +140,24 @@ class Gemini:
         return body
 
     def relay(
-        self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions
+        self,
+        *,
+        public_model: str | None,
+        hide_usage: bool,
+        array: bool,
+        options: VendorOptions,
+        count_input: CountInput | None = None,
     ) -> GeminiStreamRelay:
         """See `RelayDialect`."""
-        return GeminiStreamRelay(public_model=public_model, array=array)
+        return GeminiStreamRelay(public_model=public_model, array=array, count_input=count_input)
 
     def read_whole(self, body: bytes) -> WholeAnswer:
         """See `RelayDialect`."""
         return answer.read_whole(body)
+
+    def state_usage(self, body: bytes, units: Units) -> bytes:
+        """See `RelayDialect`."""
+        return state_usage(body, msgspec.json.encode(write_usage(units)), key="usageMetadata")
 
     def rename(self, body: bytes, public_model: str) -> bytes:
         """See `RelayDialect`."""

@@ -132,8 +132,12 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             shape = _Shape(401, "UNAUTHENTICATED", "API_KEY_INVALID")
         case ErrorType.POLICY_NO_CREDIT:
             shape = _Shape(403, "PERMISSION_DENIED", "INSUFFICIENT_QUOTA")
+        case ErrorType.POLICY_BUDGET_SPENT:
+            shape = _Shape(403, "PERMISSION_DENIED", "BUDGET_EXCEEDED")
         case ErrorType.POLICY_MODEL_NOT_ALLOWED:
             shape = _Shape(403, "PERMISSION_DENIED", "MODEL_NOT_ALLOWED")
+        case ErrorType.POLICY_ENDPOINT_NOT_ALLOWED:
+            shape = _Shape(403, "PERMISSION_DENIED", "ENDPOINT_NOT_ALLOWED")
         case ErrorType.CLIENT_NOT_FOUND | ErrorType.CLIENT_MODEL_NOT_FOUND:
             shape = _Shape(404, "NOT_FOUND")
         case ErrorType.CLIENT_METHOD_NOT_ALLOWED:

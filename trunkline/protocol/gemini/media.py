@@ -2,6 +2,7 @@
 
 import base64
 import re
+from urllib.parse import urlsplit
 
 _SPACE = re.compile(r"[ \t\r\n]")
 
@@ -31,6 +32,11 @@ _TYPES_BY_ENDING = {
 PDF = "application/pdf"
 PLAIN_TEXT = "text/plain"
 
+FILES_HOST = "generativelanguage.googleapis.com"
+"""Where files stand that were uploaded to the Gemini API."""
+
+VIDEO_HOSTS = frozenset({"www.youtube.com", "youtube.com", "m.youtube.com", "youtu.be"})
+
 
 def standard_base64(data: str) -> str:
     """Return base64 in the standard alphabet, without white space and with its padding."""
@@ -54,6 +60,15 @@ def type_of_url(url: str) -> str:
     """Return the media type that a URL's ending tells; empty if it tells none."""
     path = url.partition("?")[0].partition("#")[0]
     return _TYPES_BY_ENDING.get(path.rpartition(".")[2].lower(), "")
+
+
+def only_google_opens(uri: str) -> bool:
+    """Return whether a file's URI means nothing to anybody else."""
+    try:
+        host = urlsplit(uri).hostname
+    except ValueError:
+        return False
+    return host == FILES_HOST or host in VIDEO_HOSTS
 
 
 def base64_of(text: str) -> str:

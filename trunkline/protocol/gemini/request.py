@@ -7,6 +7,7 @@ the wish for a stream stand in the path, so the body stays as the client wrote i
 import msgspec
 
 from trunkline.protocol.body import BodyReader, filled_list
+from trunkline.protocol.conversation import opening_digest
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import BodyChanges
@@ -78,7 +79,8 @@ def read_head(body: bytes) -> ClientRequest:
     for config in (fields.snake_config, fields.camel_config):
         for value in (config.snake, config.camel) if config is not None else ():
             max_output = max_output if value is None else _limit(value)
-    return ClientRequest(model="", stream=False, max_output=max_output)
+    opening = opening_digest(fields.contents, fields.systemInstruction or fields.system_instruction)
+    return ClientRequest(model="", stream=False, max_output=max_output, opening=opening)
 
 
 def read_count_head(body: bytes) -> ClientRequest:

@@ -14,7 +14,7 @@ from trunkline.protocol.gemini.decoding import bad_field, decoded, object_fields
 from trunkline.protocol.gemini.spelling import camel_case, camel_key
 from trunkline.protocol.gemini.tool_reader import read_tool_choice, read_tools
 from trunkline.protocol.gemini.wire import Content
-from trunkline.protocol.json_span import without_lone_surrogates
+from trunkline.protocol.json_span import decode_cleaned
 from trunkline.protocol.model import Request, Text
 from trunkline.protocol.splice import PRIVATE_FIELDS
 
@@ -89,12 +89,7 @@ def read_request(body: bytes, *, stream: bool) -> Request:
 
 def _fields(body: bytes) -> dict[str, msgspec.Raw]:
     try:
-        try:
-            return object_fields(camel_case(body))
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            return object_fields(camel_case(without_lone_surrogates(body)))
+        return decode_cleaned(lambda source: object_fields(camel_case(source)), body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise bad_json("The request body must be a JSON object.") from None
 

@@ -8,9 +8,10 @@ client without ``alt=sse`` gets the same objects as pieces of one JSON array.
 import msgspec
 
 from trunkline.core.usage import Units
+from trunkline.protocol.counted_usage import CountInput, state_usage
 from trunkline.protocol.event_relay import NO_STREAM, EventRelay
 from trunkline.protocol.gemini.ends import provider_failed
-from trunkline.protocol.gemini.usage import latest, read_usage
+from trunkline.protocol.gemini.usage import latest, read_usage, write_usage
 from trunkline.protocol.gemini.wire import Candidate, Frame, Part, UsageMetadata, read_frame, reason_name
 from trunkline.protocol.json_span import edit_object, top_level_spans
 from trunkline.protocol.sse import event_data
@@ -25,6 +26,8 @@ _SUFFIX_BYTES_MAX = 1024
 
 _BLANK_ENDS = frozenset({b"\n\n", b"\n\r\n"})
 """What follows the first line of an event that has no other; the latter behind a CR."""
+
+_encode = msgspec.json.Encoder().encode
 
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 
@@ -51,12 +54,14 @@ class GeminiStreamRelay(EventRelay):
     Args:
         public_model: what ``modelVersion`` is changed to; None leaves it.
         array: write one JSON array instead of events.
+        count_input: for the usage in the last frame where the provider reports none.
     """
 
     __slots__ = (
         "_array",
         "_ended",
         "_finished_choices",
+        "_held",
         "_output_choices",
         "_report",
         "_suffix",
@@ -64,10 +69,13 @@ class GeminiStreamRelay(EventRelay):
         "_written",
     )
 
-    def __init__(self, *, public_model: str | None = None, array: bool = False) -> None:
-        super().__init__(public_model, read_frame)
+    def __init__(
+        self, *, public_model: str | None = None, array: bool = False, count_input: CountInput | None = None
+    ) -> None:
+        super().__init__(public_model, read_frame, count_input)
         self._array = array
         self._written = False
+        self._held = b""
         self._suffix = b""
         self._suffix_renamed = b""
         self._report: UsageMetadata | None = None
@@ -85,7 +93,7 @@ class GeminiStreamRelay(EventRelay):
         if self.error is not None or self._ended:
             return b""
         self._ended = True
-        last = super().finish()
+        last = super().finish() + self._last_frame()
         return last + b"]" if self._array and self.complete else last
 
     def _relay_last(self, rest: bytes) -> bytes:
@@ -127,10 +135,34 @@ class GeminiStreamRelay(EventRelay):
             return b""
         if self._array:
             first, self._written = not self._written, True
-            return array_piece(one_line(self._renamed(data, frame)), first=first)
-        if event:
-            return self._renamed(event, frame)
-        return b"data: " + one_line(self._renamed(data, frame)) + b"\n\n"
+            shown = array_piece(one_line(self._renamed(data, frame)), first=first)
+        elif event:
+            shown = self._renamed(event, frame)
+        else:
+            shown = b"data: " + one_line(self._renamed(data, frame)) + b"\n\n"
+        return self._hold(shown) if self._finished_choices else shown
+
+    def _hold(self, shown: bytes) -> bytes:
+        """Return what the client gets of a frame behind a finish reason: it may be the last.
+
+        While the provider has reported nothing it waits for the next one, or for the end, to take the counted usage
+        then: clients look for both, how an answer ended and what it used, in one and the same frame.
+        """
+        held, self._held = self._held, b""
+        if not (self._lacks_usage and self.complete):
+            return held + shown
+        self._held = shown
+        return held
+
+    def _last_frame(self) -> bytes:
+        """Return the frame that was held back, with the usage; nothing where none was."""
+        held, self._held = self._held, b""
+        units = self._counted_usage() if held and self.error is None else None
+        if units is None:
+            return b""
+        start, end = held.index(b"{"), held.rindex(b"}") + 1
+        usage = _encode(write_usage(units))
+        return held[:start] + state_usage(held[start:end], usage, key="usageMetadata") + held[end:]
 
     def _read(self, frame: Frame) -> None:
         if frame.usage_metadata is not None:

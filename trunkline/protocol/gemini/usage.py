@@ -8,9 +8,7 @@ from collections.abc import Sequence
 
 from trunkline.core.usage import Units
 from trunkline.protocol.gemini.wire import ModalityCount, UsageMetadata
-
-TOKENS_MAX = 10**9
-"""A larger count is no count: no context window comes near it, and the ledger's sums must not overflow."""
+from trunkline.protocol.usage_report import COUNT_MAX
 
 _MODALITIES_BY_NUMBER = {2: "IMAGE", 4: "AUDIO"}
 
@@ -93,10 +91,10 @@ def _modality(details: Sequence[ModalityCount] | None, wanted: str) -> int:
         name = detail.modality
         if (_MODALITIES_BY_NUMBER.get(name) if isinstance(name, int) else name) == wanted:
             tokens += _count(detail.token_count) or 0
-    return min(tokens, TOKENS_MAX)
+    return min(tokens, COUNT_MAX)
 
 
 def _count(value: float | None) -> int | None:
-    if value is None or not 0 <= value <= TOKENS_MAX or value != int(value):
+    if value is None or not 0 <= value <= COUNT_MAX or value != int(value):
         return None
     return int(value)

@@ -4,11 +4,12 @@ Typed decoding of a frame takes under a microsecond and finds a broken one, too.
 quotes, null in a list) fail it and are read loosely instead: each member by itself, and what does not fit left out.
 """
 
-from typing import TypeAlias, TypeVar, get_args
+from typing import TypeAlias
 
 import msgspec
 
 from trunkline.protocol.json_span import without_lone_surrogates
+from trunkline.protocol.lenient import read_leniently
 
 MaybeRaw: TypeAlias = msgspec.Raw | msgspec.UnsetType
 
@@ -165,7 +166,6 @@ def reason_name(reason: str | int | None) -> str:
 # --- Reading -----------------------------------------------------------------------------------------------------
 
 _decode_frame = msgspec.json.Decoder(Frame).decode
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -180,18 +180,13 @@ def read_frame(data: bytes) -> Frame | None:
         data.decode()
     try:
         return _decode_frame(data)
-    except msgspec.ValidationError:
-        pass
     except (msgspec.DecodeError, RecursionError):
-        data = without_lone_surrogates(data)
-    try:
-        items = _decode_items(data) if data.lstrip()[:1] == b"[" else None
-        if items is not None:
-            first = _loose(Frame, bytes(items[0])) if items else None
-            return first if first is not None and first.failed else None
-        return _loose(Frame, data)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError("not JSON") from error
+        pass
+    if data.lstrip()[:1] != b"[":
+        return read_leniently(Frame, data)
+    items = _items(data)
+    first = read_leniently(Frame, items[0]) if items else None
+    return first if first is not None and first.failed else None
 
 
 def read_frames(body: bytes) -> list[Frame]:
@@ -203,65 +198,12 @@ def read_frames(body: bytes) -> list[Frame]:
     if body.lstrip()[:1] != b"[":
         frame = read_frame(body)
         return [frame] if frame is not None else []
-    try:
-        items = _decode_items(without_lone_surrogates(body))
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError("not JSON") from error
-    frames = [read_frame(bytes(item)) for item in items]
+    frames = [read_frame(item) for item in _items(body)]
     return [frame for frame in frames if frame is not None]
 
 
-_Read = TypeVar("_Read", bound=msgspec.Struct)
-
-_OBJECTS: dict[str, type[msgspec.Struct]] = {
-    "prompt_feedback": PromptFeedback,
-    "usage_metadata": UsageMetadata,
-    "content": Content,
-    "parts": Part,
-    "inline_data": Blob,
-    "function_call": FunctionCall,
-}
-"""What stands in members of answers that are objects."""
-
-_LISTS: dict[str, type[msgspec.Struct]] = {
-    "candidates": Candidate,
-    "parts": Part,
-    "prompt_tokens_details": ModalityCount,
-    "cache_tokens_details": ModalityCount,
-    "candidates_tokens_details": ModalityCount,
-}
-"""What stands in members that are lists."""
-
-
-def _loose(kind: type[_Read], source: bytes) -> _Read | None:
-    """Return an object with those members that can be read; None if the source is none.
-
-    Raises:
-        msgspec.DecodeError: not JSON.
-    """
+def _items(source: bytes) -> list[bytes]:
     try:
-        members = _decode_members(source)
-    except msgspec.ValidationError:
-        return None
-    values: dict[str, object] = {}
-    for field in msgspec.structs.fields(kind):
-        raw = members.get(field.encode_name)
-        if raw is not None and (value := _loose_value(field.name, field.type, bytes(raw))) is not None:
-            values[field.name] = value
-    return kind(**values)
-
-
-def _loose_value(name: str, kind: object, source: bytes) -> object:
-    if msgspec.Raw in get_args(kind):
-        return msgspec.Raw(source)
-    listed = _LISTS.get(name)
-    if listed is not None and source.startswith(b"["):
-        items = [_loose(listed, bytes(item)) for item in _decode_items(source)]
-        return [item for item in items if item is not None]
-    nested = _OBJECTS.get(name)
-    if nested is not None:
-        return _loose(nested, source)
-    try:
-        return msgspec.json.decode(source, type=kind)
-    except msgspec.ValidationError:
-        return None
+        return [bytes(item) for item in _decode_items(without_lone_surrogates(source))]
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError("not JSON") from error

@@ -97,7 +97,7 @@ class AssistantWriter:
             message["name"] = said.name
         if said.refusals:
             message["refusal"] = "\n".join(said.refusals)
-        self._reason(message, said.reasoning, in_loop=in_loop)
+        self._reason(message, said.reasoning, in_loop=in_loop, called=bool(said.calls))
         if said.calls:
             message["tool_calls"] = [self._call(call) for call in said.calls]
         if message["content"] is None and not said.calls and not said.refusals:
@@ -106,7 +106,7 @@ class AssistantWriter:
             message["content"] = ""
         return message
 
-    def _reason(self, message: Written, reasonings: list[Reasoning], *, in_loop: bool) -> None:
+    def _reason(self, message: Written, reasonings: list[Reasoning], *, in_loop: bool, called: bool) -> None:
         replayed = self._replay is ReasoningReplay.ALWAYS or (self._replay is ReasoningReplay.TOOL_LOOP and in_loop)
         with_proof = replayed and self._field == REASONING_DETAILS
         for reasoning in reasonings:
@@ -117,9 +117,10 @@ class AssistantWriter:
         if with_proof:
             if details := replayed_details(reasonings):
                 message[REASONING_DETAILS] = msgspec.Raw(details)
-        elif replayed:
-            text = "\n\n".join(reasoning.text for reasoning in reasonings if reasoning.text)
-            if text or self._replay is ReasoningReplay.ALWAYS:
+        elif self._replay is not ReasoningReplay.NEVER and self._field != REASONING_DETAILS:
+            text = "\n\n".join(reasoning.text for reasoning in reasonings if reasoning.text) if replayed else ""
+            # A call that another model made without reasoning, or long ago, is refused without the field (Moonshot).
+            if text or called or self._replay is ReasoningReplay.ALWAYS:
                 message[self._field] = text
 
     def _call(self, call: ToolCall) -> Written:

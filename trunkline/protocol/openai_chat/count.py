@@ -2,17 +2,15 @@
 
 import msgspec
 
-from trunkline.core import limits
 from trunkline.protocol.tokens import (
     ANSWER_TOKENS,
     AUDIO_TOKENS,
-    BYTES_PER_TOKEN,
     FILE_TOKENS,
     IMAGE_LOW_TOKENS,
     IMAGE_TOKENS,
-    LONG_BASE64,
     MESSAGE_TOKENS,
     count_text,
+    countable,
 )
 
 
@@ -50,14 +48,9 @@ def count_input(body: bytes) -> int:
     Args:
         body: the request. Images, audio and files count a fixed figure each, whatever their bytes.
     """
-    if len(body) > limits.COUNT_BYTES_MAX:
-        body = LONG_BASE64.sub(b'""', body)
-    if len(body) > limits.COUNT_BYTES_MAX:
-        return len(body) // BYTES_PER_TOKEN
-    try:
-        request = _decode_request(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return len(LONG_BASE64.sub(b'""', body)) // BYTES_PER_TOKEN
+    request = countable(body, _decode_request)
+    if isinstance(request, int):
+        return request
     tokens = ANSWER_TOKENS + MESSAGE_TOKENS * len(request.messages)
     texts = [_raw_text(request.tools), _raw_text(request.functions), _raw_text(request.response_format)]
     for message in request.messages:

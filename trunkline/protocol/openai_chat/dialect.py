@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from trunkline.core.errors import Fault
+from trunkline.core.usage import Units
 from trunkline.protocol import names, openai_error, openai_models
+from trunkline.protocol.counted_usage import CountInput, state_usage
 from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
 from trunkline.protocol.events import Event
@@ -23,6 +25,7 @@ from trunkline.protocol.openai_chat import (
 from trunkline.protocol.openai_chat.event_reader import ChatEventReader
 from trunkline.protocol.openai_chat.event_writer import ChatEventWriter
 from trunkline.protocol.openai_chat.stream import ChatStreamRelay
+from trunkline.protocol.openai_chat.usage_writer import write_usage
 from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.vendor import VendorOptions
@@ -124,14 +127,29 @@ class OpenAIChat:
         return body
 
     def relay(
-        self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions
+        self,
+        *,
+        public_model: str | None,
+        hide_usage: bool,
+        array: bool,
+        options: VendorOptions,
+        count_input: CountInput | None = None,
     ) -> ChatStreamRelay:
         """See `RelayDialect`."""
-        return ChatStreamRelay(public_model=public_model, hide_usage=hide_usage, lenient=options.lenient_end)
+        return ChatStreamRelay(
+            public_model=public_model,
+            hide_usage=hide_usage,
+            lenient=options.lenient_end,
+            count_input=count_input,
+        )
 
     def read_whole(self, body: bytes) -> WholeAnswer:
         """See `RelayDialect`."""
         return answer.read_answer(body)
+
+    def state_usage(self, body: bytes, units: Units) -> bytes:
+        """See `RelayDialect`."""
+        return state_usage(body, write_usage(units))
 
     def rename(self, body: bytes, public_model: str) -> bytes:
         """See `RelayDialect`."""

@@ -8,6 +8,8 @@ speaks again.
 from collections.abc import Sequence
 from itertools import groupby
 
+import msgspec
+
 from trunkline.protocol.fidelity import Crossing, Feature
 from trunkline.protocol.model import Part, Request, Role, Text, ToolCall, ToolResult, Turn
 from trunkline.protocol.names import OPENAI_CHAT
@@ -30,11 +32,23 @@ class MessageWriter:
         options: of the channel.
     """
 
-    __slots__ = ("_assistant", "_behind", "_crossing", "_messages", "_parts", "_system", "_tool_ids")
+    __slots__ = (
+        "_assistant",
+        "_behind",
+        "_bridge",
+        "_crossing",
+        "_messages",
+        "_midway",
+        "_parts",
+        "_system",
+        "_tool_ids",
+    )
 
     def __init__(self, names: ToolNames, crossing: Crossing, options: VendorOptions) -> None:
         self._crossing = crossing
         self._system = "developer" if options.developer_role else "system"
+        self._midway = options.instructions_midway is not False
+        self._bridge = options.tool_bridge
         self._tool_ids = options.tool_ids
         self._parts = PartWriter(crossing, options)
         self._assistant = AssistantWriter(self._parts, names, crossing, options)
@@ -68,9 +82,13 @@ class MessageWriter:
         return self._messages
 
     def _put(self, role: str, content: str | list[Written] | None, name: str = "") -> None:
-        if content is not None:
-            named = {"name": name} if name else {}
-            self._messages.append({"role": role, "content": content, **named})
+        if content is None:
+            return
+        if self._bridge and self._messages and self._messages[-1]["role"] == "tool":
+            lose(self._crossing, Feature.TOOL_BRIDGE)
+            self._messages.append({"role": "assistant", "content": self._bridge})
+        named = {"name": name} if name else {}
+        self._messages.append({"role": role, "content": content, **named})
 
     def _say(self, turns: Sequence[Turn], *, in_loop: bool) -> list[ToolCall]:
         """Write what the assistant said; returns the calls that are to be answered."""
@@ -93,8 +111,13 @@ class MessageWriter:
                 self._result(result)
         self._flush_media()
         for turn in turns:
-            role = self._system if turn.role is Role.SYSTEM else "user"
-            self._put(role, self._parts.content(turn.parts), turn.name)
+            if turn.role is not Role.SYSTEM:
+                self._put("user", self._parts.content(turn.parts), turn.name)
+            elif self._midway:
+                self._put(self._system, self._parts.content(turn.parts), turn.name)
+            else:
+                lose(self._crossing, Feature.INSTRUCTIONS_MIDWAY)
+                self._put("user", self._parts.content(map(_marked, turn.parts)))
 
     def _flush_media(self) -> None:
         """Write what chat only takes from the user, behind the group that it belongs to."""
@@ -134,6 +157,13 @@ class MessageWriter:
         if media:
             lose(self._crossing, Feature.RESULT_IMAGE)
             self._behind += [Text(f"From the result of tool call {identity}:"), *media]
+
+
+def _marked(part: Part) -> Part:
+    """Return an instruction as a user's text that says what it is."""
+    if not isinstance(part, Text) or not part.text:
+        return part
+    return msgspec.structs.replace(part, text=f"<system>\n{part.text}\n</system>")
 
 
 def _speaks(turn: Turn) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from trunkline.protocol.body import BodyReader, filled_list
+from trunkline.protocol.conversation import name_digest, opening_digest
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.json_span import MalformedJSONError, edit_object, top_level_spans
 from trunkline.protocol.rules import RequestRules
@@ -34,6 +35,7 @@ class _Fields(msgspec.Struct):
     functions: msgspec.Raw = msgspec.Raw()
     response_format: msgspec.Raw = msgspec.Raw()
     prediction: msgspec.Raw = msgspec.Raw()
+    prompt_cache_key: msgspec.Raw = msgspec.Raw()
 
 
 _READER = BodyReader(
@@ -61,11 +63,14 @@ def read_head(body: bytes) -> ClientRequest:
     fields = _READER.read(body)
     if not filled_list(fields.messages):
         raise _READER.bad_field("messages")
+    named = name_digest(fields.prompt_cache_key)
     return ClientRequest(
         model=_READER.model(fields.model),
         stream=bool(fields.stream),
         max_output=fields.max_completion_tokens or fields.max_tokens or 0,
         wants_usage=fields.stream_options is not None and bool(fields.stream_options.include_usage),
+        named=named,
+        opening=0 if named else opening_digest(fields.messages),
     )
 
 

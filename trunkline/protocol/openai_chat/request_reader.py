@@ -38,12 +38,30 @@ REFUSED_FIELDS = frozenset(
 )
 """Without these the answer would mean something else (DIALECTS section 2.6)."""
 
+_OWN_FIELDS = (
+    "top_k",
+    "logit_bias",
+    "reasoning",
+    "thinking",
+    "enable_thinking",
+    "thinking_budget",
+    "user",
+    "safety_identifier",
+    "service_tier",
+    "metadata",
+    "store",
+    "prediction",
+    "verbosity",
+)
+"""Fields that a provider of another dialect gets in its own words or not at all."""
+
 _UNSAID_EFFORTS = frozenset({"auto", "default"})
 
 _PATH = re.compile(r" - at `\$\.?([^`]*)`$")
 
 _decode_strictly = msgspec.json.Decoder(wire.StrictRequestFields).decode
 _decode = msgspec.json.Decoder(wire.RequestFields).decode
+_encode = msgspec.json.Encoder().encode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -57,7 +75,8 @@ def read_request(body: bytes, *, stream: bool) -> Request:
     Raises:
         FaultError: ``client_bad_request``: something in it cannot be understood; names the field.
     """
-    fields, extras = _read_fields(body)
+    fields, unknown = _read_fields(body)
+    extras = list(unknown)
     if not fields.messages:
         raise bad_field("messages", "`messages` must be a list with at least one message.")
     parts = PartReader()
@@ -87,16 +106,17 @@ def read_request(body: bytes, *, stream: bool) -> Request:
         wants_usage=fields.stream_options is not None and bool(fields.stream_options.include_usage),
         features=tuple(features),
         extras=tuple(extras),
+        own_fields=_own_fields(fields, unknown),
     )
 
 
 # --- Bytes -----------------------------------------------------------------------------------------------------------
 
 
-def _read_fields(body: bytes) -> tuple[wire.RequestFields, list[str]]:
-    """Return the fields and the names of those that nobody knows."""
+def _read_fields(body: bytes) -> tuple[wire.RequestFields, dict[str, msgspec.Raw]]:
+    """Return the fields, and those that nobody knows."""
     try:
-        return _decode_strictly(body), []
+        return _decode_strictly(body), {}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
@@ -113,16 +133,16 @@ def _read_fields(body: bytes) -> tuple[wire.RequestFields, list[str]]:
         raise bad_json("The request body is not valid JSON.") from None
 
 
-def _read_leniently(body: bytes) -> tuple[wire.RequestFields, list[str]]:
+def _read_leniently(body: bytes) -> tuple[wire.RequestFields, dict[str, msgspec.Raw]]:
     fields = _decode(body)
-    extras = []
+    unknown = {}
     for name, value in _decode_members(body).items():
         if name in wire.RequestFields.__struct_fields__ or name in PRIVATE_FIELDS or bytes(value) == b"null":
             continue
         if name in REFUSED_FIELDS:
             raise not_carried(name, f"`{name}`")
-        extras.append(name)
-    return fields, extras
+        unknown[name] = value
+    return fields, unknown
 
 
 def _bad_type(error: msgspec.ValidationError) -> FaultError:
@@ -226,6 +246,19 @@ def _effort(said: str | None, param: str) -> Effort | None:
     except ValueError:
         known = ", ".join(Effort)
         raise bad_field(param, f"`{param}` must be one of {known}.") from None
+
+
+def _own_fields(fields: wire.RequestFields, unknown: dict[str, msgspec.Raw]) -> tuple[tuple[str, bytes], ...]:
+    """Return what another chat provider may take although the neutral model cannot hold all of it."""
+    own: list[tuple[str, bytes]] = []
+    for name in _OWN_FIELDS:
+        value = getattr(fields, name)
+        if isinstance(value, msgspec.Raw):
+            if wire.filled(value):
+                own.append((name, bytes(value)))
+        elif value is not None and value is not msgspec.UNSET:
+            own.append((name, _encode(value)))
+    return (*own, *((name, bytes(value)) for name, value in unknown.items()))
 
 
 def _note_features(fields: wire.RequestFields, features: dict[Feature, None], extras: list[str]) -> None:

@@ -1,16 +1,21 @@
 """A neutral request as a body for a chat provider (DIALECTS section 2). Called by the dispatcher where dialects differ.
 
 What a vendor takes of it is said by the channel's options (`vendor.VendorOptions`); what it does not get is reported.
+A chat client's own request comes here, too, where the channel wants it: then fields that only chat knows go along.
 The same request gives the same bytes, or no provider's prompt cache would ever hit.
 """
+
+from collections.abc import Collection
 
 import msgspec
 
 from trunkline.protocol.dialect import Written
 from trunkline.protocol.fidelity import Crossing, Feature
-from trunkline.protocol.model import Effort, Request, Thinking
+from trunkline.protocol.model import Request
+from trunkline.protocol.names import OPENAI_CHAT
 from trunkline.protocol.openai_chat.losses import lose, lose_all
 from trunkline.protocol.openai_chat.message_writer import MessageWriter
+from trunkline.protocol.openai_chat.thinking_writer import write_thinking
 from trunkline.protocol.openai_chat.tool_names import ToolNames
 from trunkline.protocol.openai_chat.tool_writer import ToolWriter
 from trunkline.protocol.vendor import VendorOptions
@@ -18,8 +23,16 @@ from trunkline.protocol.vendor import VendorOptions
 STOP_MAX = 4
 """OpenAI's bound on sequences."""
 
-_BUDGETS = ((0, Effort.NONE), (1024, Effort.LOW), (8192, Effort.MEDIUM), (24_576, Effort.HIGH))
-"""Up to so many tokens an effort stands for a budget (DIALECTS section 2.5); above all of them it is xhigh."""
+_FIELDS = {
+    Feature.LOGIT_BIAS: "logit_bias",
+    Feature.PREDICTION: "prediction",
+    Feature.STORE: "store",
+    Feature.METADATA: "metadata",
+}
+"""What the neutral model has no field for, by the field that a chat client says it in."""
+
+_THINKING = frozenset({"thinking", "enable_thinking", "thinking_budget", "reasoning", "chat_template_kwargs"})
+"""Vendors' own fields for thinking: who uses one knows the vendor, and gets it as it is."""
 
 _USAGE_WANTED = {"include_usage": True}
 
@@ -38,7 +51,9 @@ def write_request(request: Request, crossing: Crossing, model: str, options: Ven
     Raises:
         FaultError: ``client_bad_request``: it cannot be carried; names the field.
     """
-    lose_all(crossing, request.features, request.extras)
+    own = dict(request.own_fields) if crossing.client == OPENAI_CHAT else {}
+    features = [feature for feature in request.features if _FIELDS.get(feature) not in own]
+    lose_all(crossing, features, [name for name in request.extras if name not in own])
     names = ToolNames()
     body: dict[str, object] = {
         "model": model,
@@ -46,25 +61,21 @@ def write_request(request: Request, crossing: Crossing, model: str, options: Ven
     }
     tools = ToolWriter(request, names, crossing, options)
     tools.write(body)
-    _think(body, request.thinking, crossing)
+    if own.keys() & _THINKING:
+        if request.thinking.effort is not None:
+            body["reasoning_effort"] = request.thinking.effort.value
+    else:
+        write_thinking(body, request.thinking, crossing, options)
     _bound(body, request, crossing, options)
-    _sample(body, request, crossing, options)
-    _identify(body, request, crossing, options)
+    _sample(body, request)
+    if request.cache_key:
+        body["prompt_cache_key"] = request.cache_key
+    _hint(body, request, crossing, options, own)
+    body |= {name: msgspec.Raw(value) for name, value in own.items()}
     if request.stream:
         body["stream"] = True
         body["stream_options"] = _USAGE_WANTED
     return Written(_encode(body), names.mapped, tools.answer_tool)
-
-
-def _think(body: dict[str, object], thinking: Thinking, crossing: Crossing) -> None:
-    effort = thinking.effort
-    if effort is None and thinking.budget is not None and thinking.budget >= 0:
-        effort = next((effort for most, effort in _BUDGETS if thinking.budget <= most), Effort.XHIGH)
-        lose(crossing, Feature.EFFORT)
-    if effort is not None:
-        body["reasoning_effort"] = effort.value
-    if thinking.show is not None:
-        lose(crossing, Feature.SHOW_REASONING)
 
 
 def _bound(body: dict[str, object], request: Request, crossing: Crossing, options: VendorOptions) -> None:
@@ -80,26 +91,27 @@ def _bound(body: dict[str, object], request: Request, crossing: Crossing, option
         lose(crossing, Feature.LOGPROBS)
 
 
-def _sample(body: dict[str, object], request: Request, crossing: Crossing, options: VendorOptions) -> None:
+def _sample(body: dict[str, object], request: Request) -> None:
     sampling = request.sampling
     for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed"):
         value = getattr(sampling, name)
         if value is not None:
             body[name] = value
-    if sampling.top_k is not None:
-        if "top_k" in options.forward_fields:
-            body["top_k"] = sampling.top_k
-        else:
-            lose(crossing, Feature.TOP_K)
 
 
-def _identify(body: dict[str, object], request: Request, crossing: Crossing, options: VendorOptions) -> None:
-    if request.cache_key:
-        body["prompt_cache_key"] = request.cache_key
-    if request.user:
-        lose(crossing, Feature.USER)
-    if request.service_tier:
-        if "service_tier" in options.forward_fields:
-            body["service_tier"] = request.service_tier
+def _hint(
+    body: dict[str, object], request: Request, crossing: Crossing, options: VendorOptions, own: Collection[str]
+) -> None:
+    """Say what not every provider takes where this one does, and report the rest; ``own`` is said anyway."""
+    hints = (
+        ("top_k", request.sampling.top_k, Feature.TOP_K),
+        ("user", request.user, Feature.USER),
+        ("service_tier", request.service_tier, Feature.SERVICE_TIER),
+    )
+    for name, value, feature in hints:
+        if value in {None, ""} or name in own:
+            continue
+        if name in options.forward_fields:
+            body[name] = value
         else:
-            lose(crossing, Feature.SERVICE_TIER)
+            lose(crossing, feature)

@@ -8,11 +8,13 @@ import re
 import msgspec
 
 from trunkline.core.usage import Units
+from trunkline.protocol.counted_usage import CountInput
 from trunkline.protocol.event_relay import NO_STREAM, EventRelay
 from trunkline.protocol.json_span import edit_object, top_level_spans
 from trunkline.protocol.openai_chat.usage import read_usage
+from trunkline.protocol.openai_chat.usage_writer import write_usage
 from trunkline.protocol.openai_chat.wire import FAILED_FINISHES, Answer, Choice, output_texts, read_answer_object
-from trunkline.protocol.sse import event_data, leading_line_ends, with_data
+from trunkline.protocol.sse import event_data, leading_line_ends, render_event, with_data
 from trunkline.protocol.upstream_error import BROKEN_EVENT, UpstreamError, invalid_answer, read_upstream_error
 
 _MODEL_PREFIX_BYTES_MAX = 1024
@@ -20,6 +22,9 @@ _MODEL_PREFIX_BYTES_MAX = 1024
 
 _CHOICE_INDEX_MAX = 127
 """OpenAI's bound on ``n``; a stream cannot make us remember more choices than that."""
+
+_SHARED = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier"})
+"""What all chunks of a stream say alike (DIALECTS section 3.1)."""
 
 _NO_USAGE_YET = re.compile(rb',[ \t]*"usage"[ \t]*:[ \t]*null')
 
@@ -31,6 +36,7 @@ class ChatStreamRelay(EventRelay):
         public_model: what ``model`` is changed to in each chunk; None leaves it.
         hide_usage: withhold the extra chunk with the usage (``choices`` empty), as the client did not ask for it.
         lenient: take ``[DONE]`` without a finish reason for a good end.
+        count_input: for the usage chunk where the provider sends none; of no use to a client that did not ask for it.
 
     Attributes:
         first_output: whether any text, tool call, reasoning or media has come; a role alone is none.
@@ -40,6 +46,7 @@ class ChatStreamRelay(EventRelay):
     __slots__ = (
         "_finished_choices",
         "_hide_usage",
+        "_last",
         "_lenient",
         "_output_choices",
         "_prefix",
@@ -48,12 +55,20 @@ class ChatStreamRelay(EventRelay):
         "done",
     )
 
-    def __init__(self, *, public_model: str | None = None, hide_usage: bool = False, lenient: bool = False) -> None:
-        super().__init__(public_model, read_answer_object)
+    def __init__(
+        self,
+        *,
+        public_model: str | None = None,
+        hide_usage: bool = False,
+        lenient: bool = False,
+        count_input: CountInput | None = None,
+    ) -> None:
+        super().__init__(public_model, read_answer_object, None if hide_usage else count_input)
         self._hide_usage = hide_usage
         self._lenient = lenient
         self._prefix = b""
         self._prefix_renamed = b""
+        self._last = b""
         self._units: Units | None = None
         self._output_choices: set[int] = set()
         self._finished_choices: set[int] = set()
@@ -72,6 +87,11 @@ class ChatStreamRelay(EventRelay):
         if self._lenient and self.done:
             return True
         return self.finished and self._output_choices <= self._finished_choices
+
+    def finish(self) -> bytes:
+        """Return what the client gets at the end of the body, with the usage if no ``[DONE]`` came to put it before."""
+        last = super().finish()
+        return last + self._usage_chunk() if self.complete else last
 
     def _relay(self, block: bytes) -> bytes:
         end = block.find(b"\n")
@@ -93,7 +113,8 @@ class ChatStreamRelay(EventRelay):
             return event
         if data == b"[DONE]":
             self.done = True
-            return event
+            # Behind it a client reads nothing more: a cut answer must not seem whole to it.
+            return self._usage_chunk() + event if self.complete else leading_line_ends(event)
         try:
             chunk = read_answer_object(data)
         except ValueError:
@@ -106,8 +127,10 @@ class ChatStreamRelay(EventRelay):
         if (chunk.error is not msgspec.UNSET or not choices) and chunk.failed:
             self.error = read_upstream_error(200, {}, data, 0)
             return leading_line_ends(event)
-        for choice in choices or ():
-            self._read_choice(choice)
+        if choices:
+            self._last = data
+            for choice in choices:
+                self._read_choice(choice)
         if chunk.usage is not msgspec.UNSET or chunk.x_groq is not None:
             report = chunk.reported
             if report:
@@ -136,6 +159,21 @@ class ChatStreamRelay(EventRelay):
             self._finished_choices.add(_index(choice))
             if finish_reason in FAILED_FINISHES:
                 self.error = read_upstream_error(500, {}, b"", 0)
+
+    def _usage_chunk(self) -> bytes:
+        """Return the chunk that the provider owes a client that asked for usage, counted; nothing if it owes none."""
+        units = self._counted_usage() if self._last else None
+        if units is None:
+            return b""
+        last, self._last = self._last, b""
+        members = [
+            b'"model":' + self._public_model
+            if member.key == "model" and self._public_model is not None
+            else last[member.start : member.value_end]
+            for member in top_level_spans(last)
+            if member.key in _SHARED
+        ]
+        return render_event(b"{" + b",".join([*members, b'"choices":[]', b'"usage":' + write_usage(units)]) + b"}")
 
     def _renamed(self, event: bytes, data: bytes) -> bytes:
         """Return an event under the public model name.

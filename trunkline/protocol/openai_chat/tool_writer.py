@@ -2,12 +2,14 @@
 
 import msgspec
 
-from trunkline.protocol.fidelity import Crossing, Feature
+from trunkline.protocol.fidelity import TABLE, Crossing, Feature
 from trunkline.protocol.model import Format, OutputFormat, Request, Tool, ToolChoice, ToolMode
+from trunkline.protocol.openai_chat.client_error import not_carried
 from trunkline.protocol.openai_chat.losses import lose
 from trunkline.protocol.openai_chat.part_writer import PartWriter, Written
+from trunkline.protocol.openai_chat.plain_schema import plain_schema
 from trunkline.protocol.openai_chat.tool_names import ToolNames, clean_name
-from trunkline.protocol.vendor import VendorOptions
+from trunkline.protocol.vendor import ToolSchemaRule, VendorOptions
 
 _ANSWER_DESCRIPTION = "Give the answer by calling this tool."
 
@@ -41,13 +43,15 @@ class ToolWriter:
         request = self._request
         tools = [self._tool(tool) for tool in request.tools]
         choice = self._choice(request.tool_choice) if tools else None
+        if not self._options.forced_tools:
+            tools, choice = self._unforced(tools)
         if request.output.form is Format.SCHEMA and not self._options.json_schema:
             tools, choice = self._with_answer_tool(tools, choice)
         if tools:
             body["tools"] = tools
         if choice is not None:
             body["tool_choice"] = choice
-        elif request.tool_choice is not None and not tools:
+        elif request.tool_choice is not None and not request.tools:
             lose(self._crossing, Feature.EXTRA, "tool_choice")
         self._parallel(body)
         self._output(body, request.output)
@@ -59,10 +63,19 @@ class ToolWriter:
             described["description"] = tool.description
         if tool.custom:
             return self._parts.mark({"type": "custom", "custom": described}, tool.cache)
-        if tool.schema:
-            described["parameters"] = msgspec.Raw(tool.schema)
+        schema = self._schema(tool.schema, "tools")
+        if schema:
+            described["parameters"] = msgspec.Raw(schema)
         self._strict(described, strict=tool.strict)
         return self._parts.mark({"type": "function", "function": described}, tool.cache)
+
+    def _schema(self, schema: bytes, param: str) -> bytes:
+        if self._options.tool_schemas is ToolSchemaRule.ANY:
+            return schema
+        plain = plain_schema(schema or b"{}")
+        if plain.joined:
+            lose(self._crossing, Feature.EXTRA, f"{param}.anyOf")
+        return plain.source
 
     def _strict(self, written: Written, *, strict: bool | None) -> None:
         if strict is not None and self._options.tool_strict:
@@ -79,6 +92,19 @@ class ToolWriter:
         if len(tools) == 1 and choice.mode is ToolMode.REQUIRED:
             return tools[0]
         return {"type": "allowed_tools", "allowed_tools": {"mode": choice.mode.value, "tools": tools}}
+
+    def _unforced(self, tools: list[Written]) -> tuple[list[Written], None]:
+        """Return the tools that may be called, for a provider that lets the model decide whether."""
+        said = self._request.tool_choice or _FREE
+        if said.mode is ToolMode.NONE:
+            return [], None
+        if tools and said.mode is ToolMode.REQUIRED:
+            lose(self._crossing, Feature.TOOL_FORCED, "tool_choice")
+        return self._only(tools, said), None
+
+    def _only(self, tools: list[Written], choice: ToolChoice) -> list[Written]:
+        only = {self._names.written(name) for name in choice.only}
+        return [tool for tool in tools if not only or _name_of(tool) in only]
 
     def _named(self, name: str) -> Written:
         kind = "custom" if name in self._custom else "function"
@@ -117,6 +143,9 @@ class ToolWriter:
         Where the client demands a call of its own tools there will be no answer to have a form.
         """
         said = self._request.tool_choice or _FREE
+        if not self._options.forced_tools:
+            field = TABLE[Feature.SCHEMA_FORM].fields.get(self._crossing.client, "response_format")
+            raise not_carried(field, "A schema for the answer")
         if tools and said.mode is ToolMode.REQUIRED:
             return tools, choice
         output = self._request.output
@@ -129,15 +158,12 @@ class ToolWriter:
         function = {
             "name": name,
             "description": output.description or _ANSWER_DESCRIPTION,
-            "parameters": msgspec.Raw(output.schema or b"{}"),
+            "parameters": msgspec.Raw(self._schema(output.schema, "response_format") or b"{}"),
         }
         answer: Written = {"type": "function", "function": function}
         if not tools or said.mode is ToolMode.NONE:
             return [*tools, answer], {"type": "function", "function": {"name": name}}
-        if said.only:
-            only = {self._names.written(tool) for tool in said.only}
-            tools = [tool for tool in tools if _name_of(tool) in only]
-        return [*tools, answer], self._options.required_word
+        return [*self._only(tools, said), answer], self._options.required_word
 
 
 def _name_of(tool: Written) -> object:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from trunkline.protocol.json_span import without_lone_surrogates
+from trunkline.protocol.lenient import read_leniently
 
 _MaybeRaw: TypeAlias = msgspec.Raw | msgspec.UnsetType
 
@@ -93,8 +93,6 @@ FAILED_FINISHES = frozenset({"error", "insufficient_system_resource", "network_e
 """Finish reasons of vendors that mean the provider failed (DIALECTS section 4.1)."""
 
 _decode_answer = msgspec.json.Decoder(Answer).decode
-_decode_any = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 
 
 def read_answer_object(data: bytes) -> Answer | None:
@@ -108,77 +106,8 @@ def read_answer_object(data: bytes) -> Answer | None:
         data.decode()
     try:
         return _decode_answer(data)
-    except msgspec.ValidationError:
-        pass
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        data = without_lone_surrogates(data)
-    try:
-        tree = _decode_any(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError("not JSON") from error
-    return _loose_answer(tree) if isinstance(tree, dict) else None
-
-
-def _loose_answer(tree: dict[str, object]) -> Answer:
-    choices = tree.get("choices")
-    vendor = tree.get("x_groq")
-    return Answer(
-        choices=[_loose_choice(choice) for choice in choices if isinstance(choice, dict)]
-        if isinstance(choices, list)
-        else None,
-        usage=_raw(tree.get("usage")),
-        error=_raw(tree.get("error")),
-        object=_text(tree.get("object")),
-        type=_text(tree.get("type")),
-        x_groq=VendorUsage(_raw(vendor.get("usage"))) if isinstance(vendor, dict) else None,
-    )
-
-
-def _loose_choice(choice: dict[str, object]) -> Choice:
-    index = choice.get("index")
-    return Choice(
-        index=index if isinstance(index, int) else 0,
-        delta=_loose_output(choice.get("delta")),
-        message=_loose_output(choice.get("message")),
-        finish_reason=_text(choice.get("finish_reason")),
-    )
-
-
-def _loose_output(output: object) -> Output | None:
-    if not isinstance(output, dict):
-        return None
-    calls = output.get("tool_calls")
-    return Output(
-        content=_text(output.get("content")),
-        reasoning_content=_text(output.get("reasoning_content")),
-        reasoning=_text(output.get("reasoning")),
-        refusal=_text(output.get("refusal")),
-        tool_calls=[_loose_call(call) for call in calls if isinstance(call, dict)] if isinstance(calls, list) else None,
-        function_call=_loose_function(output.get("function_call")),
-        audio=_raw(output.get("audio")),
-        images=_raw(output.get("images")),
-    )
-
-
-def _loose_call(call: dict[str, object]) -> ToolCall:
-    return ToolCall(function=_loose_function(call.get("function")))
-
-
-def _loose_function(function: object) -> FunctionCall | None:
-    if not isinstance(function, dict):
-        return None
-    return FunctionCall(name=_text(function.get("name")), arguments=_text(function.get("arguments")))
-
-
-def _text(value: object) -> str | None:
-    """Return a text as it is and anything else as its JSON: only its presence and rough size matter."""
-    if value is None or isinstance(value, str):
-        return value
-    return _encode(value).decode()
-
-
-def _raw(value: object) -> msgspec.Raw:
-    return msgspec.Raw(_encode(value))
+    except (msgspec.DecodeError, RecursionError):
+        return read_leniently(Answer, data, texts=True)
 
 
 def output_texts(output: Output) -> Sequence[str] | None:

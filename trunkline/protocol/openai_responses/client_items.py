@@ -7,7 +7,7 @@ import msgspec
 
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.protocol.body import bad_json
-from trunkline.protocol.json_span import without_lone_surrogates
+from trunkline.protocol.json_span import decode_cleaned
 
 MESSAGE_CHARS_MAX = 200
 """Of a type's name as a client wrote it, in an error."""
@@ -79,15 +79,7 @@ def decode_body(body: bytes, decoder: msgspec.json.Decoder[Fields]) -> Fields:
         FaultError: ``client_bad_json`` or ``client_bad_request`` with the field's path as ``param``.
     """
     try:
-        try:
-            return decoder.decode(body)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            cleaned = without_lone_surrogates(body)
-            if cleaned is body:
-                raise
-            return decoder.decode(cleaned)
+        return decode_cleaned(decoder.decode, body)
     except msgspec.ValidationError as error:
         _raise_bad_field(str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -2,16 +2,14 @@
 
 import msgspec
 
-from trunkline.core import limits
 from trunkline.protocol.tokens import (
     ANSWER_TOKENS,
-    BYTES_PER_TOKEN,
     FILE_TOKENS,
     IMAGE_LOW_TOKENS,
     IMAGE_TOKENS,
-    LONG_BASE64,
     MESSAGE_TOKENS,
     count_text,
+    countable,
 )
 
 
@@ -56,14 +54,9 @@ def count_input(body: bytes) -> int:
     Args:
         body: the request. Images and files count a fixed figure each, whatever their bytes.
     """
-    if len(body) > limits.COUNT_BYTES_MAX:
-        body = LONG_BASE64.sub(b'""', body)
-    if len(body) > limits.COUNT_BYTES_MAX:
-        return len(body) // BYTES_PER_TOKEN
-    try:
-        request = _decode_request(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return len(LONG_BASE64.sub(b'""', body)) // BYTES_PER_TOKEN
+    request = countable(body, _decode_request)
+    if isinstance(request, int):
+        return request
     items = [_Item(content=request.input)] if isinstance(request.input, str) else request.input or []
     tokens = ANSWER_TOKENS + MESSAGE_TOKENS * (len(items) + bool(request.instructions))
     texts = [request.instructions or "", _raw_text(request.tools), _raw_text(request.text)]

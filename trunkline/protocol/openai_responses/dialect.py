@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
+import msgspec
+
 from trunkline.core.errors import Fault
+from trunkline.core.usage import Units
 from trunkline.protocol import names, openai_error, openai_models
+from trunkline.protocol.counted_usage import CountInput, state_usage
 from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
 from trunkline.protocol.events import Event
@@ -22,6 +26,7 @@ from trunkline.protocol.openai_responses import (
     request_writer,
 )
 from trunkline.protocol.openai_responses.stream import ResponsesStreamRelay
+from trunkline.protocol.openai_responses.usage import show_usage
 from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.vendor import VendorOptions
@@ -128,14 +133,24 @@ class OpenAIResponses:
         return request.without_reasoning(body)
 
     def relay(
-        self, *, public_model: str | None, hide_usage: bool, array: bool, options: VendorOptions
+        self,
+        *,
+        public_model: str | None,
+        hide_usage: bool,
+        array: bool,
+        options: VendorOptions,
+        count_input: CountInput | None = None,
     ) -> ResponsesStreamRelay:
         """See `RelayDialect`."""
-        return ResponsesStreamRelay(public_model=public_model)
+        return ResponsesStreamRelay(public_model=public_model, count_input=count_input)
 
     def read_whole(self, body: bytes) -> WholeAnswer:
         """See `RelayDialect`."""
         return answer.read_whole(body)
+
+    def state_usage(self, body: bytes, units: Units) -> bytes:
+        """See `RelayDialect`."""
+        return state_usage(body, msgspec.json.encode(show_usage(units)))
 
     def rename(self, body: bytes, public_model: str) -> bytes:
         """See `RelayDialect`."""

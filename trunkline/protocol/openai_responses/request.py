@@ -13,6 +13,7 @@ import msgspec
 
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.protocol.body import BodyReader, filled_list
+from trunkline.protocol.conversation import WORDS_BYTES_MAX, name_digest, opening_digest
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.openai_responses.carried_proof import is_ours
 from trunkline.protocol.rules import RequestRules
@@ -38,6 +39,7 @@ class _Fields(msgspec.Struct):
     previous_response_id: msgspec.Raw = msgspec.Raw()
     conversation: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
+    prompt_cache_key: msgspec.Raw = msgspec.Raw()
 
 
 class _TypedItem(msgspec.Struct, gc=False):
@@ -89,7 +91,19 @@ def read_head(body: bytes) -> ClientRequest:
         raise _READER.bad_field("input")
     if b'"item_reference"' in body:
         _require_no_references(fields.input)
-    return ClientRequest(model=model, stream=bool(fields.stream), max_output=fields.max_output_tokens or 0)
+    named = name_digest(fields.prompt_cache_key)
+    return ClientRequest(
+        model=model,
+        stream=bool(fields.stream),
+        max_output=fields.max_output_tokens or 0,
+        named=named,
+        opening=0 if named else opening_digest(_as_list(view), fields.instructions),
+    )
+
+
+def _as_list(items: memoryview) -> memoryview | bytes:
+    """Return the beginning of an input as a list: as which a text comes back with the next turn."""
+    return items if items[0] == 0x5B else b'[{"role":"user","content":' + items[:WORDS_BYTES_MAX]
 
 
 def stored_state(field: str) -> FaultError:

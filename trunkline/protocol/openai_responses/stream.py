@@ -3,11 +3,14 @@
 The dispatcher holds one `ResponsesStreamRelay` per streamed attempt and calls it for each chunk of the body.
 """
 
+import msgspec
+
 from trunkline.core.usage import Units
+from trunkline.protocol.counted_usage import CountInput, state_usage_inside
 from trunkline.protocol.event_relay import NO_STREAM, EventRelay
 from trunkline.protocol.openai_responses.answer import failure_of
 from trunkline.protocol.openai_responses.failures import read_failed_response, read_failure
-from trunkline.protocol.openai_responses.usage import read_usage
+from trunkline.protocol.openai_responses.usage import read_usage, show_usage
 from trunkline.protocol.openai_responses.wire import (
     COMPLETED,
     ERROR,
@@ -35,6 +38,7 @@ class ResponsesStreamRelay(EventRelay):
 
     Args:
         public_model: what ``model`` is changed to in each event that holds a response; None leaves it.
+        count_input: for the usage in the last event where the provider reports none.
 
     Attributes:
         first_output: whether any text, call, reasoning or media has come; the beginning of a message is none.
@@ -44,8 +48,8 @@ class ResponsesStreamRelay(EventRelay):
 
     __slots__ = ("_deltas", "_units", "ended")
 
-    def __init__(self, *, public_model: str | None = None) -> None:
-        super().__init__(public_model, read_event)
+    def __init__(self, *, public_model: str | None = None, count_input: CountInput | None = None) -> None:
+        super().__init__(public_model, read_event, count_input)
         self._deltas = False
         self._units: Units | None = None
         self.ended = False
@@ -70,9 +74,17 @@ class ResponsesStreamRelay(EventRelay):
         if self.ended or not self._read(kind, parsed, data):
             # A second end is none: the client has had the first.
             return leading_line_ends(event)
-        if parsed.response is not None and self._public_model is not None:
-            return with_data(event, data, rename_model_inside(data, "response", self._public_model))
-        return event
+        return event if parsed.response is None else self._relay_response(event, data)
+
+    def _relay_response(self, event: bytes, data: bytes) -> bytes:
+        """Return an event that holds the response, under the public name; the last one states the usage."""
+        shown = data
+        if self._public_model is not None:
+            shown = rename_model_inside(shown, "response", self._public_model)
+        units = self._counted_usage() if self.ended else None
+        if units is not None:
+            shown = state_usage_inside(shown, "response", msgspec.json.encode(show_usage(units)))
+        return event if shown is data else with_data(event, data, shown)
 
     def _read(self, kind: str, event: StreamEvent, data: bytes) -> bool:
         """Note what an event says; returns whether it may be passed on."""

@@ -3,9 +3,7 @@
 import msgspec
 
 from trunkline.core.usage import Units
-
-TOKENS_MAX = 10**9
-"""A larger count is no count: no context window comes near it, and the ledger's sums must not overflow."""
+from trunkline.protocol.usage_report import count_of, inner_report, report_of
 
 
 class CacheWriteDetails(msgspec.Struct):
@@ -39,9 +37,6 @@ class UsageShown(msgspec.Struct):
     total_tokens: int
 
 
-_decode = msgspec.json.Decoder().decode
-
-
 def show_usage(units: Units) -> UsageShown:
     """Return the report for units: the inverse of `read_usage`."""
     written = units.cache_write_5m + units.cache_write_1h
@@ -64,62 +59,40 @@ def read_usage(report: bytes, tool_report: bytes = b"") -> Units | None:
         report: the JSON of ``usage``.
         tool_report: the JSON of ``tool_usage``, which counts what hosted tools used beside the model; may be empty.
     """
-    usage = _tree(report)
-    input_details = _object(usage, "input_tokens_details")
-    output_details = _object(usage, "output_tokens_details")
-    sent = _count(usage, "input_tokens")
-    made = _count(usage, "output_tokens")
+    usage = report_of(report)
+    input_details = inner_report(usage, "input_tokens_details")
+    output_details = inner_report(usage, "output_tokens_details")
+    sent = count_of(usage, "input_tokens")
+    made = count_of(usage, "output_tokens")
     if sent is None or made is None or not (sent or made):
         return None
-    cached = _count(input_details, "cached_tokens") or 0
+    cached = count_of(input_details, "cached_tokens") or 0
     short, long = _cache_writes(input_details)
-    reasoning = _count(output_details, "reasoning_tokens") or 0
+    reasoning = count_of(output_details, "reasoning_tokens") or 0
     # OpenAI counts reasoning inside the output; a total that fits only beside it says that this provider does not.
-    outside = reasoning > made or (reasoning > 0 and _count(usage, "total_tokens") == sent + made + reasoning)
-    tools = _tree(tool_report)
-    images = _object(tools, "image_gen")
-    drawn = _object(images, "output_tokens_details")
-    shown = _object(images, "input_tokens_details")
+    outside = reasoning > made or (reasoning > 0 and count_of(usage, "total_tokens") == sent + made + reasoning)
+    tools = report_of(tool_report)
+    images = inner_report(tools, "image_gen")
+    drawn = inner_report(images, "output_tokens_details")
+    shown = inner_report(images, "input_tokens_details")
     return Units(
-        input=max(0, sent - cached - short - long) + (_count(shown, "text_tokens") or 0),
+        input=max(0, sent - cached - short - long) + (count_of(shown, "text_tokens") or 0),
         cache_read=cached,
         cache_write_5m=short,
         cache_write_1h=long,
-        input_image=_count(shown, "image_tokens") or 0,
-        output=(made if outside else made - reasoning) + (_count(drawn, "text_tokens") or 0),
+        input_image=count_of(shown, "image_tokens") or 0,
+        output=(made if outside else made - reasoning) + (count_of(drawn, "text_tokens") or 0),
         reasoning=reasoning,
-        output_image=_count(drawn, "image_tokens") or 0,
-        searches=_count(_object(tools, "web_search"), "num_requests") or 0,
+        output_image=count_of(drawn, "image_tokens") or 0,
+        searches=count_of(inner_report(tools, "web_search"), "num_requests") or 0,
     )
 
 
 def _cache_writes(details: dict[str, object]) -> tuple[int, int]:
     """Return tokens written to the cache for short and for long; without the split all are the former."""
-    split = _object(details, "cache_write_tokens_details")
-    short = _count(split, "ttl_30m_tokens")
-    long = _count(split, "ttl_12h_tokens")
+    split = inner_report(details, "cache_write_tokens_details")
+    short = count_of(split, "ttl_30m_tokens")
+    long = count_of(split, "ttl_12h_tokens")
     if short is not None or long is not None:
         return short or 0, long or 0
-    return _count(details, "cache_write_tokens") or 0, 0
-
-
-def _tree(source: bytes) -> dict[str, object]:
-    try:
-        tree = _decode(source) if source else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-    return tree if isinstance(tree, dict) else {}
-
-
-def _object(report: dict[str, object], name: str) -> dict[str, object]:
-    value = report.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _count(report: dict[str, object], name: str) -> int | None:
-    value = report.get(name)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= TOKENS_MAX:
-        return value
-    return None
+    return count_of(details, "cache_write_tokens") or 0, 0

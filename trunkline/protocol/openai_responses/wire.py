@@ -4,11 +4,11 @@ Typed decoding of an event of 300 bytes takes under 1 µs and finds a broken one
 arguments, a number for an id) fails it and is read again, member by member, without the bent ones.
 """
 
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import msgspec
 
-from trunkline.protocol.json_span import without_lone_surrogates
+from trunkline.protocol.lenient import read_leniently
 from trunkline.protocol.sse import event_data
 
 MaybeRaw: TypeAlias = msgspec.Raw | msgspec.UnsetType
@@ -85,20 +85,10 @@ INCOMPLETE = "response.incomplete"
 FAILED = "response.failed"
 ERROR = "error"
 
-_NESTED: dict[str, type[msgspec.Struct]] = {
-    "item": Item,
-    "response": ResponseObject,
-    "incomplete_details": IncompleteDetails,
-}
-_NESTED_LISTS: dict[str, type[msgspec.Struct]] = {"output": Item, "content": ContentPart, "summary": ContentPart}
 _NOTHING = frozenset({b"null", b"{}", b'""', b"[]", b"false"})
-
-Parsed = TypeVar("Parsed", bound=msgspec.Struct)
 
 _decode_event = msgspec.json.Decoder(StreamEvent).decode
 _decode_response = msgspec.json.Decoder(ResponseObject).decode
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
@@ -114,7 +104,7 @@ def read_event(data: bytes) -> StreamEvent | None:
     try:
         return _decode_event(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _leniently(data, StreamEvent)
+        return read_leniently(StreamEvent, data)
 
 
 def read_response(body: bytes) -> ResponseObject | None:
@@ -128,46 +118,7 @@ def read_response(body: bytes) -> ResponseObject | None:
     try:
         return _decode_response(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _leniently(body, ResponseObject)
-
-
-def _leniently(source: bytes, kind: type[Parsed]) -> Parsed | None:
-    try:
-        source = without_lone_surrogates(source)
-        msgspec.json.decode(source, type=msgspec.Raw)
-        return _without_bent(source, kind)
-    except msgspec.ValidationError:
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError("not JSON") from error
-
-
-def _without_bent(source: bytes | msgspec.Raw, kind: type[Parsed]) -> Parsed:
-    """Return an object's members that are as they should be; the others are at their defaults.
-
-    Raises:
-        msgspec.ValidationError: not an object.
-    """
-    members = _decode_members(source)
-    values = {}
-    for field in msgspec.structs.fields(kind):
-        raw = members.get(field.encode_name)
-        if raw is None:
-            continue
-        try:
-            values[field.name] = _value(raw, field)
-        except msgspec.DecodeError:
-            continue
-    return kind(**values)
-
-
-def _value(raw: msgspec.Raw, field: msgspec.structs.FieldInfo) -> object:
-    if field.name in _NESTED:
-        return _without_bent(raw, _NESTED[field.name])
-    if field.name in _NESTED_LISTS:
-        kind = _NESTED_LISTS[field.name]
-        return [_without_bent(element, kind) for element in _decode_elements(raw) if memoryview(element)[0] == 0x7B]
-    return msgspec.json.decode(raw, type=field.type)
+        return read_leniently(ResponseObject, body)
 
 
 def present(value: MaybeRaw) -> bytes:

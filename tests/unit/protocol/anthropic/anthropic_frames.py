@@ -148,8 +148,8 @@ NOTHING = Written(b"")
 BEGUN = MessageStart("msg_1", Units(input=5))
 
 
-def read(*chunks: bytes, written: Written = NOTHING) -> list[Event]:
-    reader = AnthropicEventReader(written)
+def read(*chunks: bytes, written: Written = NOTHING, lenient: bool = False) -> list[Event]:
+    reader = AnthropicEventReader(written, lenient=lenient)
     events = [event for chunk in chunks for event in reader.receive(chunk)] + reader.finish()
     assert_guarantees(events)
     return events

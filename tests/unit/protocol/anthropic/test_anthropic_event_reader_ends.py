@@ -98,8 +98,11 @@ def test_two_ends_are_one() -> None:
     assert [event.units.output for event in events if isinstance(event, UsageReport)] == [3, 9]
 
 
-def test_a_declared_end_needs_no_reason() -> None:
-    assert finish_of(read(*PLAIN[:5], STOP)).reason is FinishReason.OTHER
+def test_a_declared_end_without_a_reason_is_a_cut_unless_the_channel_is_known_for_it() -> None:
+    for stream in ((*PLAIN[:5], STOP), (*PLAIN[:5], end(None), STOP)):
+        assert error_type(read(*stream)) is ErrorType.UPSTREAM_CUT
+        assert finish_of(read(*stream, lenient=True)).reason is FinishReason.OTHER
+    assert error_type(read(*PLAIN[:5], lenient=True)) is ErrorType.UPSTREAM_CUT
 
 
 @pytest.mark.parametrize("length", range(1, 6))

@@ -1,6 +1,7 @@
 """The relay of a Messages stream: bytes through, facts beside."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.unit.protocol.anthropic.anthropic_frames import (
     STOP,
     arguments,
     begin,
+    dump,
     end,
     frame,
     signature,
@@ -133,18 +135,29 @@ def test_what_an_official_client_would_lose_passes_and_is_counted(event: bytes) 
 def test_names_alone_tell_what_an_event_is() -> None:
     relay = AnthropicStreamRelay()
     relay.receive(b'event: content_block_delta\ndata: {"index":0,"delta":{"text":"Hi"}}\n\n')
+    relay.receive(b'event: message_delta\ndata: {"delta":{"stop_reason":"end_turn"}}\n\n')
     relay.receive(b"event: message_stop\ndata: {}\n\n")
-    assert (relay.first_output, relay.complete, relay.flaws) == (True, True, 0)
+    assert (relay.first_output, relay.stopped, relay.complete, relay.flaws) == (True, True, True, 0)
 
 
 # --- ends ------------------------------------------------------------------------------------------------------------
 
 
-def test_an_end_is_its_event_or_a_stop_reason() -> None:
-    for stream, complete in ((PLAIN, True), (PLAIN[:-1], True), (PLAIN[:5], False), ((*PLAIN[:5], STOP), True)):
+def test_an_end_needs_a_stop_reason_but_no_event_of_its_own() -> None:
+    for stream, complete in ((PLAIN, True), (PLAIN[:-1], True), (PLAIN[:5], False), ((*PLAIN[:5], STOP), False)):
         relay = AnthropicStreamRelay()
         relay_all(relay, *stream)
         assert relay.complete is complete
+
+
+def test_an_end_without_a_reason_is_withheld_unless_the_channel_is_known_for_it() -> None:
+    stream = (*PLAIN[:5], end(None), STOP)
+    relay = AnthropicStreamRelay()
+    assert relay_all(relay, *stream) == b"".join(stream[:-1])
+    assert (relay.stopped, relay.complete, relay.error) == (True, False, None)
+    relay = AnthropicStreamRelay(lenient=True)
+    assert relay_all(relay, *stream) == b"".join(stream)
+    assert relay.complete
 
 
 def test_a_last_event_without_its_blank_line_counts_if_it_parses() -> None:
@@ -207,6 +220,64 @@ def test_a_refusal_without_output_is_as_reported() -> None:
     assert relay.units == Units(input=5)
     assert relay.complete
     assert not relay.first_output
+
+
+COUNTED = {"input_tokens": 7, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
+
+
+def counting(**options: Any) -> AnthropicStreamRelay:
+    return AnthropicStreamRelay(count_input=lambda: 7, **options)
+
+
+def test_a_count_stands_beside_the_stop_reason_where_nothing_was_reported() -> None:
+    zeros = {"input_tokens": 0, "output_tokens": 0}
+    for report in (zeros, {}, None, {"output_tokens": "1"}):
+        stream = (
+            begin(usage=zeros),
+            *PLAIN[1:5],
+            frame("message_delta", delta={"stop_reason": "x"}, usage=report),
+            STOP,
+        )
+        shown = frame("message_delta", delta={"stop_reason": "x"}, usage=COUNTED)
+        relay = counting()
+        assert relay_all(relay, *stream) == b"".join((*stream[:5], shown, STOP))
+        assert relay.units is None
+        assert relay.complete
+
+
+def test_every_other_byte_of_the_end_stays() -> None:
+    bent = b'data:{ "type" : "message_delta", "n":1.50, "delta":{"stop_reason":"end_turn"} }\r\n\r\n'
+    shown = bent.replace(b'{ "type"', b'{"usage":' + dump(COUNTED) + b', "type"')
+    relay = counting()
+    assert relay_all(relay, begin(usage={}), *PLAIN[1:5], bent).endswith(PLAIN[4] + shown)
+
+
+def test_the_input_that_was_reported_at_the_start_is_kept_in_the_count() -> None:
+    stream = (begin(usage=CACHED), *PLAIN[1:5], end(usage={}), STOP)
+    relay = counting()
+    last = json.loads(relay_all(relay, *stream).split(b"\n\n")[-3].partition(b"data: ")[2])
+    assert last["usage"] == {**CACHED, "output_tokens": 1}
+    assert relay.opening == Units(input=10, cache_read=100, cache_write_5m=10, cache_write_1h=20)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        PLAIN,
+        (*PLAIN[:5], end(usage={"output_tokens": 3}), end(None, {}), STOP),
+        (begin(usage={}), end(usage={}), STOP),
+        (begin(usage={}), *PLAIN[1:5]),
+    ],
+)
+def test_nothing_changes_where_it_was_reported_or_nothing_came_or_the_stream_was_cut(stream: tuple[bytes, ...]) -> None:
+    assert relay_all(counting(), *stream) == b"".join(stream)
+
+
+def test_a_report_behind_the_count_is_the_last_word() -> None:
+    stream = (begin(), *PLAIN[1:5], frame("message_delta", delta={"stop_reason": "end_turn"}), end(None), STOP)
+    relay = counting()
+    assert relay_all(relay, *stream).endswith(end(None) + STOP)
+    assert relay.units == Units(input=5, output=7)
 
 
 # --- the public name -------------------------------------------------------------------------------------------------

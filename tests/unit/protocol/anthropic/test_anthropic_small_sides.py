@@ -16,6 +16,7 @@ from trunkline.protocol.anthropic.dialect import Anthropic
 from trunkline.protocol.anthropic.errors import render_error, render_stream_error
 from trunkline.protocol.anthropic.models import render_model, render_models
 from trunkline.protocol.anthropic.request import prepare, read_count_head, read_head
+from trunkline.protocol.conversation import opening_digest
 from trunkline.protocol.dialect import ClientDialect, ClientRequest, RelayDialect, TokenCounter, UpstreamDialect
 from trunkline.protocol.models import ModelCard
 from trunkline.protocol.rules import RequestRules
@@ -40,9 +41,11 @@ def refused(source: bytes, *, count: bool = False) -> Fault:
 
 def test_what_routing_needs_is_read() -> None:
     source = body(b'"model":"m","stream":true,"max_tokens":5,"system":[{"type":"text","text":"x"}],"top_k":2')
-    assert read_head(source) == ClientRequest(model="m", stream=True, max_output=5)
+    turns, system = b'[{"role":"user","content":"hi"}]', b'[{"type":"text","text":"x"}]'
+    opening = opening_digest(turns, system)
+    assert read_head(source) == ClientRequest(model="m", stream=True, max_output=5, opening=opening)
     assert read_head(body(b'"model":"m","max_tokens":5,"stream":null')) == ClientRequest(
-        "m", stream=False, max_output=5
+        "m", stream=False, max_output=5, opening=opening_digest(turns)
     )
 
 
@@ -120,7 +123,9 @@ SHAPES = {
     ErrorType.CLIENT_GONE: (499, "invalid_request_error"),
     ErrorType.POLICY_KEY_BLOCKED: (401, "authentication_error"),
     ErrorType.POLICY_MODEL_NOT_ALLOWED: (403, "permission_error"),
+    ErrorType.POLICY_ENDPOINT_NOT_ALLOWED: (403, "permission_error"),
     ErrorType.POLICY_NO_CREDIT: (402, "billing_error"),
+    ErrorType.POLICY_BUDGET_SPENT: (402, "billing_error"),
     ErrorType.POLICY_RATE_LIMITED: (429, "rate_limit_error"),
     ErrorType.UPSTREAM_BAD_REQUEST: (400, "invalid_request_error"),
     ErrorType.UPSTREAM_CREDENTIAL: (502, "api_error"),

@@ -11,7 +11,6 @@ from trunkline.core.usage import Units
 from trunkline.protocol.endpoint import Provider
 from trunkline.protocol.endpoints.completion_stream import CompletionStream
 from trunkline.protocol.endpoints.completions import LegacyCompletions
-from trunkline.protocol.endpoints.event_source import EventSource
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.tokens import count_text
 from trunkline.protocol.upstream_error import RetryClass
@@ -183,12 +182,13 @@ def test_an_unusable_report_counts_as_missing(report: object) -> None:
     relay = CompletionStream()
     relay_all(relay, *PLAIN, chunk(choices=[], usage=report), DONE)
     assert (relay.units, relay.error) == (None, None)
+    assert relay.opening == (Units(input=3) if report == usage(3, 0) else None), "what it says of the input still holds"
 
 
 def test_an_echoed_prompt_is_no_output() -> None:
     relay = CompletionStream(echo=True)
     relay_all(relay, *PLAIN, chunk(choices=[], usage=usage(3, 0)), DONE)
-    assert relay.units == Units(input=3)
+    assert (relay.units, relay.opening) == (Units(input=3), None)
 
 
 # --- errors --------------------------------------------------------------------------------------------------
@@ -264,12 +264,12 @@ def test_a_body_that_is_no_event_stream_is_never_relayed(body: bytes, kind: Erro
 
 
 def test_a_foreign_body_costs_bounded_memory() -> None:
-    source = EventSource()
+    relay = CompletionStream()
     for _ in range(4):
-        assert source.receive(b"<" + b"x" * limits.UPSTREAM_ERROR_BYTES_MAX) == []
-    assert len(source._foreign or b"") == limits.UPSTREAM_ERROR_BYTES_MAX
-    assert source.finish() == b""
-    assert source.error is not None
+        assert relay.receive(b"<" + b"x" * limits.UPSTREAM_ERROR_BYTES_MAX) == b""
+    assert len(relay._start.body) == limits.UPSTREAM_ERROR_BYTES_MAX
+    assert relay.finish() == b""
+    assert relay.error is not None
 
 
 def test_an_empty_body_is_not_complete() -> None:

@@ -14,7 +14,7 @@ from trunkline.core.usage import Units
 from trunkline.protocol.dialect import ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
 from trunkline.protocol.endpoints.embeddings import OpenAIEmbeddings
-from trunkline.protocol.endpoints.vectors import VectorError, VectorForm, asked_form, in_form
+from trunkline.protocol.endpoints.vectors import VectorError, VectorForm, asked_form, at_unit_length, in_form
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.tokens import count_text
 from trunkline.protocol.upstream_error import RetryClass
@@ -346,6 +346,20 @@ def test_geminis_vectors_are_packed_and_its_tokens_counted_where_it_says_none() 
     assert tree["usage"]["prompt_tokens"] == count_text("hello world")
 
 
+@pytest.mark.parametrize(("asked", "shown"), [("float", [0.6, -0.8]), ("base64", packed(0.6, -0.8))])
+def test_geminis_reduced_vectors_get_the_length_of_openais(asked: str, shown: object) -> None:
+    body = b'{"embeddings":[{"values":[0.3, -0.4]},{"values":[0.60, 0.8e0]}]}'
+    call = opened({"model": "m", "input": ["a", "b"], "dimensions": 2, "encoding_format": asked}, GEMINI)
+    whole, converted = read(call, body)
+    assert whole.error is None
+    assert json.loads(converted)["data"][0]["embedding"] == shown
+    # What has it already is not touched, nor is anything at the model's own size.
+    if asked == "float":
+        assert b"[0.60, 0.8e0]" in converted
+        _, full = read(opened({"model": "m", "input": ["a", "b"], "encoding_format": asked}, GEMINI), body)
+        assert b"[0.3, -0.4]" in full
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -383,6 +397,19 @@ def test_bytes_are_little_endian_floats() -> None:
 def test_broken_base64_is_no_vector(vector: bytes) -> None:
     with pytest.raises(VectorError):
         in_form(vector, VectorForm.FLOAT)
+
+
+@pytest.mark.parametrize("vector", [b"[]", b"[0, 0.0]", b'["x"]', b"[[1, 2]]", b"[0.99999]", b'"AACAPw=="'])
+def test_what_has_no_length_or_the_right_one_is_left_as_it_is(vector: bytes) -> None:
+    assert at_unit_length(vector) is vector
+
+
+def test_a_vector_is_scaled_to_length_one() -> None:
+    assert at_unit_length(b"[3, 4]") == b"[0.6,0.8]"
+    assert at_unit_length(b'"AABAQAAAgEA="') == b"[0.6,0.8]"
+    assert json.loads(at_unit_length(b"[3e-200, 4e-200]")) == pytest.approx([0.6, 0.8])
+    with pytest.raises(VectorError):
+        at_unit_length(b'"AAA"')
 
 
 def test_a_missing_format_is_float() -> None:

@@ -5,6 +5,7 @@ import json
 import tracemalloc
 from typing import Any
 
+import msgspec
 import pytest
 
 from trunkline.core.errors import ErrorType, FaultError
@@ -12,6 +13,7 @@ from trunkline.core.usage import Units
 from trunkline.protocol import names
 from trunkline.protocol.dialect import ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import Endpoint, EndpointCall, Provider
+from trunkline.protocol.endpoints.image_look import ImageLook
 from trunkline.protocol.endpoints.images import ImageEdits, ImageGenerations, ImageVariations, read_images
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.tokens import count_text
@@ -178,8 +180,12 @@ def answer(data: object, **members: object) -> bytes:
     return json.dumps({"created": 1, "data": data, **members}).encode()
 
 
+def unasked() -> ImageLook:
+    return ImageLook({}.get, RequestRules())
+
+
 def read(body: bytes) -> WholeAnswer:
-    whole, shown = read_images(body)
+    whole, shown = read_images(body, unasked())
     assert shown is body
     return whole
 
@@ -189,9 +195,9 @@ def test_without_tokens_the_images_returned_are_what_is_paid() -> None:
     assert read(body) == WholeAnswer(Units(images=2), 0, None)
 
 
-def test_with_tokens_only_they_are_paid() -> None:
+def test_tokens_are_reported_beside_the_images() -> None:
     body = answer([{"b64_json": "QUJD"}], usage=USAGE)
-    assert read(body) == WholeAnswer(Units(input=10, input_image=40, output_image=1000), 0, None)
+    assert read(body) == WholeAnswer(Units(images=1, input=10, input_image=40, output_image=1000), 0, None)
 
 
 @pytest.mark.parametrize(
@@ -206,13 +212,13 @@ def test_with_tokens_only_they_are_paid() -> None:
 def test_output_tokens_are_images_unless_said_to_be_text(usage: object, units: Units) -> None:
     whole = read(answer([{"b64_json": "QUJD"}], usage=usage))
     assert whole.units is not None
-    assert whole.units == Units(input=units.input, input_image=units.input_image, output=units.output, output_image=900)
+    assert whole.units == msgspec.structs.replace(units, images=1, output_image=900)
 
 
 def test_the_model_that_wrote_an_svg_is_paid_as_well() -> None:
     svg = {"model": "m", "input_tokens": 3, "output_tokens": 5, "reasoning_tokens": 2, "total_tokens": 8}
     whole = read(answer([{"b64_json": "QUJD"}], usage=USAGE, svg_usage=svg))
-    assert whole.units == Units(input=13, input_image=40, output=5, output_image=1000)
+    assert whole.units == Units(images=1, input=13, input_image=40, output=5, output_image=1000)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +242,7 @@ def test_a_large_answer_is_not_built() -> None:
     image = base64.b64encode(bytes(3_000_000))
     body = b'{"data":[{"b64_json":"' + image + b'","revised_prompt":"\xe7\x8c\xab"}],"usage":null}'
     tracemalloc.start()
-    whole, shown = read_images(body)
+    whole, shown = read_images(body, unasked())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert whole.units == Units(images=1)
@@ -268,6 +274,70 @@ def test_what_is_no_answer_is_an_error(body: bytes, kind: ErrorType) -> None:
     assert whole.error is not None
     assert whole.error.fault.type is kind
     assert whole.units is None
+
+
+# --- size and quality ----------------------------------------------------------------------------------------------
+
+
+def variant_of(asked: dict[str, object], stated: dict[str, object], *, stream: bool = False, **rules: Any) -> str:
+    """Return the variant of an answer to a request in JSON, whole or as a stream."""
+    body = json.dumps({"model": "m", "prompt": "p", "stream": stream, **asked}).encode()
+    who = Provider(names.UPSTREAM_OPENAI, "up", "public", VendorOptions(), RequestRules(**rules))
+    call = GENERATIONS.open(body, JSON, who)
+    if call.stream is not None:
+        call.stream.receive(completed(**stated))
+    elif call.whole is not None:
+        call.whole(answer([{"url": "x"}], **stated))
+    assert call.variant is not None
+    return call.variant()
+
+
+LARGE = {"size": "1536x1024", "quality": "high"}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("asked", "stated", "variant"),
+    [
+        ({"size": "auto", "quality": "auto"}, LARGE, "1536x1024/high"),
+        ({"size": "1024x1024", "quality": "low"}, LARGE, "1536x1024/high"),
+        ({}, {**LARGE, "quality": "HD"}, "1536x1024/hd"),
+        ({"size": "1024x1536", "quality": "low"}, {"size": "auto", "quality": None}, "1024x1536/low"),
+        ({"size": 5, "quality": ["low"]}, {"size": {"x": 1}, "quality": "a b"}, ""),
+        ({"size": "x" * 40, "quality": "low/high"}, {"quality": "\u0000"}, ""),
+    ],
+)  # fmt: skip
+def test_the_look_is_the_answers_or_else_the_requests(
+    asked: dict[str, object], stated: dict[str, object], variant: str, stream: bool
+) -> None:
+    assert variant_of(asked, stated, stream=stream) == variant
+
+
+def test_the_last_event_that_states_a_look_holds() -> None:
+    call = GENERATIONS.open(REQUEST.replace(b"false", b"true"), JSON, provider())
+    assert call.stream is not None
+    assert call.variant is not None
+    call.stream.receive(partial())
+    assert call.variant() == "1024x1024/low"
+    call.stream.receive(completed(**LARGE) + completed(usage=USAGE))
+    assert call.variant() == "1536x1024/high"
+
+
+def test_a_channels_rules_decide_what_is_asked_for() -> None:
+    assert variant_of(LARGE, {}, drop=("quality",)) == "1536x1024"
+    assert variant_of(LARGE, {}, set={"size": b'"256x256"'}, drop=("size", "quality")) == "256x256"
+    assert variant_of({}, {}, set={"size": b"null"}) == ""
+
+
+def test_a_forms_fields_are_read_unless_they_are_odd() -> None:
+    for fields, variant in (
+        ((field("size", b"512x512"), field("quality", b"standard")), "512x512/standard"),
+        ((field("size", b"512x512"), field("size", b"256x256")), ""),
+        ((field("size", b"\xff"),), ""),
+    ):
+        call = EDITS.open(form(*fields, EDIT.removesuffix(b"--XyZ--\r\n")), TYPE, provider())
+        assert call.variant is not None
+        assert call.variant() == variant
 
 
 # --- streams -------------------------------------------------------------------------------------------------------
@@ -304,7 +374,7 @@ def test_a_stream_passes_and_is_whole_with_its_completed_event(endpoint: Endpoin
     assert relay.receive(last) is last
     assert relay.finish() == b""
     assert (relay.complete, relay.error) == (True, None)
-    assert relay.units == Units(input=10, input_image=40, output_image=1000)
+    assert relay.units == Units(images=1, input=10, input_image=40, output_image=1000)
     assert relay.output_tokens_counted() == 0
 
 
@@ -317,7 +387,7 @@ def test_a_stream_without_usage_is_paid_by_its_images() -> None:
 def test_the_last_report_holds() -> None:
     relay = opened()
     relay.receive(completed(usage=USAGE) + completed(usage={**USAGE, "output_tokens": 2000}))
-    assert relay.units == Units(input=10, input_image=40, output_image=2000)
+    assert relay.units == Units(images=2, input=10, input_image=40, output_image=2000)
 
 
 def test_a_stream_that_is_cut_is_not_complete() -> None:
@@ -407,4 +477,4 @@ def test_borders_between_chunks_do_not_matter() -> None:
         pieces = [relay.receive(stream[start : start + size]) for start in range(0, len(stream), size)]
         assert b"".join(pieces) + relay.finish() == stream
         assert relay.complete
-        assert relay.units == Units(input=10, input_image=40, output_image=1000)
+        assert relay.units == Units(images=1, input=10, input_image=40, output_image=1000)

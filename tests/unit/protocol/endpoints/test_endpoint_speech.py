@@ -215,7 +215,7 @@ def test_an_endless_answer_without_events_is_bounded() -> None:
         assert relay.receive(part) == b""
     assert relay.error is not None
     assert relay.error.fault.type is ErrorType.UPSTREAM_INVALID
-    assert not relay._foreign
+    assert not relay._held
 
 
 def test_an_endless_event_is_bounded() -> None:

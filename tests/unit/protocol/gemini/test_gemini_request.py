@@ -6,11 +6,13 @@ import pytest
 
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.protocol.conversation import opening_digest
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.gemini.request import prepare, read_count_head, read_head
 from trunkline.protocol.rules import RequestRules
 
 CONTENTS = b'"contents":[{"parts":[{"text":"hi"}]}]'
+OPENING = opening_digest(b'[{"parts":[{"text":"hi"}]}]')
 
 
 def body(fields: bytes = b"") -> bytes:
@@ -24,7 +26,7 @@ def refused(source: bytes) -> Fault:
 
 
 def test_the_bound_on_output_is_read_in_either_spelling() -> None:
-    assert read_head(body()) == ClientRequest(model="", stream=False)
+    assert read_head(body()) == ClientRequest(model="", stream=False, opening=OPENING)
     for source in (
         b'"generationConfig":{"maxOutputTokens":5}',
         b'"generation_config":{"max_output_tokens":5}',
@@ -32,7 +34,7 @@ def test_the_bound_on_output_is_read_in_either_spelling() -> None:
         b'"generation_config":{"maxOutputTokens":"5"}',
         b'"generationConfig":{"maxOutputTokens":5.0,"temperature":1}',
     ):
-        assert read_head(body(source)) == ClientRequest(model="", stream=False, max_output=5)
+        assert read_head(body(source)) == ClientRequest(model="", stream=False, max_output=5, opening=OPENING)
 
 
 def test_one_content_needs_no_list() -> None:

@@ -166,7 +166,7 @@ def test_refusals_are_texts() -> None:
         (
             File(data="AAAA", media_type="application/pdf", name="n"),
             {"inlineData": {"mimeType": "application/pdf", "data": "AAAA"}},
-            "",
+            "dropped=file_name",
         ),
         (
             File(text="Grüße"),

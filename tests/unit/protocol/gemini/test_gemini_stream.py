@@ -1,6 +1,7 @@
 """The relay of a Gemini stream: plain events through, facts beside."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -212,6 +213,84 @@ def test_a_blocked_prompt_is_a_whole_answer() -> None:
     assert relay_all(relay, blocked) == blocked
     assert relay.complete
     assert relay.units == Units(input=4)
+
+
+# --- usage that no provider reports --------------------------------------------------------------------------------
+
+COUNTED = b'"usageMetadata":{"promptTokenCount":7,"candidatesTokenCount":1,"totalTokenCount":8}'
+FINISH = event(text("lo"), finish="STOP")
+
+
+def counting(**options: Any) -> GeminiStreamRelay:
+    return GeminiStreamRelay(count_input=lambda: 7, **options)
+
+
+def stated(last: bytes) -> bytes:
+    return last.replace(b"{", b"{" + COUNTED + b",", 1)
+
+
+def test_the_last_frame_states_a_count_where_nothing_was_reported() -> None:
+    relay = counting()
+    assert relay.receive(PLAIN[0]) == PLAIN[0]
+    assert relay.receive(FINISH) == b""
+    assert (relay.first_output, relay.complete) == (True, True)
+    assert relay.finish() == stated(FINISH)
+    assert relay.units is None
+    assert relay.receive(b"") + relay.finish() == b""
+
+
+def test_frames_behind_the_finish_follow_as_they_came() -> None:
+    empty = event(finish="STOP")
+    signed = event({"text": "", "thoughtSignature": "s"})
+    relay = counting()
+    assert [relay.receive(piece) for piece in (PLAIN[0], FINISH, empty, signed)] == [PLAIN[0], b"", FINISH, empty]
+    assert relay.finish() == stated(signed)
+
+
+def test_a_report_behind_the_finish_lets_all_go_unchanged() -> None:
+    report = b'data: {"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2}}\n\n'
+    relay = counting()
+    assert relay_all(relay, PLAIN[0], FINISH, report) == PLAIN[0] + FINISH + report
+    assert relay.units == Units(input=3, output=2)
+
+
+def test_a_report_of_no_use_is_replaced() -> None:
+    relay = counting()
+    zeros = {"promptTokenCount": 0, "candidatesTokenCount": 0}
+    last = event(text("Hello"), finish="STOP", usageMetadata=zeros)
+    shown = last.replace(b'"usageMetadata":' + json.dumps(zeros, separators=(",", ":")).encode(), COUNTED)
+    assert relay_all(relay, last) == shown != last
+
+
+def test_an_array_states_it_under_the_public_model() -> None:
+    relay = counting(array=True, public_model="pub")
+    whole = json.loads(relay_all(relay, PLAIN[0], FINISH))
+    assert whole[0] == {**json.loads(PLAIN[0][6:]), "modelVersion": "pub"}
+    assert whole[1] == {**json.loads(FINISH[6:]), "modelVersion": "pub", **json.loads(b"{" + COUNTED + b"}")}
+    assert json.loads(relay_all(counting(array=True), FINISH)) == [json.loads(stated(FINISH)[6:])]
+
+
+def test_a_last_frame_without_its_blank_line_states_it_too() -> None:
+    assert relay_all(counting(), PLAIN[0], FINISH.rstrip()) == PLAIN[0] + stated(FINISH)
+
+
+@pytest.mark.parametrize("options", [{}, {"count_input": lambda: 7}])
+@pytest.mark.parametrize(
+    "stream",
+    [PLAIN, (event(finish="STOP"),), (event(text("a")),), (b'data: {"promptFeedback":{"blockReason":1}}\n\n',)],
+)
+def test_nothing_is_held_where_it_was_reported_or_nothing_came_or_the_stream_was_cut(
+    stream: tuple[bytes, ...], options: dict[str, Any]
+) -> None:
+    relay = GeminiStreamRelay(**options)
+    assert [relay.receive(piece) for piece in stream] == list(stream)
+    assert relay.finish() == b""
+
+
+def test_an_end_that_an_error_follows_is_none() -> None:
+    relay = counting()
+    assert relay_all(relay, PLAIN[0], FINISH, b'data: {"error":{"code":500}}\n\n') == PLAIN[0]
+    assert relay.error is not None
 
 
 # --- errors ------------------------------------------------------------------------------------------------------

@@ -261,6 +261,36 @@ def test_cache_marks_on_results_and_calls() -> None:
     assert write(HELLO, said(call("a")), user(result("a", cache=CacheMark.SHORT)))[1] == "dropped=cache_marks"
 
 
+# --- Orders and roles that not every vendor takes ---------------------------------------------------------------------
+
+
+def test_a_configured_word_stands_between_results_and_the_users_words() -> None:
+    turns = (HELLO, said(call("a")), user(result("a"), Text("Be quick.")))
+    found, header = write(*turns, tool_bridge="OK.")
+    assert found[2:] == [
+        {"role": "tool", "tool_call_id": "a", "content": "of a"},
+        {"role": "assistant", "content": "OK."},
+        {"role": "user", "content": "Be quick."},
+    ]
+    assert header == "degraded=text_behind_tool_results"
+    assert write(*turns)[0][3:] == found[4:]
+    # A picture of a result is the user's, too; and nothing stands between where nothing follows.
+    shown = write(HELLO, said(call("a")), user(result("a", Image(url="https://x/y.png"))), tool_bridge="OK.")[0]
+    assert [message["role"] for message in shown[2:]] == ["tool", "assistant", "user"]
+    assert write(*turns[:2], user(result("a")), tool_bridge="OK.") == write(*turns[:2], user(result("a")))
+
+
+def test_instructions_midway_are_marked_words_of_the_user_where_a_template_refuses_them() -> None:
+    turns = (HELLO, said(Text("Hi")), Turn(Role.SYSTEM, (Text("Be brief."), Text(""))), HELLO)
+    found, header = write(*turns, instructions_midway=False)
+    assert found[2] == {"role": "user", "content": "<system>\nBe brief.\n</system>"}
+    assert header == "degraded=instructions_midway"
+    for options in ({}, {"instructions_midway": True}):
+        found, header = write(*turns, **options)
+        assert found[2] == {"role": "system", "content": "Be brief."}
+        assert header == ""
+
+
 # --- Reasoning -------------------------------------------------------------------------------------------------------
 
 ROUNDS = (
@@ -282,8 +312,14 @@ def reasoning(field: str = "reasoning_content", **options: Any) -> tuple[list[An
 def test_earlier_reasoning_is_replayed_as_the_channel_says() -> None:
     """Regression 30."""
     assert reasoning() == ([None, None, None], "dropped=reasoning_history")
-    assert reasoning(reasoning_replay=ReasoningReplay.TOOL_LOOP)[0] == [None, "hm", None]
+    assert reasoning(reasoning_replay=ReasoningReplay.TOOL_LOOP)[0] == [None, "hm", ""]
     assert reasoning(reasoning_replay=ReasoningReplay.ALWAYS)[0] == ["old", "hm", ""]
+    # In a loop alone, a vendor wants the field on every call, also on those that come without reasoning (Moonshot).
+    older = (*ROUNDS, said(Text("Done.")), HELLO)
+    found, _ = write(*older, reasoning_replay=ReasoningReplay.TOOL_LOOP)
+    assert [message.get("reasoning_content") for message in found if message["role"] == "assistant"] == [
+        *(None, "", "", None),
+    ]
     renamed = {"reasoning_replay": ReasoningReplay.ALWAYS, "reasoning_field": "reasoning"}
     assert reasoning("reasoning", **renamed)[0] == ["old", "hm", ""]
 

@@ -251,6 +251,20 @@ def test_what_the_neutral_model_cannot_hold_is_a_feature(fields: dict[str, Any],
     assert request.extras == ()
 
 
+def test_fields_for_another_chat_provider_are_kept_as_they_were_written() -> None:
+    fields = {"user": "u", "top_k": 5, "metadata": {"a": 1}, "store": False, "min_p": 0.1, "logit_bias": {}}
+    request = read(**fields, thinking={"type": "enabled"}, stop=["x"], n=None)
+    assert dict(request.own_fields) == {
+        "top_k": b"5",
+        "thinking": b'{"type": "enabled"}',
+        "user": b'"u"',
+        "metadata": b'{"a": 1}',
+        "store": b"false",
+        "min_p": b"0.1",
+    }
+    assert read().own_fields == ()
+
+
 @pytest.mark.parametrize(
     "fields", [{"modalities": ["text"]}, {"metadata": {}}, {"logit_bias": None}, {"web_search_options": None}]
 )

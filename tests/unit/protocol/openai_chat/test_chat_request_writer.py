@@ -25,7 +25,7 @@ from trunkline.protocol.model import (
 )
 from trunkline.protocol.names import ANTHROPIC, OPENAI_CHAT
 from trunkline.protocol.openai_chat.dialect import OpenAIChat
-from trunkline.protocol.vendor import VendorOptions
+from trunkline.protocol.vendor import ThinkingField, ToolSchemaRule, VendorOptions
 
 HELLO = (Turn(Role.USER, (Text("Hello"),)),)
 SCHEMA = b'{"type":"object","properties":{"n":{"maximum":12345678901234567890123}}}'
@@ -158,6 +158,40 @@ def test_what_concerns_tools_is_dropped_where_there_are_none() -> None:
     assert lost(**fields) == "dropped=tool_choice,parallel_tool_calls"
 
 
+@pytest.mark.parametrize(
+    ("choice", "tools", "header"),
+    [
+        (None, ["f", "g"], ""),
+        (ToolChoice(ToolMode.AUTO), ["f", "g"], ""),
+        (ToolChoice(ToolMode.AUTO, ("g",)), ["g"], ""),
+        (ToolChoice(ToolMode.REQUIRED), ["f", "g"], "degraded=tool_choice"),
+        (ToolChoice(ToolMode.REQUIRED, ("g",)), ["g"], "degraded=tool_choice"),
+        (ToolChoice(ToolMode.NONE), [], ""),
+    ],
+)
+def test_a_vendor_that_cannot_be_forced_gets_only_the_tools_that_may_be_called(
+    choice: ToolChoice | None, tools: list[str], header: str
+) -> None:
+    fields: dict[str, Any] = {"tools": (Tool("f"), Tool("g")), "tool_choice": choice}
+    found = body(options={"forced_tools": False}, **fields)
+    assert [tool["function"]["name"] for tool in found.pop("tools", [])] == tools
+    assert found == {}
+    assert lost({"forced_tools": False}, **fields) == header
+
+
+def test_schemas_of_tools_in_a_vendors_own_flavour() -> None:
+    options = {"tool_schemas": ToolSchemaRule.PLAIN}
+    tools = (Tool("f", schema=b'{"anyOf":[{"properties":{"a":{}}}]}'), Tool("g"), Tool("h", schema=SCHEMA))
+    written, header = write(Request(HELLO, tools=tools), **options)
+    assert [tool["function"]["parameters"] for tool in json.loads(written.body)["tools"]] == [
+        {"type": "object", "properties": {"a": {}}},
+        {"type": "object"},
+        json.loads(SCHEMA),
+    ]
+    assert SCHEMA in written.body
+    assert header == "dropped=tools.anyOf"
+
+
 def test_parallel_calls_and_strictness_where_the_vendor_knows_them() -> None:
     fields: dict[str, Any] = {"tools": (Tool("f", strict=True),), "parallel_tools": False}
     assert body(**fields)["parallel_tool_calls"] is False
@@ -229,6 +263,14 @@ def test_that_tool_stands_beside_the_clients_own(choice: ToolChoice | None, tool
     assert written.unwrap_tool == ("form_2" if "form_2" in tools else "")
 
 
+def test_a_vendor_without_schemas_that_cannot_be_forced_is_not_asked_for_one() -> None:
+    request = Request(HELLO, output=FORM)
+    with pytest.raises(FaultError) as raised:
+        write(request, json_schema=False, forced_tools=False)
+    assert raised.value.fault.param == "output_config.format"
+    assert write(request, forced_tools=False)[1] == ""
+
+
 # --- Thinking and other losses ---------------------------------------------------------------------------------------
 
 
@@ -260,6 +302,31 @@ def test_hints_are_dropped_and_named() -> None:
     options = {"forward_fields": ("top_k", "service_tier")}
     assert body(options=options, **fields) == {"top_k": 4, "service_tier": "priority"}
     assert lost(options, **fields) == "dropped=user"
+
+
+def test_a_chat_clients_own_fields_go_along_only_to_a_chat_provider() -> None:
+    own = (("top_k", b"4"), ("user", b'"u"'), ("metadata", b'{"n":1.50}'), ("min_p", b"0.10"))
+    fields: dict[str, Any] = {
+        "sampling": Sampling(top_k=4),
+        "user": "u",
+        "features": (Feature.METADATA,),
+        "extras": ("min_p", "stream_options.include_obfuscation"),
+        "own_fields": own,
+    }
+    written, header = write(Request(HELLO, **fields), OPENAI_CHAT)
+    assert b'"top_k":4,"user":"u","metadata":{"n":1.50},"min_p":0.10' in written.body
+    assert header == "dropped=stream_options.include_obfuscation"
+    assert body(**fields) == {}
+    assert lost(**fields) == "dropped=metadata,min_p,stream_options.include_obfuscation,top_k,user"
+
+
+def test_who_says_how_to_think_in_a_vendors_words_is_taken_at_them() -> None:
+    options = {"thinking_field": ThinkingField.ENABLE}
+    own = (("thinking", b'{"type":"enabled","clear_thinking":false}'),)
+    fields: dict[str, Any] = {"thinking": Thinking(Effort.HIGH), "own_fields": own}
+    said = {"reasoning_effort": "high", "thinking": {"type": "enabled", "clear_thinking": False}}
+    assert body(OPENAI_CHAT, options, **fields) == said
+    assert body(options=options, **fields) == {"enable_thinking": True, "thinking_budget": 16_384}
 
 
 def test_what_the_neutral_model_has_no_field_for_is_reported() -> None:

@@ -8,10 +8,11 @@ import pytest
 from trunkline.core.errors import ErrorType
 from trunkline.core.usage import Units
 from trunkline.protocol.openai_responses.answer import read_whole
-from trunkline.protocol.openai_responses.usage import TOKENS_MAX, read_usage, show_usage
+from trunkline.protocol.openai_responses.usage import read_usage, show_usage
 from trunkline.protocol.openai_responses.wire import read_event
 from trunkline.protocol.tokens import count_text
 from trunkline.protocol.upstream_error import RetryClass
+from trunkline.protocol.usage_report import COUNT_MAX
 
 USAGE = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
 
@@ -170,7 +171,7 @@ def test_what_hosted_tools_used_is_counted_beside() -> None:
         {"input_tokens": "1", "output_tokens": 1},
         {"input_tokens": -1, "output_tokens": 1},
         {"input_tokens": True, "output_tokens": 1},
-        {"input_tokens": TOKENS_MAX + 1, "output_tokens": 1},
+        {"input_tokens": COUNT_MAX + 1, "output_tokens": 1},
         {"input_tokens": 0, "output_tokens": 0},
     ],
 )

@@ -161,6 +161,53 @@ def test_usage_that_cannot_be_is_missing(usage: object) -> None:
     assert relay.units is None
 
 
+COUNTED = {
+    "input_tokens": 7,
+    "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+    "output_tokens": 1,
+    "output_tokens_details": {"reasoning_tokens": 0},
+    "total_tokens": 8,
+}
+
+
+@pytest.mark.parametrize("kind", ["response.completed", "response.incomplete"])
+@pytest.mark.parametrize("report", [None, {}, {"input_tokens": 0, "output_tokens": 0}])
+def test_the_last_event_states_a_count_where_nothing_was_reported(kind: str, report: object) -> None:
+    silent = event(kind, response=response(usage=report), usage=report)
+    relay = ResponsesStreamRelay(count_input=lambda: 7)
+    shown = event(kind, response=response(usage=COUNTED), usage=report)
+    assert relay_all(relay, *PLAIN[:4], silent, silent) == b"".join((*PLAIN[:4], shown))
+    assert relay.units is None
+    relay = ResponsesStreamRelay(count_input=lambda: 7, public_model="p")
+    assert relay_all(relay, *PLAIN[:4], silent).endswith(shown.replace(b'"up"', b'"p"'))
+
+
+def test_a_response_without_the_member_gets_it() -> None:
+    silent = (
+        b'event: response.completed\r\ndata:{"response": { "id":"r", "n":1.50 },"type":"response.completed"}\r\n\r\n'
+    )
+    relay = ResponsesStreamRelay(count_input=lambda: 7)
+    usage = json.dumps(COUNTED, separators=(",", ":")).encode()
+    assert relay_all(relay, *PLAIN[:4], silent) == b"".join(PLAIN[:4]) + silent.replace(
+        b'{ "id"', b'{"usage":' + usage + b', "id"'
+    )
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        PLAIN,
+        (CREATED, ADDED, event("response.completed", response=response(usage=None))),
+        (*PLAIN[:4], event("response.completed")),
+        (*PLAIN[:4], event("response.in_progress", response=response("in_progress", usage=None))),
+    ],
+)
+def test_nothing_changes_where_it_was_reported_or_nothing_came_or_there_is_no_response(
+    stream: tuple[bytes, ...],
+) -> None:
+    assert relay_all(ResponsesStreamRelay(count_input=lambda: 7), *stream) == b"".join(stream)
+
+
 # --- errors --------------------------------------------------------------------------------------------------
 
 LIMITED = {"code": "rate_limit_exceeded", "message": "Slow down."}

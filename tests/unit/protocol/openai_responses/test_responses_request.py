@@ -5,12 +5,14 @@ import json
 import pytest
 
 from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.protocol.conversation import opening_digest
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.model import Proof
 from trunkline.protocol.openai_responses import carried_proof
 from trunkline.protocol.openai_responses.request import prepare, read_head
 from trunkline.protocol.rules import RequestRules
 
+OPENING = opening_digest(b'[{"role":"user","content":"hi"}]')
 STATELESS = b'"store":false,"include":["reasoning.encrypted_content"]'
 
 
@@ -25,8 +27,9 @@ def refused(**fields: object) -> Fault:
 
 
 def test_what_routing_needs_is_read() -> None:
-    assert head(stream=True, max_output_tokens=7) == ClientRequest(model="m", stream=True, max_output=7)
-    assert head(stream=None, max_output_tokens=None) == ClientRequest(model="m", stream=False)
+    asked = ClientRequest(model="m", stream=True, max_output=7, opening=OPENING)
+    assert head(stream=True, max_output_tokens=7) == asked
+    assert head(stream=None, max_output_tokens=None) == ClientRequest(model="m", stream=False, opening=OPENING)
 
 
 @pytest.mark.parametrize("value", ["hi", [{"role": "user", "content": "hi"}]])

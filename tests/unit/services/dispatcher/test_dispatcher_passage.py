@@ -6,18 +6,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.dispatcher.answers import PlainAnswer
+from services.dispatcher.answers import PlainAnswer, RelayedStream
 from services.dispatcher.passage import Leg, Passage, open_passage
 from tests.support.job_scripts import envelope
 from trunkline.bus.snapshots import ChannelSnapshot
 from trunkline.core.errors import ErrorType, FaultError
 from trunkline.core.ids import JobIDMint
-from trunkline.core.usage import UsageSource
+from trunkline.core.usage import Units, UsageSource
 from trunkline.policy.routing import Candidate
 from trunkline.protocol import registry
-from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT
+from trunkline.protocol.dialect import Written
+from trunkline.protocol.events import MessageEnd, UsageReport
+from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT, OPENAI_RESPONSES
 from trunkline.protocol.rules import RequestRules
-from trunkline.protocol.vendor import VendorOptions
+from trunkline.protocol.vendor import ToolIDRule, VendorOptions
 
 CHAT: dict[str, Any] = {"model": "public", "messages": [{"role": "user", "content": "Hi"}]}
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
@@ -34,6 +36,7 @@ def passage(
     options: VendorOptions | None = None,
     headers: dict[str, str] | None = None,
     stream_usage: bool = True,
+    wants_usage: bool = False,
 ) -> Passage:
     channel = ChannelSnapshot(
         1,
@@ -46,7 +49,7 @@ def passage(
         stream_usage=stream_usage,
     )
     offered = msgspec.structs.replace(
-        envelope(), dialect=dialect, model="public", stream=stream, wants_usage=False, headers=headers or {}
+        envelope(), dialect=dialect, model="public", stream=stream, wants_usage=wants_usage, headers=headers or {}
     )
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
     candidate = Candidate(channel, None, "default", "own", last_resort=False)
@@ -196,3 +199,146 @@ def test_a_field_goes_with_the_beta_that_the_channel_does_not_let_through() -> N
     assert sent["mcp_servers"] == []
     assert b"anthropic-beta: mcp-client-2025-11-20\r\n" in opened.carried
     assert "context_management" in json.loads(passage(ANTHROPIC, "anthropic", body, headers=headers).body)
+
+
+# --- usage that no provider reported ---------------------------------------------------------------------------------
+
+ASKED: dict[str, dict[str, Any]] = {
+    OPENAI_CHAT: CHAT,
+    OPENAI_RESPONSES: {"model": "public", "input": "Hi"},
+    ANTHROPIC: {**CHAT, "max_tokens": 9},
+    GEMINI: {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
+}
+UPSTREAM_OF = {OPENAI_CHAT: "openai", OPENAI_RESPONSES: "openai-responses", ANTHROPIC: "anthropic", GEMINI: "gemini"}
+ITEM = {"type": "message", "id": "m", "role": "assistant", "content": [{"type": "output_text", "text": "Hello there"}]}
+WHOLE: dict[str, dict[str, Any]] = {
+    OPENAI_CHAT: {"id": "c", "model": "own", "choices": [{"index": 0, "message": {"content": "Hello there"}}]},
+    OPENAI_RESPONSES: {"id": "r", "model": "own", "status": "completed", "output": [ITEM], "usage": None},
+    ANTHROPIC: {
+        "id": "m",
+        "type": "message",
+        "model": "own",
+        "content": [{"type": "text", "text": "Hello there"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 0, "output_tokens": 0},
+    },
+    GEMINI: {
+        "candidates": [{"content": {"parts": [{"text": "Hello there"}]}, "finishReason": "STOP"}],
+        "modelVersion": "own",
+    },
+}
+STREAMED: dict[str, tuple[dict[str, Any], ...]] = {
+    OPENAI_CHAT: (
+        {"id": "c", "model": "own", "choices": [{"index": 0, "delta": {"content": "Hello there"}}]},
+        {"id": "c", "model": "own", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+    ),
+    OPENAI_RESPONSES: (
+        {"type": "response.output_item.added", "output_index": 0, "item": {**ITEM, "content": []}},
+        {"type": "response.output_text.delta", "output_index": 0, "delta": "Hello there"},
+        {"type": "response.completed", "response": WHOLE[OPENAI_RESPONSES]},
+    ),
+    ANTHROPIC: (
+        {"type": "message_start", "message": {"id": "m", "model": "own", "usage": {"output_tokens": 0}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello there"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_stop"},
+    ),
+    GEMINI: (WHOLE[GEMINI],),
+}
+
+
+def event_of(tree: dict[str, Any]) -> bytes:
+    name = f"event: {tree['type']}\n" if "type" in tree else ""
+    return f"{name}data: {json.dumps(tree)}\n\n".encode()
+
+
+def stated(dialect: str, shown: bytes) -> Units | None:
+    """Return the usage that a client of a dialect reads in a stream."""
+    reader = registry.UPSTREAMS[UPSTREAM_OF[dialect]].event_reader(Written(b""), VendorOptions())
+    events = [*reader.receive(shown), *reader.finish()]
+    assert isinstance(events[-1], MessageEnd)
+    return next((event.units for event in reversed(events) if isinstance(event, UsageReport)), None)
+
+
+@pytest.mark.parametrize("dialect", ASKED)
+def test_the_client_is_shown_what_the_books_have_where_nothing_was_reported(dialect: str) -> None:
+    answer = passage(dialect, UPSTREAM_OF[dialect], ASKED[dialect]).answer
+    assert isinstance(answer, PlainAnswer)
+    answer.receive(json.dumps(WHOLE[dialect]).encode())
+    shown = answer.finish()
+    assert answer.error is None
+    usage = answer.facts().usage
+    assert (usage.source, usage.units.input > 0, usage.units.output) == (UsageSource.COUNTED, True, 2)
+    assert registry.RELAYS[dialect].read_whole(shown).units == usage.units
+    assert b'"public"' in shown
+    assert b'"own"' not in shown
+
+
+@pytest.mark.parametrize("dialect", ASKED)
+def test_so_is_a_client_of_a_stream(dialect: str) -> None:
+    answer = passage(dialect, UPSTREAM_OF[dialect], ASKED[dialect], stream=True, wants_usage=True).answer
+    assert isinstance(answer, RelayedStream)
+    shown = b"".join([answer.receive(event_of(tree)) for tree in STREAMED[dialect]]) + answer.finish()
+    assert answer.error is None
+    usage = answer.facts().usage
+    assert (usage.source, usage.units.input > 0, usage.units.output) == (UsageSource.COUNTED, True, 2)
+    assert stated(dialect, shown) == usage.units
+
+
+def test_a_chat_client_that_did_not_ask_for_usage_gets_none() -> None:
+    answer = passage(OPENAI_CHAT, "openai", CHAT, stream=True).answer
+    assert isinstance(answer, RelayedStream)
+    shown = b"".join([answer.receive(event_of(tree)) for tree in STREAMED[OPENAI_CHAT]]) + answer.finish()
+    assert stated(OPENAI_CHAT, shown) is None
+    assert answer.facts().usage.units.output == 2
+
+
+def test_input_that_was_reported_is_kept_although_the_output_was_not() -> None:
+    answer = passage(OPENAI_CHAT, "anthropic", CHAT).answer
+    assert isinstance(answer, PlainAnswer)
+    report = {"input_tokens": 50_000, "cache_read_input_tokens": 7, "output_tokens": 0}
+    answer.receive(json.dumps({**WHOLE[ANTHROPIC], "usage": report}).encode())
+    shown = json.loads(answer.finish())["usage"]
+    units = answer.facts().usage.units
+    assert (units.input, units.cache_read, units.output) == (50_000, 7, 2)
+    assert (shown["prompt_tokens"], shown["completion_tokens"]) == (units.input_total, units.output_total)
+
+
+def test_a_client_that_asks_a_provider_without_usage_for_it_is_shown_a_count() -> None:
+    body = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+    asked = passage(OPENAI_CHAT, "openai", body, stream=True, stream_usage=False, wants_usage=True)
+    assert "stream_options" not in json.loads(asked.body)
+    assert isinstance(asked.answer, RelayedStream)
+    shown = b"".join([asked.answer.receive(event_of(tree)) for tree in STREAMED[OPENAI_CHAT]]) + asked.answer.finish()
+    assert stated(OPENAI_CHAT, shown) == asked.answer.facts().usage.units
+
+
+def test_a_channel_may_have_its_own_dialect_translated_too() -> None:
+    history = [
+        *CHAT["messages"],
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "call_of-another", "type": "function", "function": {"name": "f", "arguments": ""}}],
+        },
+        {"role": "tool", "tool_call_id": "call_of-another", "content": "Sunny."},
+    ]
+    options = VendorOptions(translated=True, tool_ids=ToolIDRule.ALPHANUMERIC_9)
+    body = {"model": "public", "messages": history, "min_p": 0.5, "max_completion_tokens": 9}
+    opened = passage(OPENAI_CHAT, "openai", body, options=options)
+    sent = json.loads(opened.body)
+    assert (sent["model"], sent["min_p"], sent["max_tokens"]) == ("own", 0.5, 9)
+    identity = sent["messages"][2]["tool_call_id"]
+    assert len(identity) == 9
+    assert sent["messages"][1]["tool_calls"][0]["id"] == identity
+    assert opened.fidelity == ""
+    # The provider answers with a stream that nobody asked for, and with a call that has no id and says that it stopped.
+    call = {"index": 0, "function": {"name": "f", "arguments": "{}"}}
+    chunk = {"choices": [{"index": 0, "delta": {"tool_calls": [call]}, "finish_reason": "stop"}]}
+    assert isinstance(opened.answer, PlainAnswer)
+    opened.answer.receive(event_of(chunk) + b"data: [DONE]\n\n")
+    choice = json.loads(opened.answer.finish())["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["tool_calls"][0]["id"].startswith("call_")
