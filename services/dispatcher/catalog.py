@@ -83,9 +83,9 @@ class Catalog:
         else:
             self._table.set_weight(snapshots.decode_weight(value))
 
-    def plan(self, model: str, groups: tuple[str, ...]) -> Plan:
+    def plan(self, model: str, groups: tuple[str, ...], affinity: int) -> Plan:
         """Return the attempts to make for a job; see `policy.routing`."""
-        return self._table.plan(model, groups, self.credentials, self._draw)
+        return self._table.plan(model, groups, self.credentials, self._draw, affinity)
 
     def target(self, candidate: Candidate, call: Call) -> Target | None:
         """Return where a candidate is called, None if its channel went away meanwhile."""

@@ -3,12 +3,15 @@
 One task per job. It awaits the request body, a connection and the end of each attempt; chunks pass it by.
 """
 
+import contextlib
+
 import structlog
 
 from services.dispatcher.attempt import Attempt, AttemptResult
 from services.dispatcher.catalog import Catalog
+from services.dispatcher.fetching import JobMedia, MediaError, MediaFetcher
 from services.dispatcher.job_entry import JobEntry
-from services.dispatcher.passage import Leg, Passage, open_passage
+from services.dispatcher.passage import Leg, Passage, inlines, open_passage
 from services.dispatcher.settlement import Settlement
 from trunkline.bus.messages import End, Fail
 from trunkline.core import limits
@@ -16,7 +19,7 @@ from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.policy.routing import Candidate, Plan
 from trunkline.policy.vault import VaultError
-from trunkline.protocol.upstream_error import UNREADABLE_PROOF, RetryClass
+from trunkline.protocol.upstream_error import FAILED_CALL, UNREADABLE_PROOF, RetryClass
 from trunkline.runtime.http_client import HTTPClientError, HTTPClientPool, Target
 
 log = structlog.get_logger()
@@ -32,13 +35,23 @@ class JobRunner:
     Args:
         catalog: plans attempts and knows how to call channels.
         pool: connections to upstreams.
+        fetcher: fetches what requests name by URL.
         settlement: books what each attempt used and how it went.
         clock: of the process.
     """
 
-    def __init__(self, catalog: Catalog, pool: HTTPClientPool, settlement: Settlement, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        pool: HTTPClientPool,
+        fetcher: MediaFetcher,
+        settlement: Settlement,
+        *,
+        clock: Clock,
+    ) -> None:
         self._catalog = catalog
         self._pool = pool
+        self._fetcher = fetcher
         self._settlement = settlement
         self._clock = clock
         self._active: dict[Attempt, None] = {}  # in the order in which they began, so that a simulation repeats itself
@@ -48,19 +61,22 @@ class JobRunner:
         try:
             body = await entry.body()
             if body is not None:
-                await self._attempt_all(entry, body)
+                with contextlib.closing(JobMedia(self._fetcher, entry)) as media:
+                    await self._attempt_all(entry, body, media)
                 await entry.drained()
+            if entry.cancelled:
+                entry.say_last()
         except Exception as error:
             log.exception("job_failed", error=type(error).__name__)
             entry.fail(_FAILED)
 
-    async def _attempt_all(self, entry: JobEntry, body: bytes) -> None:
+    async def _attempt_all(self, entry: JobEntry, body: bytes, media: JobMedia) -> None:
         envelope, job = entry.machine.envelope, entry.machine.job
-        plan = self._catalog.plan(envelope.model, envelope.groups)
+        plan = self._catalog.plan(envelope.model, envelope.groups, envelope.affinity)
         fault: Fault | None = None
         misfit: Fault | None = None
         misfits: set[int] = set()
-        proofs, again = True, None
+        proofs, repeated, again = True, False, None
         while True:
             now = self._clock.now()
             candidate = again
@@ -72,14 +88,19 @@ class JobRunner:
                 return
             if candidate.channel.id in misfits:
                 continue  # the next of its credentials: what does not fit the channel fits none of them
+            leg = Leg(envelope, job, body, candidate, self._catalog.rules(candidate), self._clock.wall_ms(), proofs)
             try:
-                rules = self._catalog.rules(candidate)
-                passage = open_passage(Leg(envelope, job, body, candidate, rules, self._clock.wall_ms(), proofs))
+                passage = open_passage(await media.inlined(leg) if inlines(leg) else leg)
+            except MediaError as error:
+                entry.fail(error.fault)
+                return
             except FaultError as error:
                 # Nobody was called: the request does not fit this channel, but it may fit another one.
                 misfit = error.fault
                 misfits.add(candidate.channel.id)
                 continue
+            if entry.cancelled:
+                return
             number = entry.offer * limits.ATTEMPTS_PER_OFFER_MAX + entry.attempts
             entry.attempts += 1
             attempt = Attempt(entry, candidate, number, passage, self._clock)
@@ -87,6 +108,9 @@ class JobRunner:
             if proofs and result.fault is not None and result.fault.code == UNREADABLE_PROOF:
                 # Reasoning in the history was encrypted for another account: once more, without it.
                 proofs, again, result.retry = False, candidate, RetryClass.OTHER_CREDENTIAL
+            elif not repeated and result.fault is not None and result.fault.code == FAILED_CALL:
+                # The model is at fault, not the channel, and seldom twice.
+                repeated, again = True, candidate
             if self._conclude(entry, attempt, result):
                 return
             fault = result.fault
@@ -109,10 +133,13 @@ class JobRunner:
         """Book an attempt, tell the edge if it was the last one; returns whether the job is over."""
         self._learn(attempt.candidate, result)
         facts = attempt.facts()
-        # Output that reached the client is paid for, however the attempt ended; nothing else is.
-        charged = not entry.void and (result.fault is None or (attempt.committed and facts.output))
+        # Output that reached the client is paid for, however the attempt ended, and what was made for one who left;
+        # nothing else is.
+        owed = facts.output and (attempt.committed or entry.cancelled)
+        charged = not entry.void and (result.fault is None or owed)
         event, number = self._settlement.book(entry, attempt, result, facts, charged=charged)
         if entry.cancelled:
+            entry.say_last(event, number)
             return True
         if result.fault is None:
             attempt.complete(End(event, number))
@@ -199,6 +226,10 @@ class JobRunner:
             return attempt.ended.result()
         attempt.send(connection, wire)
         return await attempt.ended
+
+    def attempts(self) -> list[Attempt]:
+        """Return the attempts under way."""
+        return list(self._active)
 
     def tick(self) -> None:
         """Look at the clock for every attempt under way. Called several times a second."""

@@ -3,11 +3,13 @@
 import random
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.bus.snapshots import ChannelSnapshot, ChannelState, ChannelWeight, SealedCredential
 from trunkline.core.errors import ErrorType
+from trunkline.core.hashing import mix64
 from trunkline.policy.credentials import CredentialStates
 from trunkline.policy.routing import Plan, RoutingTable
 
@@ -62,17 +64,22 @@ def eligible(channel: ChannelSnapshot, groups: list[str]) -> bool:
     return channel.enabled and "m" in channel.models and channel.weight > 0 and bool(set(groups) & set(channel.groups))
 
 
-@given(tables(), st.permutations(GROUPS), st.integers(1, 3), st.randoms(use_true_random=False), st.lists(ERRORS))
+@given(
+    tables(),
+    st.lists(st.sampled_from(GROUPS), min_size=1, unique=True),
+    st.randoms(use_true_random=False),
+    st.lists(ERRORS),
+    st.just(0) | st.integers(1, 2**64 - 1),
+)
 def test_a_plan_offers_each_live_pair_once_and_no_other(
     made: tuple[RoutingTable, list[ChannelSnapshot]],
-    order: list[str],
-    count: int,
+    groups: list[str],
     randomness: random.Random,
     errors: list[ErrorType],
+    affinity: int,
 ) -> None:
     table, final = made
-    groups = order[:count]
-    plan = table.plan("m", tuple(groups), CredentialStates(), randomness.random)
+    plan = table.plan("m", tuple(groups), CredentialStates(), randomness.random, affinity)
     offered: list[tuple[int, int]] = []
     last_resort = False
     while True:
@@ -97,9 +104,15 @@ def test_a_plan_offers_each_live_pair_once_and_no_other(
     assert plan.refusal(0.0).message
 
 
-@given(st.lists(st.tuples(st.integers(1, 100), HEALTH), min_size=2, max_size=6), st.integers(0, 2**32))
+@pytest.mark.parametrize("conversations", [False, True])
+@given(
+    shares=st.lists(st.tuples(st.integers(1, 100), HEALTH), min_size=2, max_size=6),
+    seed=st.integers(0, 2**32),
+)
 @settings(max_examples=25, deadline=None, derandomize=True)  # rare samples lie outside any bound
-def test_jobs_are_shared_by_weight_times_health(shares: list[tuple[int, float]], seed: int) -> None:
+def test_jobs_and_conversations_are_shared_by_weight_times_health(
+    shares: list[tuple[int, float]], seed: int, *, conversations: bool
+) -> None:
     table = RoutingTable()
     expected: dict[int, float] = {}
     for number, (weight, health) in enumerate([*shares, (50, 1.0)], 1):
@@ -119,8 +132,8 @@ def test_jobs_are_shared_by_weight_times_health(shares: list[tuple[int, float]],
     draw, states, times = random.Random(seed).random, CredentialStates(), 3000
     first: Counter[int] = Counter()
     second: Counter[int] = Counter()
-    for _ in range(times):
-        plan = table.plan("m", ("default",), states, draw)
+    for number in range(times):
+        plan = table.plan("m", ("default",), states, draw, mix64(seed << 20 | number) if conversations else 0)
         chosen = plan.next(0.0)
         assert chosen is not None
         first[chosen.channel.id] += 1
@@ -144,10 +157,36 @@ def assert_share(count: int, times: int, share: float) -> None:
     assert abs(count / times - share) <= 5 * (share * abs(1 - share) / times) ** 0.5 + 1e-9
 
 
+@given(tables(), st.integers(1, 2**64 - 1), st.data())
+def test_a_conversation_is_moved_only_by_what_happens_to_its_own_channel(
+    made: tuple[RoutingTable, list[ChannelSnapshot]], affinity: int, data: st.DataObject
+) -> None:
+    table, final = made
+    for channel in final:
+        table.set_weight(ChannelWeight(channel.id, ChannelState.SERVING, 1.0, 2))
+        table.set_own_weight(channel.id, 1.0)
+
+    def place() -> tuple[int, int] | None:
+        candidate = table.plan("m", GROUPS, CredentialStates(), lambda: 0.0, affinity).next(0.0)
+        return candidate and (candidate.channel.id, candidate.credential.id if candidate.credential else 0)
+
+    before = place()
+    if before is None:
+        return
+    for version in range(3, 9):
+        other = data.draw(st.sampled_from(final))
+        if other.id != before[0]:
+            table.set_weight(ChannelWeight(other.id, ChannelState.SERVING, data.draw(HEALTH), version))
+            if data.draw(st.booleans()):
+                table.remove(other.id)
+        assert place() == before
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["cool", "aside", "confirm", "ask"]), st.integers(0, 90))),
+    st.just(0) | st.integers(1, 2**64 - 1),
 )
-def test_credentials_in_trouble_are_never_chosen(course: list[tuple[int, str, int]]) -> None:
+def test_credentials_in_trouble_are_never_chosen(course: list[tuple[int, str, int]], affinity: int) -> None:
     credentials = tuple(SealedCredential(number, 1, b"n", b"c") for number in (1, 2, 3))
     channel = ChannelSnapshot(
         id=1, name="1", dialect="openai", base_url="http://channel.test", credentials=credentials, models={"m": "m"}
@@ -167,7 +206,7 @@ def test_credentials_in_trouble_are_never_chosen(course: list[tuple[int, str, in
                 now += seconds
         troubled = {item.credential for item in states.troubles(now)}
         outlook = states.outlook(channel, now)
-        choice = states.choose(channel, (), now)
+        choice = states.choose(channel, (), now, affinity)
         assert outlook.usable is (len(troubled) < 3) is (choice is not None)
         if choice is not None:
             assert choice.credential is not None

@@ -1,12 +1,13 @@
 """Which credentials of a channel may be used now. One `CredentialStates` per dispatcher, asked by each plan.
 
 A credential that the provider refuses (401, 402, its quota used up) is set aside; one that it limits (429) cools
-for as long as the provider asks. Neither touches the channel's other credentials. The rest take turns. Pure:
-`now` is monotonic seconds and an argument. A channel whose upstream wants no credential has one nameless
+for as long as the provider asks. Neither touches the channel's other credentials. The rest take turns, except in
+conversations: each keeps to the one that it prefers, as a provider's prompt cache does not reach from one account into
+another. Pure: `now` is monotonic seconds and an argument. A channel whose upstream wants no credential has one nameless
 credential here, so that it, too, can cool.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ import msgspec
 
 from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential
 from trunkline.core.errors import ErrorType
+from trunkline.core.hashing import mix64
+from trunkline.policy.preference import Preference
 
 CREDENTIAL_FAULTS = frozenset({ErrorType.UPSTREAM_CREDENTIAL, ErrorType.UPSTREAM_RATE_LIMITED})
 """Errors after which the same channel is worth another try with another credential."""
@@ -96,19 +99,22 @@ class _Trouble:
 class CredentialStates:
     """Remembers the credentials in trouble and whose turn it is on each channel."""
 
-    __slots__ = ("_troubles", "_turns")
+    __slots__ = ("_preferences", "_troubles", "_turns")
 
     def __init__(self) -> None:
         self._troubles: dict[int, dict[int, _Trouble]] = {}
         self._turns: dict[int, int] = {}
+        self._preferences: dict[int, tuple[tuple[SealedCredential, ...], Preference]] = {}
 
-    def choose(self, channel: ChannelSnapshot, tried: Collection[int], now: float) -> Choice | None:
+    def choose(self, channel: ChannelSnapshot, tried: Collection[int], now: float, affinity: int = 0) -> Choice | None:
         """Return the credential whose turn it is, or None if none can be used now.
 
         Args:
             channel: whose credentials.
             tried: ids that the same job used already (`NAMELESS` for none).
             now: monotonic seconds.
+            affinity: of the job's conversation (`policy.affinity`): the credential that it prefers, and nobody's turn.
+                0 for none.
         """
         credentials = channel.credentials
         troubles = self._troubles.get(channel.id)
@@ -117,15 +123,28 @@ class CredentialStates:
             return Choice(None) if free and NAMELESS not in tried else None
         count = len(credentials)
         turn = self._turns.get(channel.id, 0) if count > 1 else 0
-        for step in range(count):
-            credential = credentials[(turn + step) % count]
+        order = self._preferred(channel, affinity) if affinity and count > 1 else range(turn, turn + count)
+        for place in order:
+            credential = credentials[place % count]
             if credential.id in tried:
                 continue
             if troubles is None or self._free(channel.id, credential.id, credential.nonce, now):
-                if count > 1:
-                    self._turns[channel.id] = (turn + step + 1) % count
+                if count > 1 and not affinity:
+                    self._turns[channel.id] = (place + 1) % count
                 return Choice(credential)
         return None
+
+    def _preferred(self, channel: ChannelSnapshot, affinity: int) -> Iterator[int]:
+        """Yield the places of a channel's credentials as a conversation prefers them; some come again."""
+        known = self._preferences.get(channel.id)
+        if known is None or known[0] is not channel.credentials:
+            preference = Preference((credential.id, 1.0) for credential in channel.credentials)
+            known = self._preferences[channel.id] = (channel.credentials, preference)
+        place = 0
+        # Not the next in line: if one is limited, its conversations must not all fall on one other.
+        for place in known[1].picks(mix64(affinity ^ mix64(channel.id))):
+            yield place
+        yield from range(place + 1, place + len(channel.credentials))
 
     def _free(self, channel: int, identity: int, nonce: bytes, now: float) -> bool:
         troubles = self._troubles.get(channel, {})
@@ -199,6 +218,7 @@ class CredentialStates:
         """Drop all that is known of a deleted channel."""
         self._troubles.pop(channel, None)
         self._turns.pop(channel, None)
+        self._preferences.pop(channel, None)
 
     def outlook(self, channel: ChannelSnapshot, now: float) -> Outlook:
         """Return whether and when the channel has a usable credential."""

@@ -13,6 +13,10 @@ The order of a plan (docs/routing.md says it for operators):
 4. After a fault of the credential, the next credential of the same channel; after any other, that channel's other
    credentials come after all other channels.
 
+A conversation's job draws from its affinity in place of chance, so that all its plans are the same plan, whichever
+dispatcher makes it. Within a tier it first asks whom it prefers by the weights of the configuration, in which health
+has no part: then no other channel's trouble moves it.
+
 Ejected channels are left out. If nothing else is left, the plan is empty and `Plan.refusal` says so, unless the
 ejection is only this dispatcher's own judgement: its view is narrow (its own network may be what fails), so then it
 tries what health still holds for good and marks it as last resort.
@@ -27,8 +31,11 @@ import msgspec
 
 from trunkline.bus.snapshots import ChannelSnapshot, ChannelWeight, SealedCredential
 from trunkline.core.errors import ErrorType, Fault
+from trunkline.core.hashing import fraction, mix64
+from trunkline.policy.affinity import draws
 from trunkline.policy.breaker import EJECTION_S_MIN
 from trunkline.policy.credentials import CREDENTIAL_FAULTS, NAMELESS, Choice, CredentialStates
+from trunkline.policy.preference import Preference
 
 Draw = Callable[[], float]
 """Returns a uniform random number, 0 ≤ x < 1."""
@@ -77,19 +84,22 @@ class _Tier:
 
     Attributes:
         entries: all of them.
+        healths: their health weights.
         live: those with a weight above 0.
         weights: theirs.
         cumulative: running sums of the weights, for a draw by bisection.
         share: the best health weight among them: what part of the jobs the tier deserves.
     """
 
-    __slots__ = ("cumulative", "entries", "live", "share", "weights")
+    __slots__ = ("_preference", "cumulative", "entries", "healths", "live", "share", "weights")
 
     def __init__(self, entries: list[_Entry]) -> None:
         self.entries = entries
+        self._preference: Preference | None = None
 
     def weigh(self, factor: Callable[[int], float]) -> None:
         """Work out who is live. New lists: plans under way keep walking the old ones."""
+        self.healths: list[float] = []
         self.live: list[_Entry] = []
         self.weights: list[float] = []
         self.cumulative: list[float] = []
@@ -97,6 +107,7 @@ class _Tier:
         for entry in self.entries:
             health = factor(entry.channel.id)
             weight = entry.channel.weight * health
+            self.healths.append(health)
             if weight > 0:
                 total += weight
                 self.live.append(entry)
@@ -118,6 +129,27 @@ class _Tier:
         heapq.heapify(rest)
         while rest:
             yield live[heapq.heappop(rest)[1]]
+
+    def preferred(self, affinity: int, draw: Draw) -> Iterator[_Entry]:
+        """Yield live entries as a conversation prefers them: by weight, and by drawing where that finds nobody.
+
+        One that is not at its full health takes only that share of the conversations that prefer it, so that in the end
+        all are shared by weight times health. Those that it takes are the same ones each time, and as it recovers it
+        takes others beside them.
+        """
+        entries, healths = self.entries, self.healths
+        if self._preference is None:
+            self._preference = Preference((entry.channel.id, entry.channel.weight) for entry in entries)
+        offered: set[int] = set()
+        for step, index in enumerate(self._preference.picks(affinity)):
+            health, channel = healths[index], entries[index].channel.id
+            if channel in offered or (health < 1.0 and fraction(mix64(affinity ^ (mix64(channel) + step))) >= health):
+                continue
+            offered.add(channel)
+            yield entries[index]
+        for entry in self.shuffled(draw):
+            if entry.channel.id not in offered:
+                yield entry
 
 
 class _Pool:
@@ -160,7 +192,8 @@ class _Model:
 
     def _tiers(self, groups: tuple[str, ...], rank: Rank) -> list[_Tier]:
         ranked: dict[float, list[_Entry]] = {}
-        for channel in self.channels.values():
+        # In an order that does not depend on when which snapshot came: every dispatcher draws the same.
+        for _, channel in sorted(self.channels.items()):
             group = next((group for group in groups if group in channel.groups), None)
             if group is not None:
                 ranked.setdefault(rank(channel), []).append(_Entry(channel, group))
@@ -249,7 +282,9 @@ class RoutingTable:
         """Return a channel by its id."""
         return self._channels.get(channel)
 
-    def plan(self, model: str, groups: tuple[str, ...], credentials: CredentialStates, draw: Draw) -> "Plan":
+    def plan(
+        self, model: str, groups: tuple[str, ...], credentials: CredentialStates, draw: Draw, affinity: int = 0
+    ) -> "Plan":
         """Return a job's plan; nothing is decided before its first `Plan.next`.
 
         Args:
@@ -257,28 +292,36 @@ class RoutingTable:
             groups: the key's groups in order of preference.
             credentials: what is known of credentials.
             draw: randomness.
+            affinity: of the job's conversation, in place of randomness; 0 for none (`policy.affinity`).
         """
         known = self._models.get(model)
         pool = None if known is None else known.pool(groups, self._rank)
         if pool is not None and pool.stale:
             pool.weigh(self.effective_weight, self.health_weight)
-        return Plan(self, model, pool, credentials, draw)
+        return Plan(self, model, pool, credentials, draw, affinity=affinity)
 
 
 class Plan:
     """One job's walk through its candidates. Made by `RoutingTable.plan`."""
 
-    __slots__ = ("_credentials", "_draw", "_last", "_later", "_model", "_pool", "_table", "_tried", "_untouched")
+    __slots__ = ("_affinity", "_credentials", "_last", "_later", "_model", "_pool", "_table", "_tried", "_untouched")
 
     def __init__(
-        self, table: RoutingTable, model: str, pool: _Pool | None, credentials: CredentialStates, draw: Draw
+        self,
+        table: RoutingTable,
+        model: str,
+        pool: _Pool | None,
+        credentials: CredentialStates,
+        draw: Draw,
+        *,
+        affinity: int,
     ) -> None:
         self._table = table
         self._model = model
         self._pool = pool
         self._credentials = credentials
-        self._draw = draw
-        self._untouched: Iterator[_Entry] = iter(()) if pool is None else _walk(pool, draw)
+        self._affinity = affinity
+        self._untouched: Iterator[_Entry] = iter(()) if pool is None else _walk(pool, draw, affinity)
         self._last: _Entry | None = None
         self._later: list[_Entry] = []
         self._tried: dict[int, set[int]] = {}
@@ -310,7 +353,7 @@ class Plan:
         if not self._live(channel.id):
             return None
         tried = self._tried.get(channel.id)
-        choice: Choice | None = self._credentials.choose(channel, () if tried is None else tried, now)
+        choice: Choice | None = self._credentials.choose(channel, () if tried is None else tried, now, self._affinity)
         if choice is None:
             return None
         credential = choice.credential
@@ -361,8 +404,10 @@ class Plan:
         )
 
 
-def _walk(pool: _Pool, draw: Draw) -> Iterator[_Entry]:
+def _walk(pool: _Pool, draw: Draw, affinity: int) -> Iterator[_Entry]:
     """Yield a pool's live entries in the order of a plan."""
+    if affinity:
+        draw = draws(affinity)
     passed_over: list[_Tier] = []
     for tier in pool.tiers:
         if not tier.live:
@@ -370,6 +415,6 @@ def _walk(pool: _Pool, draw: Draw) -> Iterator[_Entry]:
         if tier.share < 1.0 and draw() >= tier.share:
             passed_over.append(tier)
         else:
-            yield from tier.shuffled(draw)
+            yield from tier.preferred(affinity, draw) if affinity else tier.shuffled(draw)
     for tier in passed_over:
-        yield from tier.shuffled(draw)
+        yield from tier.preferred(affinity, draw) if affinity else tier.shuffled(draw)

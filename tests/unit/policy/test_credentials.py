@@ -1,8 +1,11 @@
 """Turns, cooling and setting aside of credentials."""
 
+from collections import Counter
+
 import pytest
 
 from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential
+from trunkline.core.hashing import mix64
 from trunkline.policy import credentials as module
 from trunkline.policy.credentials import Choice, CredentialState, CredentialStates, Outlook
 
@@ -146,3 +149,45 @@ def test_troubles_are_listed_and_a_deleted_channel_is_forgotten() -> None:
     states.forget(1)
     assert [item.channel for item in states.troubles(0.5)] == [2]
     assert states.troubles(2.0) == []
+
+
+def test_conversations_keep_their_credential_and_use_all_evenly() -> None:
+    states, of = CredentialStates(), channel(ONE, TWO, THREE)
+
+    def kept(conversation: int) -> Choice | None:
+        choices = {states.choose(of, (), 0.0, mix64(conversation)) for _ in range(3)}
+        assert len(choices) == 1
+        return choices.pop()
+
+    counts = Counter(kept(conversation) for conversation in range(1, 1501))
+    assert set(counts) == {Choice(ONE), Choice(TWO), Choice(THREE)}
+    assert all(430 < count < 570 for count in counts.values())
+
+
+def test_a_conversation_goes_through_all_credentials_once_and_then_finds_none() -> None:
+    states, of = CredentialStates(), channel(*(sealed(number) for number in range(1, 21)))
+    for conversation in range(1, 30):
+        tried: list[int] = []
+        while (choice := states.choose(of, tried, 0.0, mix64(conversation))) is not None:
+            assert choice.credential is not None
+            tried.append(choice.credential.id)
+        assert sorted(tried) == list(range(1, 21))
+
+
+def test_a_credential_that_comes_or_goes_moves_no_other_conversation() -> None:
+    states = CredentialStates()
+    three, two = channel(ONE, TWO, THREE), channel(ONE, THREE)
+    for conversation in range(1, 200):
+        before = states.choose(three, (), 0.0, mix64(conversation))
+        after = states.choose(two, (), 0.0, mix64(conversation))
+        assert after == before or before == Choice(TWO)
+        assert states.choose(three, (), 0.0, mix64(conversation)) == before
+
+
+def test_after_its_time_aside_a_credential_is_tried_by_one_conversation_at_a_time() -> None:
+    states, of = CredentialStates(), channel(ONE, TWO)
+    own = next(number for number in range(1, 99) if states.choose(of, (), 0.0, mix64(number)) == Choice(ONE))
+    states.set_aside(1, ONE, "refused", 0.0)
+    assert states.choose(of, (), 1.0, mix64(own)) == Choice(TWO)
+    assert states.choose(of, (), module.ASIDE_S_MIN, mix64(own)) == Choice(ONE)
+    assert states.choose(of, (), module.ASIDE_S_MIN, mix64(own)) == Choice(TWO)

@@ -8,6 +8,7 @@ import pytest
 
 from trunkline.bus.snapshots import ChannelSnapshot, ChannelState, ChannelWeight, SealedCredential
 from trunkline.core.errors import ErrorType
+from trunkline.core.hashing import mix64
 from trunkline.policy import routing
 from trunkline.policy.credentials import CredentialStates
 from trunkline.policy.routing import Candidate, Draw, Plan, RoutingTable
@@ -293,3 +294,161 @@ def test_another_strategy_is_another_ranking() -> None:
     for channel in (make_channel(1, weight=9, priority=7), make_channel(2, weight=3)):
         table.put(channel)
     assert pairs(walk(make_plan(table, draws()))) == [(2, 21), (1, 11)]
+
+
+# --- conversations ---------------------------------------------------------------------------------------------------
+
+CONVERSATIONS = [mix64(number) for number in range(1, 1001)]
+EXPECTED_PLACES = [(2, 21), (1, 13), (1, 11), (1, 13), (2, 22), (2, 22)]
+
+
+def no_draw() -> float:
+    raise AssertionError("a conversation leaves nothing to chance")
+
+
+def plan_of(table: RoutingTable, affinity: int, states: CredentialStates | None = None) -> Plan:
+    return table.plan("m", DEFAULT, states or CredentialStates(), no_draw, affinity)
+
+
+def places(table: RoutingTable, states: CredentialStates | None = None) -> dict[int, tuple[int, int]]:
+    """Return the channel and credential that each conversation gets first."""
+    found = {}
+    for affinity in CONVERSATIONS:
+        candidate = plan_of(table, affinity, states).next(0.0)
+        assert candidate is not None
+        found[affinity] = pairs([candidate])[0]
+    return found
+
+
+def moved(before: dict[int, tuple[int, int]], after: dict[int, tuple[int, int]]) -> set[tuple[int, int]]:
+    """Return the places that conversations have left."""
+    return {place for affinity, place in before.items() if after[affinity] != place}
+
+
+def test_the_whole_plan_of_a_conversation_is_the_same_in_every_dispatcher() -> None:
+    channels = [make_channel(number, credentials=3, priority=number % 2) for number in range(1, 9)]
+    for affinity in CONVERSATIONS[:50]:
+        plans = []
+        for order in (channels, channels[::-1]):
+            table = make_table(order)
+            for number, weight in ((1, 0.1), (3, 0.5), (4, 0.0), (6, 0.1)):
+                table.set_weight(health(number, weight))
+            plans.append(pairs(walk(plan_of(table, affinity))))
+        assert plans[0] == plans[1]
+        assert len(plans[0]) == len(set(plans[0])) == 7 * 3
+
+
+def test_conversations_are_shared_by_weight_and_evenly_over_credentials() -> None:
+    table = make_table([make_channel(1, weight=10, credentials=3), make_channel(2, weight=30)])
+    counts = Counter(places(table).values())
+    assert 0.21 < sum(counts[1, 10 + step] for step in (1, 2, 3)) / 1000 < 0.29
+    assert all(0.05 < counts[1, 10 + step] / 1000 < 0.12 for step in (1, 2, 3))
+
+
+def test_another_channels_trouble_moves_no_conversation() -> None:
+    table = make_table([make_channel(number, credentials=2) for number in (1, 2, 3, 4)])
+    before = places(table)
+    for weight, version in ((0.5, 1), (0.0, 2), (0.1, 3)):
+        table.set_weight(health(1, weight, version))
+        after = places(table)
+        assert {channel for channel, _ in moved(before, after)} == {1}
+    table.set_weight(health(1, 1.0, 4))
+    assert places(table) == before
+
+
+def test_an_ejected_channels_conversations_spread_by_weight_and_stay_there() -> None:
+    table = make_table([make_channel(1), make_channel(2, weight=50), make_channel(3), make_channel(4)])
+    before = places(table)
+    table.set_weight(health(1, 0.0))
+    after = places(table)
+    moved_to = Counter(after[affinity][0] for affinity, (channel, _) in before.items() if channel == 1)
+    assert set(moved_to) == {2, 3, 4}
+    assert 0.12 < moved_to[2] / moved_to.total() < 0.28
+    # Nor does the trouble of yet another channel move them on.
+    table.set_weight(health(3, 0.0))
+    assert {channel for channel, _ in moved(after, places(table))} == {3}
+
+
+def test_a_failing_channel_hands_its_conversations_to_where_they_go_once_it_is_ejected() -> None:
+    table = make_table([make_channel(number) for number in (1, 2, 3, 4)])
+    second = {}
+    for affinity, (channel, _) in places(table).items():
+        if channel == 1:
+            second[affinity] = pairs(walk(plan_of(table, affinity)))[1]
+    table.set_weight(health(1, 0.0))
+    after = places(table)
+    # A conversation that finds nobody in its picks is drawn anew among the living: few.
+    assert sum(after[affinity] == place for affinity, place in second.items()) > 0.95 * len(second)
+
+
+def test_a_probing_channel_takes_its_share_of_conversations_and_each_comes_back_once() -> None:
+    table = make_table([make_channel(1), make_channel(2)])
+    whole = {affinity for affinity, (channel, _) in places(table).items() if channel == 1}
+    back: set[int] = set()
+    for version, weight in enumerate((0.1, 0.3, 0.46, 0.8, 1.0), 1):
+        table.set_weight(health(1, weight, version))
+        here = {affinity for affinity, (channel, _) in places(table).items() if channel == 1}
+        assert abs(len(here) / 1000 - weight / (1 + weight)) < 0.05
+        # All but those that found nobody in their picks and were drawn: one in a hundred.
+        assert len(back - here) <= 10
+        back = here
+    assert back == whole
+
+
+def test_a_probing_tier_gets_its_trickle_of_conversations() -> None:
+    table = make_table([make_channel(1, priority=2), make_channel(2, priority=1), make_channel(3)])
+    for number in (1, 2):
+        table.set_weight(health(number, 0.1))
+    counts = Counter(channel for channel, _ in places(table).values())
+    assert 0.06 < counts[1] / 1000 < 0.14
+    assert 0.05 < counts[2] / 1000 < 0.13
+
+
+def test_a_new_channel_takes_conversations_and_shuffles_none() -> None:
+    table = make_table([make_channel(number) for number in (1, 2, 3)])
+    before = places(table)
+    table.put(make_channel(4))
+    after = places(table)
+    assert {after[affinity][0] for affinity, place in before.items() if after[affinity] != place} == {4}
+    table.put(make_channel(4, enabled=False))
+    assert places(table) == before
+
+
+def test_a_conversation_leaves_a_credential_only_while_that_cannot_be_used() -> None:
+    channel = make_channel(1, credentials=3)
+    table, states = make_table([channel, make_channel(2, credentials=2)]), CredentialStates()
+    before = places(table, states)
+    states.cool(1, channel.credentials[1], 0.0, 5000)
+    after = places(table, states)
+    assert moved(before, after) == {(1, 12)}
+    left = Counter(after[affinity] for affinity, place in before.items() if place == (1, 12))
+    assert set(left) == {(1, 11), (1, 13)}  # to both of the others, and not to another channel
+    candidate = plan_of(table, CONVERSATIONS[0], states).next(6.0)
+    assert candidate is not None
+    assert pairs([candidate]) == [before[CONVERSATIONS[0]]]
+
+
+def test_the_choice_of_a_conversation_is_part_of_what_dispatchers_agree_on() -> None:
+    table = make_table([make_channel(1, credentials=3), make_channel(2, credentials=2)])
+    assert list(places(table).values())[:6] == EXPECTED_PLACES
+
+
+def test_a_conversation_takes_nobodys_turn() -> None:
+    table, states = make_table([make_channel(1, credentials=3)]), CredentialStates()
+    used = []
+    for step in range(6):
+        candidate = plan_of(table, CONVERSATIONS[step], states).next(0.0)
+        assert candidate is not None
+        candidate = table.plan("m", DEFAULT, states, draws()).next(0.0)
+        assert candidate is not None
+        used.append(pairs([candidate])[0][1])
+    assert used == [11, 12, 13, 11, 12, 13]
+
+
+def test_a_conversation_finds_the_one_that_is_left_among_very_many() -> None:
+    table = make_table([make_channel(number) for number in range(1, 201)])
+    for number in range(1, 200):
+        table.set_weight(health(number, 0.0))
+    assert set(places(table).values()) == {(200, 2001)}
+    table.set_weight(health(200, 0.0))
+    assert plan_of(table, CONVERSATIONS[0]).next(0.0) is None
