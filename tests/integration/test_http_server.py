@@ -12,13 +12,13 @@ from tests.support.http_serving import Client, CutError, echo, hold, post, servi
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType
 from trunkline.runtime.http_exchange import Exchange
+from trunkline.runtime.http_request_reader import ServerLimits
 from trunkline.runtime.http_server import (
     CLOSE_TIMEOUT_S,
     DRAIN_IDLE_S,
     PIPELINED_BYTES_MAX,
     SWEEP_INTERVAL_S,
     WRITE_HIGH_WATER_BYTES,
-    ServerLimits,
 )
 
 GET = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"

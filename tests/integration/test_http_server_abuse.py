@@ -7,7 +7,8 @@ import pytest
 from tests.support.both_loops import on_both_loops
 from tests.support.http_serving import Client, Serving, hold, post, serving, until
 from trunkline.core.errors import ErrorType
-from trunkline.runtime.http_server import HEAD_BYTES_MAX, LINGER_S, ServerLimits
+from trunkline.runtime.http_request_reader import HEAD_BYTES_MAX, ServerLimits
+from trunkline.runtime.http_server import LINGER_S
 
 SMALL = ServerLimits(
     body_bytes_max=1000, headers_max=20, header_line_bytes_max=200, request_read_timeout_s=10.0, keep_alive_s=30.0

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from tests.support.manual_clock import ManualClock
 from trunkline.core.errors import Fault
 from trunkline.runtime.http_exchange import Exchange
-from trunkline.runtime.http_server import HTTPServer, ServerLimits
+from trunkline.runtime.http_request_reader import ServerLimits
+from trunkline.runtime.http_server import HTTPServer
 from trunkline.runtime.tasks import TaskSet
 
 WITHIN_S = 5.0

@@ -148,7 +148,8 @@ class Stack:
     def _site(self) -> roles.ServiceSite:
         plan = self._plan
         hidden = {name for names in roles.SECRETS_BY_ROLE.values() for name in names} | plan.wanted.variables
-        environment = {name: value for name, value in config.environment().items() if name not in hidden}
+        environment = {"TRUNKLINE_SPOOL_DIR": str(plan.data_dir / "spool")}
+        environment |= {name: value for name, value in config.environment().items() if name not in hidden}
         environment |= {
             "NATS_URL": self.nats_url,
             "TRUNKLINE_OPS_HOST": LOOPBACK,

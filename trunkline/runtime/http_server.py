@@ -1,8 +1,9 @@
 """An HTTP/1.1 server for the data path: llhttp's parser (httptools) under one asyncio protocol.
 
 A request is handed over whole, as a callback and not as a task; an answer is written straight to the transport.
-That is most of what makes an edge cheap (docs/adr/0002). Everything a client may send too much of, or too slowly,
-is bounded by `ServerLimits` and answered through the same error path as any other fault.
+That is most of what makes an edge cheap (docs/adr/0002). Everything a client may send too much of
+(`http_request_reader`), or too slowly, is bounded by `ServerLimits` and answered through the same error path as any
+other fault.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import NamedTuple, cast
+from typing import cast
 
 import httptools
 import structlog
@@ -21,16 +22,14 @@ import structlog
 from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.runtime.http_exchange import Exchange, Request
+from trunkline.runtime.http_exchange import Exchange
+from trunkline.runtime.http_request_reader import HEAD_BYTES_MAX, RequestReader, ServerLimits, headers_too_large
 from trunkline.runtime.tasks import TaskSet
 
 log = structlog.get_logger()
 
 WRITE_HIGH_WATER_BYTES = 64 * 1024
 """What may wait in the transport before a client counts as slow; up to there, written counts as taken."""
-
-HEAD_BYTES_MAX = 64 * 1024
-"""All header lines of one request together."""
 
 PIPELINED_BYTES_MAX = 64 * 1024
 """What a client may send ahead of its answer before its socket is no longer read."""
@@ -48,37 +47,28 @@ CLOSE_TIMEOUT_S = limits.TOTAL_TIMEOUT_S
 transport's buffer at 1 KB/s are 320 s."""
 
 SWEEP_INTERVAL_S = 0.5
-_VERSIONS = frozenset({"1.0", "1.1"})
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER of 0 s; without it a close looks like a good end."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-
-class ServerLimits(NamedTuple):
-    """Bounds on what a client may do."""
-
-    body_bytes_max: int = limits.BODY_BYTES_MAX
-    bodies_bytes_max: int = limits.BODIES_BYTES_MAX
-    headers_max: int = limits.HEADERS_MAX
-    header_line_bytes_max: int = limits.HEADER_LINE_BYTES_MAX
-    request_read_timeout_s: float = limits.REQUEST_READ_TIMEOUT_S
-    keep_alive_s: float = 75.0
-    connections_max: int = 2 * limits.JOBS_PER_EDGE_MAX
-
+_FULL_OF_BODIES = Fault(
+    ErrorType.GATEWAY_BUSY,
+    "This gateway holds as many large requests as it can at the moment. Please retry.",
+    retry_after_ms=1000,
+)
 
 OnRequest = Callable[[Exchange], None]
 OnFault = Callable[[Exchange, Fault], None]
 """Must answer with `Exchange.respond`; the request may be incomplete."""
 
 
-class ServerConnection(asyncio.Protocol):
-    """One client connection. httptools calls the ``on_*`` methods while `data_received` feeds it."""
+class ServerConnection(RequestReader, asyncio.Protocol):
+    """One client connection."""
 
     def __init__(self, server: "HTTPServer") -> None:
+        super().__init__(server.limits)
         self._server = server
-        self._limits = server.limits
-        self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
@@ -89,9 +79,7 @@ class ServerConnection(asyncio.Protocol):
         self._mid_request = False
         self._ahead_bytes = 0
         self._held_bytes = 0
-        self._peer = ""
         self.deadline = server.clock.now() + self._limits.request_read_timeout_s
-        self._begin()
 
     # --- asyncio -----------------------------------------------------------------------------------------------
 
@@ -111,7 +99,7 @@ class ServerConnection(asyncio.Protocol):
         """Called by the event loop."""
         self._transport = None
         self._server.forget(self)
-        self._hold(-self._held_bytes)
+        self._let_go()
         if self._exchange is not None:
             self._exchange.gone()
         self._waiting.clear()
@@ -135,10 +123,10 @@ class ServerConnection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
             if self._head_bytes > HEAD_BYTES_MAX:
-                self._refuse(_headers_too_large())
+                self._refuse(headers_too_large())
         except httptools.HttpParserUpgrade as upgrade:
             if self._headers.get("upgrade", "").lower() == "h2c":
-                self._ignore_upgrade(data[upgrade.args[0] :])
+                self.data_received(self._without_upgrade() + data[upgrade.args[0] :])
                 return
             # CONNECT ends here, too. A client that offers a web socket falls back at once when it is told so.
             kind = ErrorType.CLIENT_UPGRADE_UNSUPPORTED if "upgrade" in self._headers else ErrorType.CLIENT_BAD_REQUEST
@@ -156,19 +144,7 @@ class ServerConnection(asyncio.Protocol):
             if self._ahead_bytes > PIPELINED_BYTES_MAX:
                 self._pause_reading()
 
-    # --- httptools ---------------------------------------------------------------------------------------------
-
-    def _begin(self) -> None:
-        self._target = b""
-        self._headers: dict[str, str] = {}
-        self._header_count = 0
-        self._header_bytes = 0
-        self._head_bytes = 0  # of the head; later, of what has come since the last part of the body
-        self._headers_done = False
-        self._version = ""
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._fault: Fault | None = None
+    # --- requests ----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         """A request begins; its time starts to run."""
@@ -177,116 +153,34 @@ class ServerConnection(asyncio.Protocol):
         if self._exchange is None:
             self.deadline = self._server.clock.now() + self._limits.request_read_timeout_s
 
-    def on_url(self, part: bytes) -> None:
-        """Part of the request target."""
-        self._target += part
-        if len(self._target) > self._limits.header_line_bytes_max:
-            self._raise(_headers_too_large())
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header field."""
-        size = len(name) + len(value)
-        self._header_count += 1
-        self._header_bytes += size
-        if (
-            size > self._limits.header_line_bytes_max
-            or self._header_bytes > HEAD_BYTES_MAX
-            or self._header_count > self._limits.headers_max
-        ):
-            self._raise(_headers_too_large())
-        if self._headers_done:
-            return  # a trailer field: must not pass for a header field (RFC 9110 section 6.5.1)
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
-        known = self._headers.get(key)
-        self._headers[key] = text if known is None else f"{known}, {text}"
-
-    def on_headers_complete(self) -> None:
-        """All header fields are here; refuse early what would be refused later."""
-        self._headers_done = True
-        self._head_bytes = 0
-        self._version = self._parser.get_http_version()
-        if self._version not in _VERSIONS:
-            self._raise(Fault(ErrorType.CLIENT_BAD_REQUEST, "This version of HTTP is not spoken here; use HTTP/1.1."))
-        length = self._headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self._limits.body_bytes_max:
-            self._raise(self._body_too_large())
-        if "content-encoding" in self._headers and self._headers["content-encoding"].lower() != "identity":
-            self._raise(Fault(ErrorType.CLIENT_UNSUPPORTED_MEDIA, "Send the request body without content-encoding."))
-        if self._headers.get("expect", "").lower() == "100-continue":
-            self._continue()
-
     def _continue(self) -> None:
         """Ask for the body, except in the middle of an earlier answer, and of HTTP/1.0 (RFC 9110 section 10.1.1)."""
         free = self._exchange is None and not self._waiting
         if free and self._transport is not None and self._version != "1.0":
             self._transport.write(_CONTINUE)
 
-    def on_body(self, part: bytes) -> None:
-        """Part of the body, without its transfer coding."""
-        self._head_bytes = 0
-        self._body_bytes += len(part)
-        if self._body_bytes > self._limits.body_bytes_max:
-            self._raise(self._body_too_large())
-        self._hold(len(part))
-        if self._server.bodies_bytes > self._limits.bodies_bytes_max:
-            self._raise(_FULL_OF_BODIES)
-        self._body.append(part)
-
     def _hold(self, size: int) -> None:
-        """Count bytes of bodies that are in memory because of this connection."""
+        """Count a body's bytes in memory, as long as there is room for them."""
         self._held_bytes += size
         self._server.bodies_bytes += size
+        if self._server.bodies_bytes > self._limits.bodies_bytes_max:
+            self._raise(_FULL_OF_BODIES)
+
+    def _let_go(self) -> None:
+        """The bodies that this connection brought are not in memory any more."""
+        self._server.bodies_bytes -= self._held_bytes
+        self._held_bytes = 0
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         if self._parser.should_upgrade():
             return  # feed_data raises HttpParserUpgrade next
         keep_alive = self._parser.should_keep_alive()
-        self._waiting.append(self._make_exchange(keep_alive=keep_alive))
+        self._waiting.append(Exchange(self, self._request(), keep_alive=keep_alive, chunked=self._version == "1.1"))
         self._mid_request = False
         self._head_bytes = 0
         self._body = []
         self._pump()
-
-    def _ignore_upgrade(self, rest: bytes) -> None:
-        """Go on in HTTP/1.1 with a client that offers HTTP/2 (RFC 9110 section 7.8), as Java's own and curl do.
-
-        The parser takes what follows such a head for the other protocol, even a body, so it reads the head again
-        without the offer.
-        """
-        hidden = {"upgrade", "connection", "http2-settings", "expect"}
-        fields = [f"{name}: {value}" for name, value in self._headers.items() if name not in hidden]
-        start = f"{self._parser.get_method().decode('ascii')} {self._target.decode('latin-1')} HTTP/1.1"
-        self._parser = httptools.HttpRequestParser(self)
-        self.data_received("\r\n".join([start, *fields, "", ""]).encode("latin-1") + rest)
-
-    def _make_exchange(self, *, keep_alive: bool) -> Exchange:
-        path, _, query = self._target.partition(b"?")
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        request = Request(
-            self._parser.get_method().decode("ascii") if self._target else "",
-            path.decode("latin-1"),
-            query.decode("latin-1"),
-            self._headers,
-            body,
-            self._peer,
-        )
-        return Exchange(
-            self,
-            request,
-            keep_alive=keep_alive,
-            chunked=self._version == "1.1",
-        )
-
-    def _raise(self, fault: Fault) -> None:
-        """Stop the parser from inside a callback; `data_received` answers."""
-        self._fault = fault
-        raise RefusedError
-
-    def _body_too_large(self) -> Fault:
-        mebibytes = self._limits.body_bytes_max / (1024 * 1024)
-        return Fault(ErrorType.CLIENT_BODY_TOO_LARGE, f"The request body is larger than {mebibytes:g} MiB.")
 
     # --- answers -----------------------------------------------------------------------------------------------
 
@@ -311,8 +205,8 @@ class ServerConnection(asyncio.Protocol):
         self._waiting.clear()
         if self._exchange is not None:
             return  # an answer is under way: its end closes the connection
-        exchange = self._exchange = self._make_exchange(keep_alive=False)
-        self._server.on_fault(exchange, fault)
+        self._exchange = Exchange(self, self._request(), keep_alive=False, chunked=self._version == "1.1")
+        self._server.on_fault(self._exchange, fault)
 
     def time_out(self) -> None:
         """The client has not sent a whole request in time, or nothing at all since the last one."""
@@ -349,7 +243,7 @@ class ServerConnection(asyncio.Protocol):
     def answer_begun(self) -> None:
         """Nobody needs the request's body any more, unless another one is coming in behind it."""
         if not self._waiting and not self._mid_request:
-            self._hold(-self._held_bytes)
+            self._let_go()
 
     def exchange_ended(self, *, keep_alive: bool) -> None:
         """The answer is complete (or cut): go on with the next request, or close."""
@@ -409,21 +303,6 @@ class ServerConnection(asyncio.Protocol):
         """Close in a moment if no request comes; a client may be writing one just now."""
         if self._exchange is None and not self._mid_request:
             self.deadline = min(self.deadline, self._server.clock.now() + DRAIN_IDLE_S)
-
-
-_FULL_OF_BODIES = Fault(
-    ErrorType.GATEWAY_BUSY,
-    "This gateway holds as many large requests as it can at the moment. Please retry.",
-    retry_after_ms=1000,
-)
-
-
-class RefusedError(Exception):
-    """Leaves the parser from inside a callback; never seen by callers."""
-
-
-def _headers_too_large() -> Fault:
-    return Fault(ErrorType.CLIENT_HEADERS_TOO_LARGE, "The request's headers are too large or too many.")
 
 
 class HTTPServer:

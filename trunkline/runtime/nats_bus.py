@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import nats
@@ -47,6 +47,18 @@ class _StreamInfo(msgspec.Struct, frozen=True):
 
 _encode_query = msgspec.json.Encoder().encode
 _decode_stream_info = msgspec.json.Decoder(_StreamInfo).decode
+
+
+class StreamSpan(NamedTuple):
+    """Numbers of a stream's messages.
+
+    Attributes:
+        first: of the oldest that is still there; one more than ``last`` when there is none.
+        last: of the newest, whether it is still there or not.
+    """
+
+    first: int
+    last: int
 
 
 class NATSBus:
@@ -152,20 +164,64 @@ class NATSBus:
     async def _kv_tokens(self, bucket: str) -> list[str]:
         """Return the names of a bucket's entries, deleted ones among them."""
         prefix = f"$KV.{bucket}."
-        tokens: list[str] = []
+        return [subject.removeprefix(prefix) for subject in await self.subjects_of(f"KV_{bucket}", f"{prefix}>")]
+
+    async def subjects_of(self, stream: str, pattern: str) -> list[str]:
+        """Return the subjects of the messages that a stream holds.
+
+        Raises:
+            BusError: the stream cannot be asked now.
+        """
+        found: list[str] = []
         while True:
-            query = _encode_query(_SubjectsQuery(f"{prefix}>", len(tokens)))
-            answer = await self.request(f"$JS.API.STREAM.INFO.KV_{bucket}", query, timeout_s=API_TIMEOUT_S)
+            query = _encode_query(_SubjectsQuery(pattern, len(found)))
+            answer = await self.request(f"$JS.API.STREAM.INFO.{stream}", query, timeout_s=API_TIMEOUT_S)
             try:
                 info = _decode_stream_info(answer)
             except msgspec.DecodeError as error:
-                raise BusError(f"bucket {bucket} cannot be listed") from error
+                raise BusError(f"stream {stream} cannot be listed") from error
             if info.error is not None:
-                raise BusError(f"bucket {bucket} cannot be listed: {info.error.description}")
-            page = [subject.removeprefix(prefix) for subject in info.state.subjects]
-            tokens += page
-            if not page or len(tokens) >= info.total:
-                return tokens
+                raise BusError(f"stream {stream} cannot be listed: {info.error.description}")
+            found += info.state.subjects
+            if not info.state.subjects or len(found) >= info.total:
+                return found
+
+    async def last_message(self, stream: str, subject: str) -> bytes | None:
+        """Return the last message on a subject, None if the stream holds none.
+
+        Raises:
+            BusError: the stream cannot be read now.
+        """
+        try:
+            message = await self._jetstream.get_last_msg(stream, subject)
+        except NotFoundError:
+            return None
+        except (NATSError, TimeoutError) as error:
+            raise BusError(f"stream {stream} cannot be read: {type(error).__name__}") from error
+        return bytes(message.data or b"")
+
+    async def purge(self, stream: str, subject: str) -> None:
+        """Remove the messages on a subject.
+
+        Raises:
+            BusError: not acknowledged.
+        """
+        try:
+            await self._jetstream.purge_stream(stream, subject=subject)
+        except (NATSError, TimeoutError) as error:
+            raise BusError(f"stream {stream} cannot be purged: {type(error).__name__}") from error
+
+    async def stream_span(self, stream: str) -> StreamSpan:
+        """Return which numbers the messages have that a stream holds.
+
+        Raises:
+            BusError: the stream cannot be asked now.
+        """
+        try:
+            state = (await self._jetstream.stream_info(stream)).state
+        except (NATSError, TimeoutError) as error:
+            raise BusError(f"stream {stream} cannot be asked: {type(error).__name__}") from error
+        return StreamSpan(state.first_seq, state.last_seq)
 
     def on_connection(self, callback: Callable[[bool], None]) -> None:
         """See `bus.port.Bus.on_connection`."""
@@ -185,6 +241,14 @@ class NATSBus:
                     retention=RetentionPolicy.WORK_QUEUE,
                     storage=StorageType.FILE,
                     duplicate_window=USAGE_DUPLICATE_WINDOW_S,
+                )
+            )
+            await self._ensure_stream(
+                StreamConfig(
+                    name=subjects.CHECKPOINT_STREAM,
+                    subjects=[subjects.CHECKPOINT_SUBJECTS],
+                    storage=StorageType.FILE,
+                    max_msgs_per_subject=1,
                 )
             )
             await self._ensure_stream(

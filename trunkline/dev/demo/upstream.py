@@ -47,7 +47,8 @@ from trunkline.dev.demo.script import Script, ScriptError
 from trunkline.dev.demo.stream import Stream
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.http_exchange import Exchange, Request
-from trunkline.runtime.http_server import HTTPServer, ServerLimits
+from trunkline.runtime.http_request_reader import ServerLimits
+from trunkline.runtime.http_server import HTTPServer
 from trunkline.runtime.tasks import TaskSet
 
 CONNECTIONS_MAX = 50_000
