@@ -155,7 +155,10 @@ class Gateway:
         """Return a request's attempt after checking that these units, and no others, were charged at their prices."""
         attempt = self.settled(request_id)
         assert attempt.usage.units == Units(**units)
-        assert attempt.charge_nano == sum(1000 * PRICES[_AS.get(kind, kind)] * count for kind, count in units.items())
+        billed = {"requests": 1, **units} if units else {}
+        if "output_image" in units:
+            del billed["images"]  # paid by their tokens
+        assert attempt.charge_nano == sum(1000 * PRICES[_AS.get(kind, kind)] * count for kind, count in billed.items())
         assert (attempt.charged, attempt.unpriced) == (bool(units), False)
         return attempt
 

@@ -42,15 +42,23 @@ def usd_text(nano: int) -> str:
     return f"{sign}{whole}.{digits}"
 
 
-def scaled_amount(scaled: int, multiplier_ppm: int = PARTS_PER_MILLION) -> NanoUSD:
+def scaled_amount(scaled: int, multiplier_ppm: int = PARTS_PER_MILLION, discount_ppm: int = 0) -> NanoUSD:
     """Return the amount of a sum of ``units * price`` products, rounded once, half to even.
 
     Args:
         scaled: in nano-USD per `UNITS_PER_PRICE`.
         multiplier_ppm: price multiplier in parts per million.
+        discount_ppm: what is taken off after that, in parts per million.
     """
-    divisor = UNITS_PER_PRICE * PARTS_PER_MILLION
-    amount, rest = divmod(scaled * multiplier_ppm, divisor)
-    if rest * 2 > divisor or (rest * 2 == divisor and amount % 2 == 1):
+    divisor = UNITS_PER_PRICE
+    if multiplier_ppm != PARTS_PER_MILLION:
+        scaled *= multiplier_ppm
+        divisor *= PARTS_PER_MILLION
+    if discount_ppm:
+        scaled *= PARTS_PER_MILLION - discount_ppm
+        divisor *= PARTS_PER_MILLION
+    amount, rest = divmod(scaled, divisor)
+    rest *= 2
+    if rest > divisor or (rest == divisor and amount % 2 == 1):
         amount += 1
     return NanoUSD(amount)

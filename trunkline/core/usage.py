@@ -4,6 +4,7 @@ The normal form is DIALECTS section 5's: ``input`` holds no cached token, ``outp
 token is in two buckets. Readers of each dialect's usage report produce it; pricing consumes it.
 """
 
+import re
 from enum import StrEnum
 
 import msgspec
@@ -60,6 +61,32 @@ class Units(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 UNIT_KINDS: tuple[str, ...] = Units.__struct_fields__
+
+VARIANT_PART_CHARS_MAX = 32
+"""Of a size or a quality. The longest known are ``1536x1024`` and ``standard``."""
+
+_VARIANT_PART = re.compile(rf"[a-z0-9][a-z0-9._:-]{{0,{VARIANT_PART_CHARS_MAX - 1}}}", re.ASCII)
+_CHOSEN_BY_PROVIDER = "auto"
+
+
+def image_variant(size: str | None, quality: str | None) -> str:
+    """Return what tells images of different prices apart: ``1024x1024/high``, or the one part that is known.
+
+    Empty if neither is: left out, chosen by the provider, or no word of the usual form, since a price can depend on
+    nothing that an operator could not have written down.
+    """
+    return "/".join(part for part in (_variant_part(size), _variant_part(quality)) if part)
+
+
+def is_image_variant(text: str) -> bool:
+    """Return whether a text is what `image_variant` may return, but for the empty one."""
+    parts = text.split("/")
+    return len(parts) <= 2 and all(part and _variant_part(part) == part for part in parts)
+
+
+def _variant_part(text: str | None) -> str:
+    part = (text or "").lower()
+    return part if part != _CHOSEN_BY_PROVIDER and _VARIANT_PART.fullmatch(part) else ""
 
 
 class Usage(msgspec.Struct, frozen=True):

@@ -1,10 +1,12 @@
 """List prices of well-known models, from the data that genai-prices ships. Pure: the data is part of the package."""
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
-from trunkline.core.money import nano_from_usd
+from trunkline.core.money import NANO_PER_USD
 from trunkline.policy.entities import Prices
 from trunkline.protocol import names
 
@@ -31,10 +33,14 @@ _FIELDS = {
     "output_audio_mtok": "output_audio",
     "output_image_mtok": "output_image",
     "web_searches_kcount": "searches",
+    "input_audio_hours": "seconds",
+    "input_mchars": "characters",
+    "requests_kcount": "requests",
 }
-"""genai-prices' names of prices, per million tokens or per thousand, and our unit kinds."""
+"""genai-prices' names of prices and our unit kinds. No list has images by the piece."""
 
-_PER_THOUSAND = "_kcount"
+_TO_MILLIONS: Mapping[str, Fraction] = {"_kcount": Fraction(1000), "_hours": Fraction(1_000_000, 3600)}
+"""What makes a price for a million units of the lists' other prices, by how these end: for a thousand, for an hour."""
 
 
 class Serving(NamedTuple):
@@ -80,5 +86,7 @@ def _units(prices: object) -> Prices:
         value = getattr(prices, field, None)
         value = getattr(value, "base", value)
         if isinstance(value, Decimal):
-            units[kind] = nano_from_usd(value * 1000 if field.endswith(_PER_THOUSAND) else value)
+            factor = next((_TO_MILLIONS[ending] for ending in _TO_MILLIONS if field.endswith(ending)), 1)
+            # A price by the hour may be no whole number for a second; a millionth of a nano-USD is nobody's loss.
+            units[kind] = round(Fraction(value) * factor * NANO_PER_USD)
     return units

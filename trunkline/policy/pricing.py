@@ -1,19 +1,22 @@
 """What an attempt costs the client and what it costs us: price versions as data, amounts in integers. Pure.
 
 Metering loads a `PriceBook` from the database (`trunkline.store.prices`) and asks it for a `Quote` per usage event.
+An edge prices holds and finished jobs by `ModelRates`, from a model's snapshot, with the same result.
 A kind of unit without a price of its own is priced as the kind it is part of (DIALECTS section 5: only buckets with
 their own price are split off, the others belong to ``input`` and ``output``).
 """
 
 import bisect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import mul
 from typing import NamedTuple
 
 import msgspec
 
+from trunkline.bus.snapshots import ModelSnapshot
 from trunkline.core.money import PARTS_PER_MILLION, NanoUSD, scaled_amount
 from trunkline.core.usage import UNIT_KINDS, Units
+from trunkline.policy.discounts import NO_DISCOUNTS, Discounts
 
 UNITS_MAX = 10**12
 """Units of one kind in one attempt. A million times the largest context there is; a report beyond it is broken,
@@ -34,6 +37,17 @@ FALLBACKS: Mapping[str, str] = {
 UNPRICED_BY_CUSTOM = frozenset({"requests"})
 """Kinds that are counted always and priced rarely: without a price they are free, not forgotten."""
 
+IMAGE_VARIANT_PREFIX = "images@"
+"""Begins the price of images of one size and quality (``images@1024x1024/high``), of one size, or of one quality
+(``images@high``). Those of others cost what ``images`` says."""
+
+_IMAGES = UNIT_KINDS.index("images")
+_REQUESTS = UNIT_KINDS.index("requests")
+_OUTPUT = UNIT_KINDS.index("output")
+_OUTPUT_IMAGE = UNIT_KINDS.index("output_image")
+_PIECES = frozenset(map(UNIT_KINDS.index, ("searches", "seconds", "images", "characters")))
+"""What is no token and no request."""
+
 
 class UnitsError(ValueError):
     """Units that no attempt can have used: negative, or beyond `UNITS_MAX`."""
@@ -45,7 +59,7 @@ class PriceVersion(msgspec.Struct, frozen=True):
     Attributes:
         id: what ledger entries name.
         effective_from_ms: Unix time in milliseconds.
-        prices: nano-USD per million units, by kind of unit.
+        prices: nano-USD per million units, by kind of unit, those of images also by size and quality.
     """
 
     id: int
@@ -64,7 +78,7 @@ class Rates:
         missing: positions of the kinds that have no price and should have one if they are used.
     """
 
-    __slots__ = ("missing", "per_kind")
+    __slots__ = ("_image_tokens_priced", "_image_variants", "missing", "per_kind")
 
     def __init__(self, prices: Mapping[str, int]) -> None:
         resolved = [_price(kind, prices) for kind in UNIT_KINDS]
@@ -74,10 +88,56 @@ class Rates:
             for position, (kind, price) in enumerate(zip(UNIT_KINDS, resolved, strict=True))
             if price is None and kind not in UNPRICED_BY_CUSTOM
         )
+        self._image_tokens_priced = resolved[_OUTPUT_IMAGE] is not None
+        self._image_variants = {
+            kind.removeprefix(IMAGE_VARIANT_PREFIX): price
+            for kind, price in prices.items()
+            if kind.startswith(IMAGE_VARIANT_PREFIX)
+        }
 
-    def covers(self, counts: tuple[int, ...]) -> bool:
+    def scaled(self, counts: tuple[int, ...], variant: str) -> int:
+        """Return the price of some units in nano-USD per `UNITS_PER_PRICE`, exact.
+
+        Whatever was used was used by a request, whether its endpoint counts requests or not.
+        """
+        scaled: int = sum(map(mul, counts, self.per_kind))
+        per_request = self.per_kind[_REQUESTS]
+        if per_request and not counts[_REQUESTS] and any(counts):
+            scaled += per_request
+        images = counts[_IMAGES]
+        if images:
+            price = 0 if self._by_token(counts) else self._image_price(variant) or 0
+            scaled += images * (price - self.per_kind[_IMAGES])
+        return scaled
+
+    def _by_token(self, counts: tuple[int, ...]) -> bool:
+        # A provider that reports tokens for its images has a price for them, and the price by the piece, if it states
+        # one as well, is the same cost seen another way: never both.
+        return self._image_tokens_priced and bool(counts[_OUTPUT_IMAGE] or counts[_OUTPUT])
+
+    def _image_price(self, variant: str) -> int | None:
+        if self._image_variants:
+            for part in (variant, *variant.split("/")):
+                price = self._image_variants.get(part)
+                if price is not None:
+                    return price
+        return None if _IMAGES in self.missing else self.per_kind[_IMAGES]
+
+    def dearest_image(self, variant: str) -> int:
+        """Return the most that an image may cost: of the variant, if size and quality have a price, else of any."""
+        price = self._image_variants.get(variant) if "/" in variant else None
+        return max((self.per_kind[_IMAGES], *self._image_variants.values())) if price is None else price
+
+    def covers(self, counts: tuple[int, ...], variant: str = "") -> bool:
         """Return whether every kind that was used has a price."""
-        return not any(counts[position] for position in self.missing)
+        missing: Iterable[int] = self.missing
+        if counts[_IMAGES]:
+            if self._by_token(counts):
+                missing = [position for position in missing if position != _IMAGES]
+            elif self._image_price(variant) is not None:
+                # Sold by the piece: the tokens that it took to paint are part of that.
+                missing = [position for position in missing if position in _PIECES and position != _IMAGES]
+        return not any(counts[position] for position in missing)
 
 
 def _price(kind: str, prices: Mapping[str, int]) -> int | None:
@@ -90,17 +150,26 @@ def _price(kind: str, prices: Mapping[str, int]) -> int | None:
 NO_RATES = Rates({})
 
 
-def charge(units: Units, rates: Rates, multiplier_ppm: int = PARTS_PER_MILLION) -> NanoUSD:
-    """Return the price of some units: summed exactly, multiplied, and rounded once.
+def charge(
+    units: Units,
+    rates: Rates,
+    multiplier_ppm: int = PARTS_PER_MILLION,
+    discount_ppm: int = 0,
+    variant: str = "",
+) -> NanoUSD:
+    """Return the price of some units: summed exactly, multiplied, discounted, and rounded once.
+
+    Args:
+        units: what was used.
+        rates: of the model.
+        multiplier_ppm: of the group.
+        discount_ppm: of the account.
+        variant: of the images, as `core.usage.image_variant` has it.
 
     Raises:
         UnitsError: see there.
     """
-    return _amount(unit_counts(units), rates, multiplier_ppm)
-
-
-def _amount(counts: tuple[int, ...], rates: Rates, multiplier_ppm: int) -> NanoUSD:
-    return scaled_amount(sum(map(mul, counts, rates.per_kind)), multiplier_ppm)
+    return scaled_amount(rates.scaled(unit_counts(units), variant), multiplier_ppm, discount_ppm)
 
 
 def unit_counts(units: Units) -> tuple[int, ...]:
@@ -124,6 +193,7 @@ class Quote(NamedTuple):
         price_version: of the model's price, None if it has none.
         cost_version: of the channel's cost price, None if it has none.
         multiplier_ppm: of the group.
+        discount_ppm: of the account; 0 for an attempt that the client does not pay.
         unpriced: the client was to pay, and the model or a kind of unit it used has no price.
     """
 
@@ -132,6 +202,7 @@ class Quote(NamedTuple):
     price_version: int | None
     cost_version: int | None
     multiplier_ppm: int
+    discount_ppm: int
     unpriced: bool
 
 
@@ -158,25 +229,42 @@ class PriceBook:
         models: versions by public model name; each with at least one.
         costs: versions by channel id and public model name; each with at least one.
         multipliers_ppm: by group; a group that is not there (deleted since) has a multiplier of one.
+        discounts: the schedules.
+
+    Attributes:
+        discounts: the schedules.
     """
 
-    __slots__ = ("_costs", "_models", "_multipliers_ppm")
+    __slots__ = ("_costs", "_models", "_multipliers_ppm", "discounts")
 
     def __init__(
         self,
         models: Mapping[str, Iterable[PriceVersion]],
         costs: Mapping[tuple[int, str], Iterable[PriceVersion]],
         multipliers_ppm: Mapping[str, int],
+        discounts: Discounts = NO_DISCOUNTS,
     ) -> None:
         self._models = {model: _History(versions) for model, versions in models.items()}
         self._costs = {place: _History(versions) for place, versions in costs.items()}
         self._multipliers_ppm = dict(multipliers_ppm)
+        self.discounts = discounts
 
     def knows(self, model: str) -> bool:
         """Return whether a model has a price."""
         return model in self._models
 
-    def quote(self, units: Units, *, charged: bool, model: str, group: str, channel: int, at_ms: int) -> Quote:
+    def quote(
+        self,
+        units: Units,
+        *,
+        charged: bool,
+        model: str,
+        group: str,
+        channel: int,
+        at_ms: int,
+        variant: str = "",
+        discount_ppm: int = 0,
+    ) -> Quote:
         """Price one attempt.
 
         Args:
@@ -186,6 +274,8 @@ class PriceBook:
             group: whose multiplier applies.
             channel: whose cost price applies.
             at_ms: when it began, Unix time in milliseconds: the versions that held then apply.
+            variant: of its images.
+            discount_ppm: of the account; never taken off the cost.
 
         Raises:
             UnitsError: see there.
@@ -194,15 +284,92 @@ class PriceBook:
         multiplier_ppm = self._multipliers_ppm.get(group, PARTS_PER_MILLION)
         price_version, rates = self._at(self._models.get(model), at_ms)
         cost_version, cost_rates = self._at(self._costs.get((channel, model)), at_ms)
+        nothing = NanoUSD(0)
         return Quote(
-            charge_nano=_amount(counts, rates, multiplier_ppm) if charged else NanoUSD(0),
-            cost_nano=_amount(counts, cost_rates, PARTS_PER_MILLION),
+            charge_nano=scaled_amount(rates.scaled(counts, variant), multiplier_ppm, discount_ppm)
+            if charged
+            else nothing,
+            cost_nano=scaled_amount(cost_rates.scaled(counts, variant)),
             price_version=price_version,
             cost_version=cost_version,
             multiplier_ppm=multiplier_ppm,
-            unpriced=charged and not rates.covers(counts),
+            discount_ppm=discount_ppm if charged else 0,
+            unpriced=charged and not rates.covers(counts, variant),
         )
 
     @staticmethod
     def _at(history: _History | None, at_ms: int) -> tuple[int | None, Rates]:
         return (None, NO_RATES) if history is None else history.at(at_ms)
+
+
+_INPUTS = tuple(map(UNIT_KINDS.index, ("input", "cache_read", "cache_write_5m", "cache_write_1h")))
+_OUTPUTS = tuple(map(UNIT_KINDS.index, ("output", "reasoning")))
+_MEDIA_INPUTS = (*_INPUTS, *map(UNIT_KINDS.index, ("input_audio", "input_image")))
+_MEDIA_OUTPUTS = (*_OUTPUTS, *map(UNIT_KINDS.index, ("output_audio", "output_image")))
+
+
+class ModelRates:
+    """What one model costs the client, from its snapshot: for holds and finished jobs at an edge.
+
+    Args:
+        model: with the prices that are in force.
+
+    Attributes:
+        usable: whether it has a price or is free; another one must not be served.
+    """
+
+    __slots__ = ("_media_worst", "_multipliers_ppm", "_rates", "_worst", "usable")
+
+    def __init__(self, model: ModelSnapshot) -> None:
+        self._rates = Rates(model.prices)
+        self._multipliers_ppm = model.multipliers_ppm
+        self._worst = self._dearest(_INPUTS, _OUTPUTS)
+        self._media_worst = self._dearest(_MEDIA_INPUTS, _MEDIA_OUTPUTS)
+        self.usable = model.free or bool(model.prices)
+
+    def _dearest(self, inputs: Sequence[int], outputs: Sequence[int]) -> tuple[int, int, int]:
+        per_kind = self._rates.per_kind
+        dearest_input, dearest_output = (max(per_kind[kind] for kind in kinds) for kinds in (inputs, outputs))
+        return dearest_input, dearest_output, per_kind[_REQUESTS]
+
+    def dearest_group(self, groups: Sequence[str]) -> str:
+        """Return the one of some groups, at least one, through which the model costs most."""
+        return max(groups, key=lambda group: self._multipliers_ppm.get(group, PARTS_PER_MILLION))
+
+    def worst_case(
+        self,
+        input_tokens: int,
+        output_tokens_max: int,
+        group: str,
+        discount_ppm: int = 0,
+        *,
+        media: bool = False,
+        beside: Units | None = None,
+        variant: str = "",
+    ) -> NanoUSD:
+        """Return the most that a job may cost, if it keeps within these bounds.
+
+        Args:
+            input_tokens: all of them, each at the price of a plain one, or of one written to a cache if that is more.
+            output_tokens_max: all of them, each at the price of an answer's, or of reasoning if that is more.
+            group: through which it costs most (`dearest_group`).
+            discount_ppm: of the account.
+            media: sound or images may be among the tokens.
+            beside: what it is paid by beside tokens, such as images, seconds and characters.
+            variant: of the images, as asked for.
+        """
+        per_input, per_output, scaled = self._media_worst if media else self._worst
+        scaled += input_tokens * per_input + output_tokens_max * per_output
+        if beside is not None:
+            counts = unit_counts(beside)
+            scaled += sum(counts[kind] * self._rates.per_kind[kind] for kind in _PIECES)
+            scaled += counts[_IMAGES] * (self._rates.dearest_image(variant) - self._rates.per_kind[_IMAGES])
+        return scaled_amount(scaled, self._multipliers_ppm.get(group, PARTS_PER_MILLION), discount_ppm)
+
+    def charge(self, units: Units, variant: str, group: str, discount_ppm: int = 0) -> NanoUSD:
+        """Return what a job costs, as `PriceBook.quote` has it for the same prices.
+
+        Raises:
+            UnitsError: see there.
+        """
+        return charge(units, self._rates, self._multipliers_ppm.get(group, PARTS_PER_MILLION), discount_ppm, variant)

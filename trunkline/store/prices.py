@@ -7,8 +7,10 @@ import asyncpg
 import msgspec
 import structlog
 
+from trunkline.policy.discounts import Discounts, DiscountStep
 from trunkline.policy.pricing import PriceBook, PriceVersion
 from trunkline.store.database import Connection
+from trunkline.store.discounts import read_steps
 
 log = structlog.get_logger()
 
@@ -16,16 +18,18 @@ _decode_prices = msgspec.json.Decoder(dict[str, Annotated[int, msgspec.Meta(ge=0
 
 
 class PriceMark(NamedTuple):
-    """Tells one state of the prices from another. Versions are only ever added or, with their channel, deleted.
+    """Tells one state of the prices from another. Versions are only ever added or, before their time, withdrawn.
 
     Attributes:
         models, costs: newest id and number of rows.
         groups: names and multipliers.
+        discounts: steps of all schedules.
     """
 
     models: tuple[int, int]
     costs: tuple[int, int]
     groups: tuple[tuple[str, int], ...]
+    discounts: tuple[DiscountStep, ...]
 
 
 async def read_mark(connection: Connection) -> PriceMark:
@@ -36,12 +40,15 @@ async def read_mark(connection: Connection) -> PriceMark:
     )
     groups = await connection.fetch("select name, multiplier_ppm from groups order by name")
     return PriceMark(
-        (counts[0], counts[1]), (counts[2], counts[3]), tuple((row["name"], row["multiplier_ppm"]) for row in groups)
+        models=(counts[0], counts[1]),
+        costs=(counts[2], counts[3]),
+        groups=tuple((row["name"], row["multiplier_ppm"]) for row in groups),
+        discounts=await read_steps(connection),
     )
 
 
 async def load_price_book(connection: Connection, mark: PriceMark) -> PriceBook:
-    """Return all prices and costs, with the multipliers of ``mark``."""
+    """Return all prices and costs, with the multipliers and discounts of ``mark``."""
     models: defaultdict[str, list[PriceVersion]] = defaultdict(list)
     costs: defaultdict[tuple[int, str], list[PriceVersion]] = defaultdict(list)
     effective = "(extract(epoch from effective_from) * 1000)::bigint as effective_from_ms"
@@ -51,7 +58,7 @@ async def load_price_book(connection: Connection, mark: PriceMark) -> PriceBook:
     for row in await connection.fetch(f"select id, channel_id, model, {effective}, prices from channel_costs"):  # noqa: S608
         if (version := _version(row, "channel_costs")) is not None:
             costs[row["channel_id"], row["model"]].append(version)
-    return PriceBook(models, costs, dict(mark.groups))
+    return PriceBook(models, costs, dict(mark.groups), Discounts(mark.discounts))
 
 
 def _version(row: asyncpg.Record, table: str) -> PriceVersion | None:

@@ -59,3 +59,30 @@ def test_a_channel_tells_whose_list_applies() -> None:
 def test_an_unknown_model_has_none(model: str) -> None:
     assert list_prices(model, [], NOW_MS) is None
     assert list_prices(model, [Serving("openai", LOCAL, "homemade-1")], NOW_MS) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "address", "prices"),
+    [
+        # $0.36 an hour is $100 for a million seconds.
+        ("whisper-1", "https://api.openai.com/v1", {"seconds": 100_000_000_000}),
+        ("whisper-large-v3", "https://api.groq.com/openai/v1", {"seconds": 30_833_333_333}),
+        ("tts-1", "https://api.openai.com/v1", {"characters": 15_000_000_000}),
+    ],
+)
+def test_sound_by_the_hour_and_speech_by_the_character(model: str, address: str, prices: dict[str, int]) -> None:
+    assert list_prices(model, [Serving("openai", address, model)], NOW_MS) == prices
+
+
+@pytest.mark.parametrize(
+    ("model", "address", "kinds"),
+    [
+        ("gpt-image-1", "https://api.openai.com/v1", {"input", "cache_read", "input_image", "output"}),
+        ("gpt-4o-transcribe", "https://api.openai.com/v1", {"input", "output", "input_audio"}),
+        ("sonar", "https://api.perplexity.ai", {"input", "output", "requests"}),
+    ],
+)
+def test_each_kind_that_a_list_has_is_taken(model: str, address: str, kinds: set[str]) -> None:
+    prices = list_prices(model, [Serving("openai", address, model)], NOW_MS)
+    assert prices is not None
+    assert prices.keys() == kinds

@@ -1,10 +1,10 @@
-"""Pricing: sums, rounding, fallbacks, effective dates."""
+"""Pricing: sums, rounding, fallbacks, sizes and qualities, discounts, effective dates."""
 
 import pytest
 
 from trunkline.core.money import scaled_amount
 from trunkline.core.usage import Units
-from trunkline.policy.pricing import UNITS_MAX, PriceBook, PriceVersion, Rates, UnitsError, charge
+from trunkline.policy.pricing import UNITS_MAX, PriceBook, PriceVersion, Rates, UnitsError, charge, unit_counts
 
 CHAT = {"input": 150_000_000, "cache_read": 75_000_000, "output": 600_000_000}
 """$0.15, $0.075 and $0.60 per million tokens."""
@@ -83,6 +83,97 @@ def test_units_that_cannot_be_are_refused(units: Units) -> None:
         charge(units, Rates(CHAT))
 
 
+# --- images --------------------------------------------------------------------------------------------------------
+
+IMAGE = 10**6
+"""A price in nano-USD per million units that makes one unit cost one nano-USD."""
+BY_LOOK = {
+    "images": 1 * IMAGE,
+    "images@high": 3 * IMAGE,
+    "images@1536x1024": 5 * IMAGE,
+    "images@1536x1024/high": 7 * IMAGE,
+}
+
+
+@pytest.mark.parametrize(
+    ("variant", "prices", "each"),
+    [
+        ("1536x1024/high", BY_LOOK, 7),
+        ("1536x1024/low", BY_LOOK, 5),
+        ("1536x1024", BY_LOOK, 5),
+        ("512x512/high", BY_LOOK, 3),
+        ("high", BY_LOOK, 3),
+        ("512x512/low", BY_LOOK, 1),
+        ("", BY_LOOK, 1),
+        ("1536x1024/high", {"images": IMAGE}, 1),
+        ("512x512/low", {"images@high": IMAGE}, 0),
+        ("high", {"images": IMAGE, "images@high": 0}, 0),
+    ],
+)
+def test_images_cost_by_size_and_quality_then_size_then_quality(
+    variant: str, prices: dict[str, int], each: int
+) -> None:
+    assert charge(Units(images=4), Rates(prices), variant=variant) == 4 * each
+
+
+PAINTED = Units(input=10, output_image=100, images=2)
+
+
+@pytest.mark.parametrize(
+    ("prices", "nano", "covered"),
+    [
+        ({"input": IMAGE, "output": 2 * IMAGE}, 210, True),
+        ({"input": IMAGE, "output": 2 * IMAGE, "output_image": 3 * IMAGE, "images": 9 * IMAGE}, 310, True),
+        ({"images": 9 * IMAGE}, 18, True),
+        ({"input": IMAGE, "images@high": 9 * IMAGE}, 28, True),
+        ({"input": IMAGE, "images@low": 9 * IMAGE}, 10, False),
+        ({"output": 2 * IMAGE}, 200, False),
+    ],
+    ids=["tokens", "both", "pieces", "pieces and input", "another quality", "no input price"],
+)
+def test_images_are_paid_by_their_tokens_or_by_the_piece_as_the_prices_say(
+    prices: dict[str, int], nano: int, covered: bool
+) -> None:
+    rates = Rates(prices)
+    assert charge(PAINTED, rates, variant="high") == nano
+    assert rates.covers(unit_counts(PAINTED), "high") is covered
+
+
+def test_a_look_without_a_price_is_flagged_and_not_guessed() -> None:
+    rates = Rates({"images@high": IMAGE})
+    for variant, covered in (("high", True), ("1024x1024/high", True), ("low", False), ("", False)):
+        assert rates.covers(unit_counts(Units(images=1)), variant) is covered
+
+
+# --- requests and discounts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("units", "nano"),
+    [(Units(input=1), 12), (Units(input=1, requests=1), 12), (Units(requests=3), 30), (Units(), 0)],
+)
+def test_whatever_was_used_was_used_by_a_request(units: Units, nano: int) -> None:
+    assert charge(units, Rates({"input": 2 * IMAGE, "requests": 10 * IMAGE})) == nano
+
+
+@pytest.mark.parametrize(
+    ("input_", "multiplier_ppm", "discount_ppm", "nano"),
+    [
+        (1000, 1_000_000, 50_000, 950),
+        (1000, 1_200_000, 50_000, 1140),
+        (1000, 1_000_000, 1_000_000, 0),
+        (1, 1_000_000, 500_000, 0),
+        (3, 1_000_000, 500_000, 2),
+        (3, 500_000, 1, 1),
+        (1, 1_500_000, 1, 1),
+    ],
+)
+def test_a_discount_comes_off_what_the_multiplier_made_and_is_rounded_with_it(
+    input_: int, multiplier_ppm: int, discount_ppm: int, nano: int
+) -> None:
+    assert charge(Units(input=input_), Rates({"input": IMAGE}), multiplier_ppm, discount_ppm) == nano
+
+
 def _book() -> PriceBook:
     return PriceBook(
         {
@@ -116,8 +207,27 @@ def test_a_group_multiplies_the_charge_and_not_the_cost() -> None:
 
 
 def test_a_failed_attempt_costs_us_and_not_the_client() -> None:
-    quote = _book().quote(Units(input=10), charged=False, model="small", group="default", channel=7, at_ms=1500)
-    assert (quote.charge_nano, quote.cost_nano, quote.unpriced) == (0, 5, False)
+    quote = _book().quote(
+        Units(input=10), charged=False, model="small", group="default", channel=7, at_ms=1500, discount_ppm=500_000
+    )
+    assert (quote.charge_nano, quote.cost_nano, quote.discount_ppm, quote.unpriced) == (0, 5, 0, False)
+
+
+def test_a_discount_is_the_clients_and_never_the_providers() -> None:
+    quote = _book().quote(
+        Units(input=10), charged=True, model="small", group="vip", channel=7, at_ms=1500, discount_ppm=200_000
+    )
+    assert (quote.charge_nano, quote.cost_nano, quote.discount_ppm) == (12, 5, 200_000)
+
+
+def test_costs_of_images_are_by_size_and_quality_as_well() -> None:
+    book = PriceBook(
+        {"paint": [PriceVersion(1, 0, BY_LOOK)]}, {(7, "paint"): [PriceVersion(2, 0, {"images@high": 2 * IMAGE})]}, {}
+    )
+    quote = book.quote(
+        Units(images=2), charged=True, model="paint", group="default", channel=7, at_ms=0, variant="512x512/high"
+    )
+    assert (quote.charge_nano, quote.cost_nano, quote.unpriced) == (6, 4, False)
 
 
 @pytest.mark.parametrize(
