@@ -170,9 +170,11 @@ class _Grower:
         async with self._connection.transaction():
             for first in range(0, count, ROWS_PER_INSERT):
                 await self._connection.execute(
-                    "insert into keys (account_id, name, hash, prefix, groups, models)"
-                    " select (select min(id) from accounts), 'scale-' || hash, hash, 'sk-tl-scale', '{default}', '{*}'"
-                    " from unnest($1::text[]) hash",
+                    "with made as ("
+                    " insert into keys (account_id, name, groups, models)"
+                    " select (select min(id) from accounts), hash, '{default}', '{*}' from unnest($1::text[]) hash"
+                    " returning id, name)"
+                    " insert into key_secrets (key_id, hash, prefix) select id, name, 'sk-tl-scale' from made",
                     hashes[first : first + ROWS_PER_INSERT],
                 )
             await outbox.enqueue_keys(self._connection, None)

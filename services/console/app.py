@@ -12,10 +12,15 @@ from services.console.channels_api import ChannelsAPI
 from services.console.config import ConsoleSettings
 from services.console.context import Context
 from services.console.http import BODY_BYTES_MAX, shell
+from services.console.keys_api import KeysAPI
+from services.console.ledger_api import LedgerAPI
 from services.console.metrics import ConsoleMetrics
 from services.console.peers import Peers
+from services.console.prices_api import PricesAPI
 from services.console.projector import Projector
 from services.console.system_api import SystemAPI
+from services.console.terms_api import TermsAPI
+from services.console.users_api import UsersAPI
 from trunkline.bus.messages import Beat
 from trunkline.policy.vault import Vault, parse_masters
 from trunkline.runtime import config
@@ -51,7 +56,17 @@ class Console:
             projector=self._projector,
         )
         app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[shell(settings.admin_key, metrics)])
-        for api in (AccountsAPI(context), ChannelsAPI(context), SystemAPI(context, self._peers)):
+        apis = (
+            AccountsAPI(context),
+            UsersAPI(context),
+            KeysAPI(context),
+            TermsAPI(context),
+            ChannelsAPI(context),
+            PricesAPI(context),
+            LedgerAPI(context),
+            SystemAPI(context, self._peers),
+        )
+        for api in apis:
             app.router.add_routes(api.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         self._site: web.TCPSite | None = None

@@ -16,6 +16,7 @@ from trunkline.bus.port import BusError
 from trunkline.core.errors import ErrorType
 from trunkline.policy.admin_api import ErrorBody, ErrorDetail
 from trunkline.policy.configuration import ConfigurationError
+from trunkline.policy.strict import FaultList, convert
 from trunkline.store.configuration import ConflictError, NotFoundError
 from trunkline.store.database import StoreError
 
@@ -69,13 +70,24 @@ async def read_struct(request: web.Request, wanted: type[S]) -> S:
     """Return the body as a struct.
 
     Raises:
-        RequestError: it is not JSON, or not of that form.
+        RequestError: it is not JSON.
+        ConfigurationError: it is not of that form; with every fault.
     """
-    data = await read_json(request)
-    try:
-        return msgspec.convert(data, wanted, strict=True)
-    except msgspec.ValidationError as error:
-        raise bad_request(f"The body is not of the right form: {error}") from error
+    faults = FaultList()
+    body = convert(await read_json(request), wanted, "", faults)
+    if body is None:
+        raise ConfigurationError(faults.faults)
+    return body
+
+
+def refuse(faults: FaultList) -> None:
+    """Return if there are no faults.
+
+    Raises:
+        ConfigurationError: there are some; it has them all.
+    """
+    if faults.faults:
+        raise ConfigurationError(faults.faults)
 
 
 def answer(body: object, status: int = 200) -> web.Response:
@@ -113,7 +125,7 @@ def error_response(error: Exception) -> web.Response:
         case RequestError():
             return error_answer(error.status, error.type, str(error))
         case ConfigurationError():
-            message = "The configuration is wrong; nothing was changed."
+            message = "What was sent is wrong; nothing was changed."
             return error_answer(400, ErrorType.CLIENT_BAD_REQUEST, message, tuple(error.faults))
         case NotFoundError():
             return error_answer(404, ErrorType.CLIENT_NOT_FOUND, _sentence(error))
@@ -132,6 +144,12 @@ def error_response(error: Exception) -> web.Response:
             return error_answer(500, ErrorType.GATEWAY_INTERNAL, "An error of the console; its log has more.")
 
 
+def error_message(error: Exception) -> str:
+    """Return the words of `error_response`, for answers that have begun already."""
+    body = error_response(error).body
+    return msgspec.json.decode(body, type=ErrorBody).error.message if isinstance(body, bytes) else ""
+
+
 def _unavailable(error: Exception) -> web.Response:
     what = {StoreError: "The database is not available", BusError: "NATS is not available"}
     reason = what.get(type(error), "This took too long")
@@ -144,8 +162,9 @@ def _sentence(error: Exception) -> str:
 
 
 async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+    timeout_s = getattr(request.match_info.handler, "timeout_s", REQUEST_TIMEOUT_S)  # see `streams.streaming`
     try:
-        async with asyncio.timeout(REQUEST_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             return await handler(request)
     except Exception as error:
         return error_response(error)

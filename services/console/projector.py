@@ -19,7 +19,7 @@ from trunkline.bus.port import BusError
 from trunkline.core.clock import Clock
 from trunkline.policy.admin_api import Rebuilt
 from trunkline.runtime.nats_bus import NATSBus
-from trunkline.store import outbox
+from trunkline.store import outbox, price_versions
 from trunkline.store.configuration import lock_configuration
 from trunkline.store.database import Connection, Database, StoreError
 from trunkline.store.outbox import OutboxEntry
@@ -36,7 +36,8 @@ WRITES_MAX = 64
 """KV writes in flight: the broker's round trip is what one after the other would wait for."""
 
 POLL_S = 0.2
-"""A change is announced by NOTIFY; this bounds how late one is whose announcement was lost."""
+"""A change is announced by NOTIFY; this bounds how late one is whose announcement was lost, and how late prices are
+that come into force."""
 
 RETRY_S = 0.3
 """Between attempts to get the lock, Postgres or NATS: with the deadline of a write, well under a second."""
@@ -114,6 +115,7 @@ class Projector:
             while True:
                 self._wake.clear()
                 try:
+                    await price_versions.project_due(connection)
                     await self.drain(connection)
                     if self._check_buckets:
                         await self._refill(connection)

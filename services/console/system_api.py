@@ -9,7 +9,7 @@ from services.console.context import Context
 from services.console.http import answer, bad_request, read_json
 from services.console.peers import Peers
 from trunkline.policy.admin_api import PREFIX, Applied, Check, HealthReport, UsageRow
-from trunkline.store import outbox, usage, views
+from trunkline.store import account_views, outbox, usage
 from trunkline.store.configuration import read_names
 from trunkline.store.configuration_writes import find_account
 from trunkline.store.database import Connection, StoreError
@@ -116,7 +116,7 @@ async def _filters(connection: Connection, account: str | None, key: str | None)
         return (None if account is None else await find_account(connection, account)), None
     if account is None:
         raise bad_request("A key is named together with its account.")
-    return await find_account(connection, account), (await views.keys(connection, account, key))[0].id
+    return await find_account(connection, account), (await account_views.keys(connection, account, key))[0].id
 
 
 class _OwnerNames(NamedTuple):

@@ -260,7 +260,8 @@ def test_migrate_of_a_database_that_is_up_to_date(surface: Surface) -> None:
 
 
 def test_help_names_every_command(applied: CLI) -> None:
-    commands = ("apply", "keys", "accounts", "channels", "models", "usage", "chat", "doctor", "projection", "dev")
+    money = ("accounts", "users", "keys", "limits", "budgets", "usage")
+    commands = (*money, "apply", "channels", "models", "chat", "doctor", "projection", "dev")
     shown = applied.run("--help").out
     assert [command for command in commands if command not in shown] == []
     assert "--data-dir" in applied.run("dev", "--help").out

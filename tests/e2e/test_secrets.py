@@ -23,7 +23,7 @@ def test_search_finds_what_must_be_there(evidence: Evidence) -> None:
     assert evidence.holders(own["admin_key"]) >= {SECRETS_FILE, OUTPUT}
     assert planted.key.encode() in evidence.files[OUTPUT]
     key_hash = keys.key_hash(planted.key, own["key_pepper"].encode())
-    assert key_hash in evidence.tables["public.keys"]
+    assert key_hash in evidence.tables["public.key_secrets"]
     assert evidence.holders(key_hash, "data folder/nats"), "keys are in the projection by their hash"
     assert "model-good" in evidence.tables["public.usage"]
     assert evidence.holders("model-good", "data folder/logs")

@@ -36,16 +36,41 @@ def configuration() -> dict[str, Any]:
             }
         ],
         "models": [{"name": "homemade", "price": {"input": 0.15, "output": 0.6, "cached_input": 0.075}}],
-        "groups": [{"name": "vip", "multiplier": 1.2}],
-        "tiers": [{"name": "basic", "rpm": 50, "tpm": 100000, "concurrency": 10}],
+        "groups": [{"name": "vip", "multiplier": 1.2, "limits": {"rpm": 100}}],
+        "tiers": [
+            {
+                "name": "basic",
+                "rpm": 50,
+                "tpm": 100000,
+                "concurrency": 10,
+                "families": [{"models": ["gpt-*"], "rpm": 60}],
+            }
+        ],
         "accounts": [
             {
                 "name": "acme",
                 "tier": "basic",
                 "credit": 10.0,
-                "budgets": {"daily": 5.0, "monthly": 50.0},
+                "time_zone": "Asia/Shanghai",
+                "limits": {"rpd": 500},
+                "budgets": {
+                    "daily": 5.0,
+                    "monthly": 50.0,
+                    "models": [{"models": ["gpt-4*"], "daily": 1}],
+                    "cheaper": {"gpt-4o-mini": "homemade"},
+                },
+                "users": [{"name": "kim", "limits": {"rpm": 5}, "budgets": {"daily": 1}}],
                 "keys": [
-                    {"name": "ci", "secret": SECRET, "expires": "2030-01-31T00:00:00Z", "allow_ips": ["10.0.0.0/8"]}
+                    {
+                        "name": "ci",
+                        "secret": SECRET,
+                        "expires": "2030-01-31T00:00:00Z",
+                        "allow_ips": ["10.0.0.0/8"],
+                        "user": "kim",
+                        "endpoints": ["chat_completions"],
+                        "limits": {"tpm": 9},
+                        "budgets": {"monthly": 2},
+                    }
                 ],
             }
         ],
@@ -63,6 +88,7 @@ async def test_the_second_application_changes_nothing(bus: NATSBus, tasks: TaskS
             ("create", "group", "vip"),
             ("create", "tier", "basic"),
             ("create", "account", "acme"),
+            ("create", "user", "acme/kim"),
             ("create", "key", "acme/ci"),
             ("create", "model", "homemade"),
             ("create", "model", "gpt-4o-mini"),
@@ -98,7 +124,12 @@ async def test_what_differs_is_updated_and_what_is_absent_stays(
             ("key", "secret"),
             ("key", "expires_ms"),
             ("key", "allow_ips"),
+            ("key", "user"),
+            ("key", "endpoints"),
+            ("key", "limits"),
+            ("key", "budgets"),
         }
+        assert fields["key", "limits"] == {"field": "limits", "before": "tpm 9", "after": "none"}
         assert fields["model", "prices"]["before"] == "input 0.15, output 0.60, cache_read 0.075"
         assert "another-secret" not in str(changes)
         assert (await client.call("GET", "/channels/main")).body["enabled"] is False
@@ -117,6 +148,7 @@ async def test_the_buckets_hold_what_was_applied(
 
         policy = snapshots.decode_key_policy(await eventually(entry, within_s=1, what="the key is in KV"))
         assert (policy.account_name, policy.key_name, policy.expires_ms) == ("acme", "ci", 1_896_048_000_000)
+        assert (policy.user, policy.endpoints) == (1, ("chat_completions",))
         (channel,) = [snapshots.decode_channel(value) for value in (await bus.kv_all(subjects.KV_CHANNELS)).values()]
         assert channel.timeouts == snapshots.Timeouts(1, 2, 3, 4)
         assert bytes(channel.params.set["top_k"]) == b'{"aa":[1,2.5],"b":1}'
@@ -150,7 +182,7 @@ async def test_all_faults_are_reported_and_nothing_is_changed(bus: NATSBus, task
             "channels[0].weight",
             "accounts[0].keys[0].groups[0]",
         ]
-        assert (await client.call("GET", "/groups")).body == [{"name": "default", "multiplier_ppm": 1_000_000}]
+        assert [group["name"] for group in (await client.call("GET", "/groups")).body] == ["default"]
 
 
 async def test_a_secret_belongs_to_one_key(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> None:

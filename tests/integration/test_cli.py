@@ -141,6 +141,63 @@ async def test_accounts_and_keys_from_birth_to_end(cli: CLI) -> None:
     assert gone == (1, "", "trunkline: There is no key acme/ci.\n")
 
 
+async def test_keys_are_changed_and_rotated(cli: CLI) -> None:
+    await cli.run("accounts", "create", "acme", "--time-zone", "Asia/Shanghai")
+    assert (await cli.run("users", "create", "acme/kim", "--rpm", "5")).out.splitlines()[1].split()[:4] == [
+        *("acme/kim", "0", "rpm", "5")
+    ]
+    options = ("--user", "kim", "--endpoint", "embeddings", "--endpoint", "rerank", "--daily", "1.50")
+    created = await cli.run("keys", "create", "acme/ci", *options)
+    shown = await cli.run("keys", "show", "acme/ci")
+    assert "embeddings, rerank" in shown.out
+    assert shown.out.endswith("limits: none\nbudgets: daily 1.50 USD\n")
+    changed = await cli.run("keys", "change", "acme/ci", "--name", "nightly", "--no-user", "--any-endpoint")
+    assert changed.out.splitlines()[1].split()[0] == "acme/nightly"
+    assert "embeddings" not in changed.out
+    both = await cli.run("keys", "change", "acme/nightly", "--user", "kim", "--no-user")
+    assert both == (1, "", "trunkline: --user and its opposite exclude each other\n")
+    nothing = await cli.run("keys", "change", "acme/nightly")
+    assert (nothing.code, "nothing to change is given" in nothing.err) == (1, True)
+    rotated = await cli.run("keys", "rotate", "acme/nightly", "--overlap", "600")
+    assert well_formed(rotated.out.strip())
+    assert rotated.out != created.out
+    listed = (await cli.run("keys", "list")).out
+    assert f"{rotated.out[:10]}…, {created.out[:10]}… until " in listed
+    assert rotated.out.strip() not in listed
+    assert (await cli.run("users", "rename", "acme/kim", "kimberly")).out.splitlines()[1].startswith("acme/kimberly ")
+    assert (await cli.run("users", "delete", "acme/kimberly")).out == "deleted user acme/kimberly\n"
+    assert len((await cli.run("users", "list")).out.splitlines()) == 1
+    zone = await cli.run("accounts", "change", "acme", "--time-zone", "Europe/Berlin")
+    assert "Europe/Berlin" in zone.out
+
+
+async def test_limits_and_budgets_are_set_shown_and_cleared(cli: CLI) -> None:
+    await cli.run("accounts", "create", "acme")
+    wanted = ("--rpm", "50", "--family", "gpt-*,o1:rpm=5,tpd=7")
+    done = await cli.run("limits", "set", "account", "acme", *wanted)
+    assert done.out.splitlines()[1:] == [
+        "all models   50    -    -    -                  -            -",
+        "gpt-*, o1     5    -    -    7                  -            -",
+    ]
+    assert (await cli.run("limits", "show", "account", "acme")).out == done.out
+    assert (await cli.run("limits", "set", "group", "default", "--concurrency", "3")).code == 0
+    assert (await cli.run("limits", "clear", "account", "acme")).out == "No limits.\n"
+    budgets = await cli.run("budgets", "set", "account", "acme", "--daily", "5", "--family", "gpt-4*:monthly=1.50")
+    assert [line.split() for line in budgets.out.splitlines()[1:]] == [
+        ["all", "models", "5.00", "-"],
+        ["gpt-4*", "-", "1.50"],
+    ]
+    assert (await cli.run("budgets", "show", "account", "acme")).out == budgets.out
+    assert "budgets: daily 5.00 USD; gpt-4*: monthly 1.50 USD" in (await cli.run("accounts", "show", "acme")).out
+    assert (await cli.run("budgets", "clear", "account", "acme")).out == "No budgets.\n"
+    tier = await cli.run("budgets", "show", "tier", "basic")
+    assert tier == (1, "", "trunkline: a tier has no budgets; account, user, key have\n")
+    unknown = await cli.run("limits", "set", "user", "acme/nobody", "--rpm", "1")
+    assert unknown == (1, "", "trunkline: There is no user acme/nobody.\n")
+    faulty = await cli.run("limits", "set", "account", "acme", "--rpm", "0")
+    assert (faulty.code, "  rpm: must be between 1 and" in faulty.err) == (1, True)
+
+
 async def test_usage_and_the_projection_have_their_commands(cli: CLI) -> None:
     assert (await cli.run("usage")).out.split()[:2] == ["day", "model"]
     assert (await cli.run("usage", "--by", "colour")).err.startswith("trunkline: by must name each of day, account")

@@ -70,3 +70,34 @@ async def test_a_name_that_is_none_is_a_store_error() -> None:
     with pytest.raises(StoreError, match="DATABASE_URL is not of the form"):
         await database.ping()
     await database.close()
+
+
+async def test_terms_take_over_what_a_database_holds(tmp_path: Path, database_dsn: str, database: Database) -> None:
+    for migration in read_migrations()[:3]:
+        (tmp_path / migration.name).write_text(migration.text)
+    async with database.transaction() as connection:
+        await connection.execute("drop schema public cascade; create schema public")
+    await migrate(database_dsn, tmp_path)
+    async with database.connection() as connection:
+        await connection.execute(
+            "insert into tiers (name, rpm, concurrency) values ('basic', 50, 10);"
+            "insert into accounts (name, tier) values ('acme', 'basic'), ('poor', null);"
+            "insert into budgets select id, 'daily', 5000000000 from accounts where name = 'acme';"
+            "insert into budgets select id, 'monthly', 7 from accounts where name = 'acme';"
+            "insert into keys (account_id, name, hash, prefix, groups, models)"
+            " select id, 'ci', 'the-hash', 'sk-tl-abcd', '{default}', '{*}' from accounts where name = 'acme'"
+        )
+    await migrate(database_dsn)
+    async with database.connection() as connection:
+        rows = await connection.fetch("select name, time_zone, limits, budgets::text from accounts order by name")
+        assert [tuple(row) for row in rows] == [
+            ("acme", "UTC", "{}", '{"daily_nano": 5000000000, "monthly_nano": 7}'),
+            ("poor", "UTC", "{}", "{}"),
+        ]
+        assert await connection.fetchval("select limits from tiers") == '{"rpm": 50, "concurrency": 10}'
+        secret = await connection.fetchrow(
+            "select k.name, s.hash, s.prefix, s.expires_at, s.created_at = k.created_at as same_age"
+            " from keys k join key_secrets s on s.key_id = k.id"
+        )
+        assert tuple(secret) == ("ci", "the-hash", "sk-tl-abcd", None, True)
+        assert await connection.fetchval("select to_regclass('budgets') is null")

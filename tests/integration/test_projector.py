@@ -54,9 +54,10 @@ async def backlog(database: Database) -> int:
 async def add_key(database: Database, hash_: str) -> None:
     async with database.transaction() as connection:
         await connection.execute(
-            "with a as (insert into accounts (name) values ($1) returning id)"
-            " insert into keys (account_id, name, hash, prefix, groups, models)"
-            " select id, 'k', $1, 'sk', '{default}', '{*}' from a",
+            "with a as (insert into accounts (name) values ($1) returning id),"
+            " k as (insert into keys (account_id, name, groups, models)"
+            " select id, 'k', '{default}', '{*}' from a returning id)"
+            " insert into key_secrets (key_id, hash, prefix) select id, $1, 'sk' from k",
             hash_,
         )
 

@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from trunkline.cli import accounts, channels, chat, configure, doctor
+from trunkline.cli import accounts, channels, chat, configure, doctor, keys, ledger, prices, terms
 from trunkline.cli.failure import CLIError
 from trunkline.runtime.config import EXIT_USAGE, SettingsError
 
@@ -21,10 +21,16 @@ app = typer.Typer(
     rich_markup_mode=None,  # its renderer alone doubles the time that --help takes
 )
 app.command()(configure.apply)
-app.add_typer(accounts.keys, name="keys")
+app.add_typer(keys.keys, name="keys")
 app.add_typer(accounts.accounts, name="accounts")
+app.add_typer(accounts.users, name="users")
+app.add_typer(terms.limits, name="limits")
+app.add_typer(terms.budgets, name="budgets")
 app.add_typer(channels.channels, name="channels")
 app.add_typer(channels.models, name="models")
+app.add_typer(prices.prices, name="prices")
+app.add_typer(prices.costs, name="costs")
+app.add_typer(ledger.ledger, name="ledger")
 app.command()(channels.usage)
 app.command()(chat.chat)
 app.command()(doctor.doctor)

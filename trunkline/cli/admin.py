@@ -1,5 +1,8 @@
 """The admin API, as the commands call it."""
 
+import contextlib
+from collections.abc import Iterator
+from http.client import HTTPResponse
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
@@ -10,6 +13,7 @@ from trunkline.cli.failure import CLIError
 from trunkline.cli.settings import ConsoleAccess
 from trunkline.core.errors import ErrorType
 from trunkline.policy.admin_api import PREFIX, ErrorBody
+from trunkline.policy.admin_credit import LedgerStep
 from trunkline.runtime import config
 
 T = TypeVar("T")
@@ -41,17 +45,56 @@ class AdminClient:
         Raises:
             CLIError: with the console's own words.
         """
-        segments = "".join(f"/{quote(segment, safe='')}" for segment in path)
-        url = f"{self._url}{PREFIX}{segments}" + (f"?{urlencode(query)}" if query else "")
         content = None if body is None else _encode(body)
-        headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
         try:
-            answer = http.call(method, url, body=content, headers=headers)
+            answer = http.call(method, self._address(path, query), body=content, headers=self._headers())
         except CLIError as error:
-            raise CLIError(f"the console cannot be reached: {error}. Is TRUNKLINE_CONSOLE_URL right?") from error
+            raise _unreachable(error) from error
         if 200 <= answer.status < 300:
             return answer.body
         raise _refusal(answer)
+
+    @contextlib.contextmanager
+    def opened(self, method: str, *path: str, query: dict[str, str] | None = None) -> Iterator[HTTPResponse]:
+        """Send a request and lend its answer while it is read: for what is long. Arguments as for `send`.
+
+        Raises:
+            CLIError: with the console's own words; or the answer was cut off.
+        """
+        with contextlib.ExitStack() as stack:
+            opening = http.opened(method, self._address(path, query), headers=self._headers())
+            try:
+                response = stack.enter_context(opening)
+            except CLIError as error:
+                raise _unreachable(error) from error
+            if not 200 <= response.status < 300:
+                raise _refusal(http.Answer(response.status, response.read(http.BODY_BYTES_MAX)))
+            yield response
+
+    def steps(self, *path: str) -> Iterator[LedgerStep]:
+        """Send a POST that is answered with a line per step, and return those that say something.
+
+        Raises:
+            CLIError: as for `opened`; or the work could not be done to its end.
+        """
+        with self.opened("POST", *path) as response:
+            for line in response:
+                if not line.strip():
+                    continue  # a sign that the work goes on
+                step = decoded(line, LedgerStep)
+                if step.error:
+                    raise CLIError(step.error)
+                if step.done:
+                    return
+                yield step
+        raise CLIError("the console's answer was cut off")
+
+    def _address(self, path: tuple[str, ...], query: dict[str, str] | None) -> str:
+        segments = "".join(f"/{quote(segment, safe='')}" for segment in path)
+        return f"{self._url}{PREFIX}{segments}" + (f"?{urlencode(query)}" if query else "")
+
+    def _headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
 
     def get(self, wanted: type[T], *path: str, query: dict[str, str] | None = None) -> T:
         """Send a GET and return its answer as ``wanted``.
@@ -69,6 +112,22 @@ class AdminClient:
         """
         return decoded(self.send("POST", *path, body=body, query=query), wanted)
 
+    def put(self, wanted: type[T], *path: str, body: object = None) -> T:
+        """Send a PUT and return its answer as ``wanted``.
+
+        Raises:
+            CLIError: as for `send`.
+        """
+        return decoded(self.send("PUT", *path, body=body), wanted)
+
+    def patch(self, wanted: type[T], *path: str, body: object) -> T:
+        """Send a PATCH and return its answer as ``wanted``.
+
+        Raises:
+            CLIError: as for `send`.
+        """
+        return decoded(self.send("PATCH", *path, body=body), wanted)
+
 
 def decoded(body: bytes, wanted: type[T]) -> T:
     """Return an answer's body as a struct.
@@ -80,6 +139,10 @@ def decoded(body: bytes, wanted: type[T]) -> T:
         return msgspec.json.decode(body, type=wanted)
     except msgspec.MsgspecError as error:
         raise CLIError("the console's answer is not understood; is it of another version, or no console?") from error
+
+
+def _unreachable(error: CLIError) -> CLIError:
+    return CLIError(f"the console cannot be reached: {error}. Is TRUNKLINE_CONSOLE_URL right?")
 
 
 def _refusal(answer: http.Answer) -> CLIError:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trunkline.core.money import usd_text
-from trunkline.policy.admin_api import AccountView, ChannelView, Check, KeyView, ModelView, UsageRow
+from trunkline.policy.admin_api import ChannelView, Check, ModelView, UsageRow
 from trunkline.policy.changes import Change, prices_text
 
 _SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red"), "grant": ("$", "green")}
@@ -45,52 +45,14 @@ def usd(nano: int | None) -> str:
     return "-" if nano is None else usd_text(nano)
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Return names for a table."""
     return ", ".join(names) or "-"
 
 
-def _moment(moment: dt.datetime | None) -> str:
+def moment_text(moment: dt.datetime | None) -> str:
+    """Return a moment for a table."""
     return "-" if moment is None else moment.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M")
-
-
-def accounts(views: Sequence[AccountView]) -> Table:
-    """Return accounts with their balances."""
-    money = ("balance USD", "daily USD", "monthly USD")
-    return table(
-        ("account", "tier", *money, "keys", "since"),
-        (
-            (
-                view.name,
-                view.tier or "-",
-                usd(view.balance_nano),
-                usd(view.daily_nano),
-                usd(view.monthly_nano),
-                str(view.keys),
-                _moment(view.created_at),
-            )
-            for view in views
-        ),
-        right=frozenset({*money, "keys"}),
-    )
-
-
-def keys(views: Sequence[KeyView]) -> Table:
-    """Return keys by what can be known of them."""
-    return table(
-        ("key", "secret", "state", "groups", "models", "from", "expires"),
-        (
-            (
-                f"{view.account}/{view.name}",
-                f"{view.prefix}…",
-                "blocked" if view.blocked else "active",
-                _listed(view.groups),
-                _listed(view.models),
-                _listed(view.allow_ips),
-                _moment(view.expires_at),
-            )
-            for view in views
-        ),
-    )
 
 
 def channels(views: Sequence[ChannelView]) -> Table:
@@ -103,7 +65,7 @@ def channels(views: Sequence[ChannelView]) -> Table:
                 "enabled" if view.enabled else "disabled",
                 view.dialect,
                 view.base_url,
-                _listed(view.groups),
+                listed(view.groups),
                 str(view.priority),
                 str(view.weight),
                 str(len(view.credentials)),
@@ -124,7 +86,7 @@ def channel(view: ChannelView) -> list[RenderableType]:
     )
     credentials = table(
         ("credential", "mark", "since"),
-        ((str(one.id), one.mark, _moment(one.created_at)) for one in view.credentials),
+        ((str(one.id), one.mark, moment_text(one.created_at)) for one in view.credentials),
         right=frozenset({"credential"}),
     )
     return [channels([view]), Text(f"\ntimeouts: {timeouts}\n"), models, Text(), credentials]
@@ -140,7 +102,7 @@ def models(views: Sequence[ModelView]) -> Table:
                 view.lane,
                 "free" if view.free else prices_text(view.prices),
                 view.price_source,
-                _listed(view.channels),
+                listed(view.channels),
             )
             for view in views
         ),

@@ -1,16 +1,18 @@
 """What the admin API and its clients say to each other: the bodies of requests and answers under ``/admin/v1``.
 
 The console answers with these structs and the CLI reads them. JSON; money in nano-USD unless the name says ``usd``.
+Those of accounts, users and keys are in `policy.admin_accounts`.
 """
 
 import datetime as dt
-from decimal import Decimal
+from typing import Literal
 
 import msgspec
 
 from trunkline.bus.snapshots import ParameterRules, Timeouts
 from trunkline.policy.changes import Change
-from trunkline.policy.configuration import DEFAULT_GROUP
+from trunkline.policy.comparison import ModelCost
+from trunkline.policy.configuration import PriceEntry
 from trunkline.policy.entities import Prices
 from trunkline.protocol.vendor import VendorOptions
 
@@ -35,80 +37,6 @@ class ErrorBody(msgspec.Struct, frozen=True):
     """The one shape of all errors."""
 
     error: ErrorDetail
-
-
-class NewAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An account to be made."""
-
-    name: str
-    tier: str | None = None
-    credit: Decimal = Decimal(0)
-    daily: Decimal | None = None
-    monthly: Decimal | None = None
-
-
-class AccountView(msgspec.Struct, frozen=True):
-    """An account as people see it."""
-
-    id: int
-    name: str
-    tier: str | None
-    balance_nano: int
-    daily_nano: int | None
-    monthly_nano: int | None
-    keys: int
-    created_at: dt.datetime
-
-
-class CreditRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Credit to be granted.
-
-    Attributes:
-        usd: how much.
-        reference: names the grant; the same reference again grants nothing, so a request can be repeated.
-    """
-
-    usd: Decimal
-    reference: str
-
-
-class CreditResult(msgspec.Struct, frozen=True):
-    """Whether the credit was granted now (not before, under the same reference), and the balance."""
-
-    granted: bool
-    balance_nano: int
-
-
-class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key to be made; the console draws its secret."""
-
-    name: str
-    groups: tuple[str, ...] = (DEFAULT_GROUP,)
-    models: tuple[str, ...] = ("*",)
-    expires: dt.datetime | None = None
-    allow_ips: tuple[str, ...] = ()
-
-
-class KeyView(msgspec.Struct, frozen=True):
-    """A key as people see it."""
-
-    id: int
-    account: str
-    name: str
-    prefix: str
-    groups: tuple[str, ...]
-    models: tuple[str, ...]
-    expires_at: dt.datetime | None
-    allow_ips: tuple[str, ...]
-    blocked: bool
-    created_at: dt.datetime
-
-
-class CreatedKey(msgspec.Struct, frozen=True):
-    """A new key with its secret, which is shown this once."""
-
-    secret: str
-    key: KeyView
 
 
 class NewCredential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -156,8 +84,9 @@ class ModelView(msgspec.Struct, frozen=True):
 
     Attributes:
         channels: names of the enabled channels that serve it.
-        prices: in nano-USD per million units.
-        price_source: ``configuration``, ``free`` or a list's name.
+        prices: those in force, in nano-USD per million units.
+        price_source: ``configuration``, ``operator``, ``free`` or a list's name.
+        overrides: those of ``prices`` that stay when the list changes.
     """
 
     name: str
@@ -167,6 +96,93 @@ class ModelView(msgspec.Struct, frozen=True):
     prices: Prices
     price_source: str
     channels: tuple[str, ...]
+    overrides: Prices = {}
+
+
+class NewPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Prices to be set: of a model, or what a channel's provider asks for one.
+
+    Attributes:
+        price: all of them, in USD per million units, by kind, as in a configuration.
+        effective_from: from when they hold; now if left out.
+        over_list: of a model: ``price`` has only what differs from the list price, which is followed for the rest.
+        free: of a model: it costs the client nothing; then ``price`` is empty.
+    """
+
+    price: PriceEntry = {}
+    effective_from: dt.datetime | None = None
+    over_list: bool = False
+    free: bool = False
+
+
+class PriceVersionView(msgspec.Struct, frozen=True):
+    """One version of a model's prices, or of what a channel's provider asks for a model.
+
+    Attributes:
+        id: what ledger entries name.
+        model: public name.
+        effective_from: from when it holds.
+        prices: in nano-USD per million units.
+        created_at: when it was given.
+        state: ``past``, ``in force`` or ``to come``.
+        source, overrides: of a model's, as in `ModelView`.
+    """
+
+    id: int
+    model: str
+    effective_from: dt.datetime
+    prices: Prices
+    created_at: dt.datetime
+    state: Literal["past", "in force", "to come"]
+    source: str = ""
+    overrides: Prices = {}
+
+
+class Refreshed(msgspec.Struct, frozen=True):
+    """What taking the installed list's prices changed, or would change.
+
+    Attributes:
+        changes: one per model whose list prices differ.
+        unlisted: models that have list prices and are on no list any more; they keep them.
+    """
+
+    dry_run: bool
+    changes: tuple[Change, ...]
+    unlisted: tuple[str, ...]
+
+
+class UsedModel(msgspec.Struct, frozen=True):
+    """What an account used of one model in a month, and paid for it."""
+
+    model: str
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    paid_nano: int
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What an account's usage of a month would have cost on other models.
+
+    Attributes:
+        account: whose usage.
+        month: ``2030-01``, in UTC.
+        prices_at: when the comparison was made: with the prices that were in force then.
+        note: what the figures do not say.
+        paid_nano: what was paid.
+        used: by model, the dearest first.
+        models: what all would have cost, the cheapest first.
+        left_out: models that were asked for and could have served nothing of it.
+    """
+
+    account: str
+    month: str
+    prices_at: dt.datetime
+    note: str
+    paid_nano: int
+    used: tuple[UsedModel, ...]
+    models: tuple[ModelCost, ...]
+    left_out: tuple[str, ...]
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -14,23 +14,39 @@ import msgspec
 
 from trunkline.core.money import usd_text
 from trunkline.policy import configuration_values as values
-from trunkline.policy.configuration import AccountEntry, ChannelEntry, Configuration, KeyEntry, ModelEntry
+from trunkline.policy.configuration import (
+    AccountEntry,
+    ChannelEntry,
+    Configuration,
+    DiscountEntry,
+    KeyEntry,
+    ModelEntry,
+    TierEntry,
+)
 from trunkline.policy.configuration_file import model_servings
+from trunkline.policy.discounts import DiscountStep, percent_text
 from trunkline.policy.entities import (
+    FREE_OF_CHARGE,
+    FROM_CONFIGURATION,
+    FROM_OPERATOR,
     KINDS,
     Account,
     Channel,
     Cost,
+    DiscountSchedules,
     Entity,
     Group,
     Key,
     Model,
     Prices,
     Tier,
+    User,
     entity_name,
 )
 from trunkline.policy.keys import PREFIX, key_hash
 from trunkline.policy.list_prices import SOURCE, list_prices
+from trunkline.policy.meters import Limits
+from trunkline.policy.terms_text import budgets_text, limits_text
 
 PREFIX_CHARS = len(PREFIX) + 4
 """What is shown of a secret: enough to tell one's keys apart, and 28 random characters stay unknown."""
@@ -96,40 +112,68 @@ def wanted_entities(
             if model not in known_models:
                 entries.setdefault(model, ModelEntry(name=model))
     return [
-        *(Group(entry.name, values.multiplier_ppm(entry.multiplier)) for entry in configuration.groups),
-        *(Tier(*msgspec.structs.astuple(entry)) for entry in configuration.tiers),
+        *(Group(entry.name, values.multiplier_ppm(entry.multiplier), entry.limits) for entry in configuration.groups),
+        *(_tier(entry) for entry in configuration.tiers),
         *(_account(entry) for entry in configuration.accounts),
-        *(_key(account.name, key, pepper) for account in configuration.accounts for key in account.keys),
-        *(_model(entry, configuration.channels, now_ms) for entry in entries.values()),
+        *(
+            User(account.name, entry.name, entry.limits, values.nano_budgets(entry.budgets))
+            for account in configuration.accounts
+            for entry in account.users
+        ),
+        *(
+            key_entity(account.name, entry, current.get(("key", f"{account.name}/{entry.name}")), pepper)
+            for account in configuration.accounts
+            for entry in account.keys
+        ),
+        *(
+            _model(entry, current.get(("model", entry.name)), configuration.channels, now_ms)
+            for entry in entries.values()
+        ),
         *(_channel(entry, current.get(("channel", entry.name)), pepper) for entry in configuration.channels),
         *(
             Cost(channel.name, model, values.nano_prices(price))
             for channel in configuration.channels
             for model, price in channel.costs.items()
         ),
+        *([] if configuration.discounts is None else [_discounts(configuration.discounts)]),
     ]
 
 
+def _tier(entry: TierEntry) -> Tier:
+    return Tier(entry.name, Limits(**{field: getattr(entry, field) for field in Limits.__struct_fields__}))
+
+
 def _account(entry: AccountEntry) -> Account:
-    daily, monthly = entry.budgets.daily, entry.budgets.monthly
-    return Account(
-        entry.name,
-        entry.tier,
-        None if daily is None else values.nano_amount(daily),
-        None if monthly is None else values.nano_amount(monthly),
-    )
+    return Account(entry.name, entry.tier, entry.time_zone, entry.limits, values.nano_budgets(entry.budgets))
 
 
-def _key(account: str, entry: KeyEntry, pepper: bytes) -> Key:
+def key_entity(account: str, entry: KeyEntry, current: Entity | None, pepper: bytes) -> Key:
+    """Return the row that a key's entry asks for.
+
+    Args:
+        account: whose.
+        entry: checked, its secret resolved.
+        current: the key that is there: a secret that it had before is not brought back.
+        pepper: of the keyed hashes.
+    """
+    hash_, prefix = key_hash(entry.secret, pepper), entry.secret[:PREFIX_CHARS]
+    there = current if isinstance(current, Key) else None
+    if there is not None and hash_ in there.replaced:
+        hash_, prefix = there.hash, there.prefix
     return Key(
         account=account,
         name=entry.name,
-        hash=key_hash(entry.secret, pepper),
-        prefix=entry.secret[:PREFIX_CHARS],
+        hash=hash_,
+        prefix=prefix,
         groups=entry.groups,
         models=entry.models,
         expires_ms=moment_ms(entry.expires),
         allow_ips=tuple(values.normal_network(network) for network in entry.allow_ips),
+        user=entry.user,
+        endpoints=entry.endpoints,
+        limits=entry.limits,
+        budgets=values.nano_budgets(entry.budgets),
+        replaced=() if there is None else there.replaced,
     )
 
 
@@ -141,15 +185,28 @@ def moment_ms(moment: dt.datetime | None) -> int | None:
     return round(aware.timestamp() * 1000)
 
 
-def _model(entry: ModelEntry, channels: Iterable[ChannelEntry], now_ms: int) -> Model:
+def _model(entry: ModelEntry, current: Entity | None, channels: Iterable[ChannelEntry], now_ms: int) -> Model:
+    overrides: Prices = {}
     if entry.free:
-        prices, source = values.FREE, "free"
+        prices, source = values.FREE, FREE_OF_CHARGE
     elif entry.price is not None:
-        prices, source = values.nano_prices(entry.price), "configuration"
+        prices, source = values.nano_prices(entry.price), FROM_CONFIGURATION
+    elif isinstance(current, Model) and current.price_source == FROM_OPERATOR and not entry.override:
+        prices, source = current.prices, FROM_OPERATOR
     else:
         # The check of the configuration has found that there is a list price.
-        prices, source = list_prices(entry.name, model_servings(entry.name, channels), now_ms) or {}, SOURCE
-    return Model(entry.name, entry.lane, entry.owned_by, entry.free, prices, source)
+        listed = list_prices(entry.name, model_servings(entry.name, channels), now_ms) or {}
+        overrides = values.nano_prices(entry.override)
+        prices, source = {**listed, **overrides}, SOURCE
+    return Model(entry.name, entry.lane, entry.owned_by, entry.free, prices, source, overrides)
+
+
+def _discounts(entries: Iterable[DiscountEntry]) -> DiscountSchedules:
+    steps = (
+        DiscountStep(values.nano_amount(entry.monthly), values.discount_ppm(entry.percent), entry.tier)
+        for entry in entries
+    )
+    return DiscountSchedules(tuple(sorted(steps, key=lambda step: (step.tier or "", step.monthly_nano))))
 
 
 def _channel(entry: ChannelEntry, current: Entity | None, pepper: bytes) -> Channel:
@@ -191,18 +248,22 @@ def compare(wanted: Iterable[Entity], current: Mapping[EntityID, Entity]) -> lis
 
 
 _NAMES = frozenset({"name", "account", "channel", "model"})
-_SHOWN_AS = {"hash": "secret", "fingerprints": "credentials", "daily_nano": "daily", "monthly_nano": "monthly"}
+_SHOWN_AS = {
+    "hash": "secret",
+    "fingerprints": "credentials",
+    "price_source": "prices from",
+}
 
 
 def _differences(before: Entity | None, after: Entity) -> tuple[FieldChange, ...]:
     found = []
     for field in after.__struct_fields__:
-        # Where prices come from matters to nobody while they are the same, and a prefix goes with its hash.
-        if field in {"price_source", "prefix"} or field in _NAMES:
+        # A prefix goes with its hash, and former secrets are what they are.
+        if field in {"prefix", "replaced"} or field in _NAMES:
             continue
         was = None if before is None else getattr(before, field)
         becomes = getattr(after, field)
-        if was != becomes:
+        if was != becomes and not (field == "overrides" and before is None and not becomes):
             shown = _shown(field, before), _shown(field, after)
             found.append(FieldChange(_SHOWN_AS.get(field, field), *shown))
     return tuple(found)
@@ -218,14 +279,25 @@ def _shown(field: str, entity: Entity | None) -> str:
         case "fingerprints":
             # The start of a keyed hash tells two sets apart and says nothing of the secrets.
             return f"{len(value)} ({', '.join(mark[:6] for mark in value)})" if value else "0"
-        case "prices":
+        case "price_source":
+            return str(value) or "none"
+        case "prices" | "overrides":
             return prices_text(value)
-        case "daily_nano" | "monthly_nano":
-            return f"{usd_text(value)} USD"
+        case "steps":
+            return ", ".join(map(_step_text, value)) or "none"
+        case "limits":
+            return limits_text(value)
+        case "budgets":
+            return budgets_text(value)
         case "expires_ms":
             return dt.datetime.fromtimestamp(value / 1000, dt.UTC).isoformat()
         case _:
             return msgspec.json.encode(value).decode()
+
+
+def _step_text(step: DiscountStep) -> str:
+    tier = "" if step.tier is None else f" for tier {step.tier}"
+    return f"{percent_text(step.discount_ppm)} from {usd_text(step.monthly_nano)} USD{tier}"
 
 
 def prices_text(prices: Prices) -> str:

@@ -7,18 +7,21 @@ for those that are None by default and say so: they leave what is there.
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from trunkline.bus.snapshots import Clamp, Timeouts
+from trunkline.policy.meters import NO_LIMITS, Limits
+from trunkline.policy.periods import UTC
 from trunkline.protocol.vendor import DEFAULTS, VendorOptions
 
 DEFAULT_GROUP = "default"
 """Always there, so that the smallest file needs no groups."""
 
 PriceEntry = dict[str, Decimal]
-"""USD per million units, by unit kind; ``cached_input`` is another name for ``cache_read``."""
+"""USD per million units, by unit kind; ``cached_input`` is another name for ``cache_read``. Images may have prices by
+size and quality: ``images@1024x1024/high``, ``images@1024x1024``, ``images@high``."""
 
 
 class ParamsEntry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,7 +62,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A public model.
 
     Attributes:
-        price: None takes the list price.
+        price: None takes the list price, or leaves what an operator has set.
+        override: what differs from the list price, by kind.
         free: costs the client nothing.
     """
 
@@ -67,42 +71,86 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lane: str = "default"
     owned_by: str = "trunkline"
     price: PriceEntry | None = None
+    override: PriceEntry = {}
     free: bool = False
 
 
 class GroupEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A named set of channels, with a price multiplier."""
+    """A named set of channels, with a price multiplier.
+
+    Attributes:
+        limits: of each account's jobs through the group.
+    """
 
     name: str
     multiplier: Decimal = Decimal(1)
+    limits: Limits = NO_LIMITS
 
 
-class TierEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class DiscountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step of a volume discount.
+
+    Attributes:
+        monthly: what an account must have spent in the calendar month (UTC), in USD, for the step to apply.
+        percent: what is then taken off its prices.
+        tier: whose accounts it is for; a tier with steps of its own has no part in the others.
+    """
+
+    monthly: Decimal
+    percent: Decimal
+    tier: str | None = None
+
+
+class TierEntry(Limits, frozen=True, kw_only=True, omit_defaults=True):
     """A named set of limits; one that is left out is no limit."""
 
     name: str
-    rpm: int | None = None
-    rpd: int | None = None
-    tpm: int | None = None
-    tpd: int | None = None
-    images_per_minute: int | None = None
-    concurrency: int | None = None
+
+
+class ModelBudgetEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Most that may be spent on all models together whose names match, in USD."""
+
+    models: tuple[str, ...]
+    daily: Decimal | None = None
+    monthly: Decimal | None = None
 
 
 class BudgetsEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Most an account may spend in a day or month, in USD."""
+    """Most that may be spent in a day or month, in USD.
+
+    Attributes:
+        daily, monthly: on all models.
+        models: further ones for families of models.
+        cheaper: what a model is replaced with while a budget that counts it is used up.
+    """
 
     daily: Decimal | None = None
     monthly: Decimal | None = None
+    models: tuple[ModelBudgetEntry, ...] = ()
+    cheaper: dict[str, str] = {}
+
+
+NO_BUDGETS_ENTRY: Final = BudgetsEntry()
+
+
+class UserEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A person of an account, whose keys share limits and budgets."""
+
+    name: str
+    limits: Limits = NO_LIMITS
+    budgets: BudgetsEntry = NO_BUDGETS_ENTRY
 
 
 class KeyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An API key.
 
     Attributes:
-        secret: ``env:NAME`` or literal; it must be well-formed (`policy.keys.well_formed`).
+        secret: ``env:NAME`` or literal; it must be well-formed (`policy.keys.well_formed`). One that the key had before
+            it was rotated changes nothing, so that applying a file again does not undo a rotation.
         expires: a moment, or a day, at whose beginning in UTC it ends.
         allow_ips: CIDR ranges; empty allows all.
+        user: whose it is: a user of the account.
+        endpoints: of `protocol.names.ENDPOINT_NAMES`; empty allows all.
     """
 
     name: str
@@ -111,38 +159,59 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     models: tuple[str, ...] = ("*",)
     expires: dt.datetime | None = None
     allow_ips: tuple[str, ...] = ()
+    user: str | None = None
+    endpoints: tuple[str, ...] = ()
+    limits: Limits = NO_LIMITS
+    budgets: BudgetsEntry = NO_BUDGETS_ENTRY
 
 
 class AccountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who pays.
 
     Attributes:
+        time_zone: IANA name; its days and months count for budgets and daily limits.
         credit: in USD, granted once, when the account is first named with a credit.
     """
 
     name: str
     tier: str | None = None
+    time_zone: str = UTC
     credit: Decimal = Decimal(0)
-    budgets: BudgetsEntry = BudgetsEntry()
+    limits: Limits = NO_LIMITS
+    budgets: BudgetsEntry = NO_BUDGETS_ENTRY
+    users: tuple[UserEntry, ...] = ()
     keys: tuple[KeyEntry, ...] = ()
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A whole file."""
+    """A whole file.
+
+    Attributes:
+        discounts: all steps; None leaves those that are there.
+    """
 
     channels: tuple[ChannelEntry, ...] = ()
     models: tuple[ModelEntry, ...] = ()
     groups: tuple[GroupEntry, ...] = ()
     tiers: tuple[TierEntry, ...] = ()
     accounts: tuple[AccountEntry, ...] = ()
+    discounts: tuple[DiscountEntry, ...] | None = None
 
 
 class Names(msgspec.Struct, frozen=True):
-    """What a file may refer to beside what is in it: the names that the console knows."""
+    """What a file may refer to beside what is in it: the names that the console knows.
+
+    Attributes:
+        groups, tiers, models: see there.
+        priced: models whose prices an operator has set.
+        users: as ``account/name``.
+    """
 
     groups: frozenset[str] = frozenset()
     tiers: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
+    priced: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
 
 
 class ConfigurationError(Exception):

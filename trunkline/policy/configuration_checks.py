@@ -1,13 +1,13 @@
 """What must hold of a configuration's entries beyond their form. Called by `policy.configuration_file` and the API."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from trunkline.policy import configuration_values as values
 from trunkline.policy.configuration import (
     AccountEntry,
-    BudgetsEntry,
     ChannelEntry,
+    DiscountEntry,
     GroupEntry,
     KeyEntry,
     ModelEntry,
@@ -15,10 +15,14 @@ from trunkline.policy.configuration import (
     ParamsEntry,
     PriceEntry,
     TierEntry,
+    UserEntry,
 )
+from trunkline.policy.discounts import STEPS_MAX
+from trunkline.policy.entities import Key
 from trunkline.policy.keys import well_formed
-from trunkline.policy.strict import FaultList
-from trunkline.protocol.names import UPSTREAM_AZURE, UPSTREAM_OPENAI, UPSTREAMS
+from trunkline.policy.strict import FaultList, joined
+from trunkline.policy.terms_checks import LIMIT_MAX, check_budgets, check_limits
+from trunkline.protocol.names import ENDPOINT_NAMES, UPSTREAM_AZURE, UPSTREAM_OPENAI, UPSTREAMS
 
 V = TypeVar("V")
 
@@ -30,7 +34,6 @@ TIMEOUT_S_MAX = 24 * 3600.0
 """A day. Longer waits are mistakes of unit."""
 
 WEIGHT_MAX = 1_000_000
-LIMIT_MAX = 10**12
 PRIORITY_MAX = 1_000_000
 
 
@@ -89,62 +92,100 @@ class Checker:
         self._try(values.check_name, entry.owned_by, f"{place}.owned_by")
         if entry.price is not None and entry.free:
             self._faults.add(f"{place}.price", "must be left out of a free model")
+        if entry.override and (entry.price is not None or entry.free):
+            self._faults.add(f"{place}.override", "is for models that have the list price; put it into price")
         if entry.price is not None:
             self.price(entry.price, f"{place}.price")
+        self.price(entry.override, f"{place}.override")
 
     def group(self, entry: GroupEntry, place: str) -> None:
         """Check one group."""
         self._try(values.check_name, entry.name, f"{place}.name")
         self._try(values.multiplier_ppm, entry.multiplier, f"{place}.multiplier")
+        check_limits(entry.limits, f"{place}.limits", self._faults)
+
+    def discount(self, entry: DiscountEntry, place: str) -> None:
+        """Check one step of a volume discount."""
+        self._try(values.nano_amount, entry.monthly, f"{place}.monthly")
+        self._try(values.discount_ppm, entry.percent, f"{place}.percent")
+        if entry.tier is not None and entry.tier not in self._names.tiers:
+            self._faults.add(f"{place}.tier", f"unknown tier {entry.tier!r}; declare it under tiers")
+
+    def discounts(self, entries: Sequence[tuple[DiscountEntry, str]]) -> None:
+        """Check what must hold of all steps together."""
+        if len(entries) > STEPS_MAX:
+            self._faults.add("discounts", f"must have at most {STEPS_MAX} steps")
+        thresholds = ((f"{entry.tier}:{entry.monthly.normalize()}", f"{place}.monthly") for entry, place in entries)
+        self.unique(thresholds, "amount, for the same tier,")
 
     def tier(self, entry: TierEntry, place: str) -> None:
         """Check one tier."""
         self._try(values.check_name, entry.name, f"{place}.name")
-        for name in entry.__struct_fields__[1:]:
-            limit = getattr(entry, name)
-            if limit is not None:
-                self._between(limit, 1, LIMIT_MAX, f"{place}.{name}")
+        check_limits(entry, place, self._faults)
 
     def account(self, entry: AccountEntry, place: str) -> None:
-        """Check one account with its keys."""
+        """Check one account with its users and keys."""
         self._try(values.check_name, entry.name, f"{place}.name")
-        if entry.tier is not None and entry.tier not in self._names.tiers:
-            self._faults.add(f"{place}.tier", f"unknown tier {entry.tier!r}; declare it under tiers")
+        self.account_terms(entry.tier, entry.time_zone, place)
         self._try(values.nano_amount, entry.credit, f"{place}.credit")
-        self.budgets(entry.budgets, f"{place}.budgets")
+        check_limits(entry.limits, f"{place}.limits", self._faults)
+        check_budgets(entry.budgets, self._names.models, f"{place}.budgets", self._faults)
+        self.unique(((user.name, f"{place}.users[{number}].name") for number, user in enumerate(entry.users)), "name")
         self.unique(((key.name, f"{place}.keys[{number}].name") for number, key in enumerate(entry.keys)), "name")
+        for number, user in enumerate(entry.users):
+            self.user(user, f"{place}.users[{number}]")
+        users = {user.name for user in entry.users}
         for number, key in enumerate(entry.keys):
             self.key(key, f"{place}.keys[{number}]")
+            if key.user is not None and key.user not in users:
+                self.owner(entry.name, key.user, f"{place}.keys[{number}]")
 
-    def budgets(self, entry: BudgetsEntry, place: str) -> None:
-        """Check an account's budgets."""
-        for name, usd in (("daily", entry.daily), ("monthly", entry.monthly)):
-            if usd is not None:
-                self._try(values.nano_amount, usd, f"{place}.{name}")
+    def account_terms(self, tier: str | None, time_zone: str, place: str) -> None:
+        """Check what can be changed of an account beside its limits and budgets; ``place`` may be empty."""
+        if tier is not None and tier not in self._names.tiers:
+            self._faults.add(joined(place, "tier"), f"unknown tier {tier!r}; declare it under tiers")
+        self._try(values.check_time_zone, time_zone, joined(place, "time_zone"))
+
+    def user(self, entry: UserEntry, place: str) -> None:
+        """Check one user; ``place`` may be empty."""
+        self._try(values.check_name, entry.name, joined(place, "name"))
+        check_limits(entry.limits, joined(place, "limits"), self._faults)
+        check_budgets(entry.budgets, self._names.models, joined(place, "budgets"), self._faults)
+
+    def owner(self, account: str, user: str, place: str) -> None:
+        """Check that an account has the user whose key is at ``place``, which may be empty."""
+        if f"{account}/{user}" not in self._names.users:
+            self._faults.add(joined(place, "user"), f"the account has no user {user!r}; declare it under its users")
 
     def key(self, entry: KeyEntry, place: str) -> None:
-        """Check one key."""
-        self._try(values.check_name, entry.name, f"{place}.name")
+        """Check one key, but for its user; ``place`` may be empty."""
+        self.rights(entry, place)
         if not entry.secret.startswith(ENVIRONMENT_PREFIX) and not well_formed(entry.secret):
             self._faults.add(
-                f"{place}.secret",
+                joined(place, "secret"),
                 "is not a well-formed key: sk-tl-, 32 letters and digits, and their checksum; "
                 "`trunkline keys create` makes one",
             )
-        self.key_permissions(entry.groups, entry.models, entry.allow_ips, place)
+        check_limits(entry.limits, joined(place, "limits"), self._faults)
+        check_budgets(entry.budgets, self._names.models, joined(place, "budgets"), self._faults)
 
-    def key_permissions(
-        self, groups: tuple[str, ...], models: tuple[str, ...], allow_ips: tuple[str, ...], place: str
-    ) -> None:
-        """Check what a key may do; ``place`` may be empty."""
-        prefix = f"{place}." if place else ""
-        self._groups(groups, f"{prefix}groups")
-        if not models:
-            self._faults.add(f"{prefix}models", 'must name at least one model or pattern; "*" allows all')
-        for number, pattern in enumerate(models):
-            self._try(values.check_model_name, pattern, f"{prefix}models[{number}]")
-        for number, network in enumerate(allow_ips):
-            self._try(values.normal_network, network, f"{prefix}allow_ips[{number}]")
+    def rights(self, key: KeyEntry | Key, place: str) -> None:
+        """Check a key's name and what it may do; ``place`` may be empty."""
+        self._try(values.check_name, key.name, joined(place, "name"))
+        self._groups(key.groups, joined(place, "groups"))
+        if not key.models:
+            self._faults.add(joined(place, "models"), 'must name at least one model or pattern; "*" allows all')
+        for number, pattern in enumerate(key.models):
+            self._try(values.check_model_name, pattern, joined(place, f"models[{number}]"))
+        for number, network in enumerate(key.allow_ips):
+            self._try(values.normal_network, network, joined(place, f"allow_ips[{number}]"))
+        for number, endpoint in enumerate(key.endpoints):
+            if endpoint not in ENDPOINT_NAMES:
+                known = ", ".join(ENDPOINT_NAMES)
+                self._faults.add(joined(place, f"endpoints[{number}]"), f"is no endpoint; known are: {known}")
+        self.unique(
+            ((name, joined(place, f"endpoints[{number}]")) for number, name in enumerate(key.endpoints)), "endpoint"
+        )
 
     def price(self, price: PriceEntry, place: str) -> None:
         """Check prices in USD per million units."""
@@ -153,6 +194,8 @@ class Checker:
             self._try(values.nano_amount, usd, f"{place}.{kind}")
         if {"cached_input", "cache_read"} <= price.keys():
             self._faults.add(place, "has both cached_input and cache_read, which are the same")
+        if len(price) > values.PRICES_MAX:
+            self._faults.add(place, f"must have at most {values.PRICES_MAX} prices")
 
     def unique(self, named: Iterable[tuple[str, str]], what: str) -> None:
         """Note each ``(value, place)`` whose value came before; the value itself is not shown."""

@@ -14,6 +14,7 @@ from trunkline.policy.configuration import (
     ChannelEntry,
     Configuration,
     ConfigurationError,
+    DiscountEntry,
     GroupEntry,
     ModelEntry,
     Names,
@@ -29,6 +30,7 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "groups": GroupEntry,
     "tiers": TierEntry,
     "accounts": AccountEntry,
+    "discounts": DiscountEntry,
 }
 
 
@@ -59,23 +61,29 @@ def load(parsed: object, environment: Mapping[str, str], names: Names, now_ms: i
     sections = {name: _section(data.get(name), name, faults) for name in _SECTIONS}
     for name, resolve in (("channels", _resolve_channel), ("accounts", _resolve_account)):
         sections[name] = [_Placed(resolve(*placed, environment, faults), placed.place) for placed in sections[name]]
-    checker = Checker(_declared(data, names), faults)
+    declared = _declared(data, names)
+    # A channel's models are made with it, so a budget's cheaper models may be of those, too.
+    checker = Checker(msgspec.structs.replace(declared, models=declared.models | _served(data)), faults)
     checks: dict[str, Callable[[Any, str], None]] = {
         "channels": checker.channel,
         "models": checker.model,
         "groups": checker.group,
         "tiers": checker.tier,
         "accounts": checker.account,
+        "discounts": checker.discount,
     }
     for name, placed_entries in sections.items():
         for entry, place in placed_entries:
             checks[name](entry, place)
-        checker.unique(((entry.name, f"{place}.name") for entry, place in placed_entries), "name")
+        if name != "discounts":
+            checker.unique(((entry.name, f"{place}.name") for entry, place in placed_entries), "name")
+    checker.discounts(sections["discounts"])
     checker.unique(_key_secrets(sections["accounts"]), "secret")
-    _check_list_prices(sections["models"], sections["channels"], _declared(data, names).models, now_ms, faults)
+    _check_list_prices(sections["models"], sections["channels"], declared, now_ms, faults)
     if faults.faults:
         raise ConfigurationError(faults.faults)
-    return Configuration(**{name: tuple(placed.entry for placed in entries) for name, entries in sections.items()})
+    entries = {name: tuple(placed.entry for placed in placed_entries) for name, placed_entries in sections.items()}
+    return Configuration(**entries if data.get("discounts") is not None else {**entries, "discounts": None})
 
 
 def model_servings(model: str, channels: Iterable[ChannelEntry]) -> list[Serving]:
@@ -116,7 +124,18 @@ def _declared(data: Mapping[Any, Any], names: Names) -> Names:
         groups=names.groups | declared("groups") | {DEFAULT_GROUP},
         tiers=names.tiers | declared("tiers"),
         models=names.models | declared("models"),
+        priced=names.priced,
+        users=names.users,
     )
+
+
+def _served(data: Mapping[Any, Any]) -> frozenset[str]:
+    # From the raw data, as in `_declared`.
+    channels = data.get("channels")
+    if not isinstance(channels, list | tuple):
+        return frozenset()
+    maps = (entry.get("models") for entry in channels if isinstance(entry, Mapping))
+    return frozenset(name for models in maps if isinstance(models, Mapping) for name in models if isinstance(name, str))
 
 
 def _resolved(secret: str, environment: Mapping[str, str], place: str, faults: FaultList) -> str:
@@ -163,17 +182,19 @@ def _key_secrets(accounts: list[_Placed]) -> list[tuple[str, str]]:
 
 
 def _check_list_prices(
-    models: list[_Placed], channels: list[_Placed], declared: frozenset[str], now_ms: int, faults: FaultList
+    models: list[_Placed], channels: list[_Placed], declared: Names, now_ms: int, faults: FaultList
 ) -> None:
     entries = [placed.entry for placed in channels]
     wanted = {
         placed.entry.name: f"{placed.place}.price"
         for placed in models
-        if placed.entry.price is None and not placed.entry.free
+        if placed.entry.price is None
+        and not placed.entry.free
+        and (placed.entry.override or placed.entry.name not in declared.priced)
     }
     for channel, place in channels:
         for model in channel.models:
-            if model not in declared:
+            if model not in declared.models:
                 wanted.setdefault(model, f"{place}.models.{model}")
     for model, place in wanted.items():
         if list_prices(model, model_servings(model, entries), now_ms) is None:

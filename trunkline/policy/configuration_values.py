@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import zoneinfo
 from decimal import Decimal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,16 +11,23 @@ import msgspec
 from trunkline.bus.snapshots import ParameterRules
 from trunkline.core.limits import MODEL_NAME_CHARS_MAX
 from trunkline.core.money import PARTS_PER_MILLION, NanoUSD, nano_from_usd
-from trunkline.core.usage import UNIT_KINDS
-from trunkline.policy.configuration import ParamsEntry, PriceEntry
+from trunkline.core.usage import UNIT_KINDS, is_image_variant
+from trunkline.policy.configuration import BudgetsEntry, ParamsEntry, PriceEntry
 from trunkline.policy.entities import Prices
+from trunkline.policy.meters import Budgets, ModelBudget
+from trunkline.policy.pricing import IMAGE_VARIANT_PREFIX
 
 NAME_CHARS_MAX = 128
 """Names stand in tables, metric labels and headers; nobody types longer ones."""
 
+REFERENCE_CHARS_MAX = 128
+"""Invoices, payments and jobs have names of a third of it."""
+
 AMOUNT_USD_MAX = 1_000_000_000
 """A billion dollars; in nano-USD it still fits a bigint nine times."""
 
+PRICES_MAX = 200
+"""Of one model: every kind, and images of a dozen sizes in a dozen qualities. Edges hold them all."""
 
 FREE: Prices = dict.fromkeys(("input", "output", "searches", "seconds", "images", "characters", "requests"), 0)
 """Nothing for every kind; the other kinds are priced as these (`policy.pricing.FALLBACKS`)."""
@@ -42,6 +50,11 @@ def check_name(name: str, *, chars_max: int = NAME_CHARS_MAX, slash: bool = Fals
         raise ValueError(f"must have at most {chars_max} characters")
     if not slash and "/" in name:
         raise ValueError("must not hold a slash")
+
+
+def check_reference(reference: str) -> None:
+    """Refuse what cannot name a transfer."""
+    check_name(reference, chars_max=REFERENCE_CHARS_MAX, slash=True)
 
 
 def check_model_name(name: str) -> None:
@@ -87,6 +100,18 @@ def normal_network(text: str) -> str:
         raise ValueError("must be an IP address or a CIDR range such as 10.0.0.0/8") from error
 
 
+def check_time_zone(name: str) -> None:
+    """Refuse what is no time zone of the IANA's database."""
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        known = False
+    else:
+        known = name != "localtime"  # on some machines a name for whatever zone they are in
+    if not known:
+        raise ValueError("must be a time zone such as UTC or Asia/Shanghai")
+
+
 def nano_amount(usd: Decimal) -> NanoUSD:
     """Return an amount in nano-USD."""
     if not usd.is_finite() or not 0 <= usd <= AMOUNT_USD_MAX:
@@ -94,8 +119,29 @@ def nano_amount(usd: Decimal) -> NanoUSD:
     return nano_from_usd(usd)
 
 
+def nano_budgets(entry: BudgetsEntry) -> Budgets:
+    """Return budgets in nano-USD."""
+
+    def nano(usd: Decimal | None) -> NanoUSD | None:
+        return None if usd is None else nano_amount(usd)
+
+    return Budgets(
+        daily_nano=nano(entry.daily),
+        monthly_nano=nano(entry.monthly),
+        models=tuple(ModelBudget(one.models, nano(one.daily), nano(one.monthly)) for one in entry.models),
+        cheaper=entry.cheaper,
+    )
+
+
 def unit_kind(name: str) -> str:
-    """Return the unit kind that a price is for."""
+    """Return the unit kind that a price is for, with the size and quality of images where it names some."""
+    if name.startswith(IMAGE_VARIANT_PREFIX):
+        if not is_image_variant(name.removeprefix(IMAGE_VARIANT_PREFIX)):
+            raise ValueError(
+                "must name a size, a quality or both, in lower case: images@1024x1024, images@high, "
+                "images@1024x1024/high"
+            )
+        return name
     try:
         return _PRICE_NAMES[name]
     except KeyError:
@@ -104,6 +150,8 @@ def unit_kind(name: str) -> str:
 
 def nano_prices(price: PriceEntry) -> Prices:
     """Return prices in nano-USD per million units, by unit kind."""
+    if len(price) > PRICES_MAX:
+        raise ValueError(f"must have at most {PRICES_MAX} prices")
     prices: Prices = {}
     for name, usd in price.items():
         kind = unit_kind(name)
@@ -120,6 +168,16 @@ def multiplier_ppm(multiplier: Decimal) -> int:
     ppm = multiplier * PARTS_PER_MILLION
     if ppm != ppm.to_integral_value():
         raise ValueError("must have at most six decimals")
+    return int(ppm)
+
+
+def discount_ppm(percent: Decimal) -> int:
+    """Return a discount in parts per million."""
+    if not percent.is_finite() or not 0 <= percent <= 100:
+        raise ValueError("must be between 0 and 100")
+    ppm = percent * (PARTS_PER_MILLION // 100)
+    if ppm != ppm.to_integral_value():
+        raise ValueError("must have at most four decimals")
     return int(ppm)
 
 

@@ -6,10 +6,18 @@
 import msgspec
 
 from trunkline.bus.snapshots import ParameterRules, Timeouts
+from trunkline.policy.discounts import DiscountStep
+from trunkline.policy.meters import NO_BUDGETS, NO_LIMITS, Budgets, Limits
+from trunkline.policy.periods import UTC
 from trunkline.protocol.vendor import VendorOptions
 
 Prices = dict[str, int]
-"""Nano-USD per million units, by the unit kinds of `core.usage.Units`."""
+"""Nano-USD per million units, by the unit kinds of `core.usage.Units`, and `pricing.IMAGE_VARIANT_PREFIX` ones."""
+
+FROM_CONFIGURATION = "configuration"
+FROM_OPERATOR = "operator"
+FREE_OF_CHARGE = "free"
+"""Where prices come from, beside lists (`list_prices.SOURCE`)."""
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -18,22 +26,19 @@ class Group(msgspec.Struct, frozen=True):
     Attributes:
         name: of the group.
         multiplier_ppm: price multiplier in parts per million.
+        limits: of each account's jobs through it.
     """
 
     name: str
     multiplier_ppm: int
+    limits: Limits = NO_LIMITS
 
 
 class Tier(msgspec.Struct, frozen=True):
-    """A named set of limits; None is no limit. Requests and tokens per minute and day, jobs at a time."""
+    """A named set of limits."""
 
     name: str
-    rpm: int | None = None
-    rpd: int | None = None
-    tpm: int | None = None
-    tpd: int | None = None
-    images_per_minute: int | None = None
-    concurrency: int | None = None
+    limits: Limits = NO_LIMITS
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -41,14 +46,30 @@ class Account(msgspec.Struct, frozen=True):
 
     Attributes:
         name: of the account.
-        tier: its limits.
-        daily_nano, monthly_nano: budgets in nano-USD; None is no budget.
+        tier: whose limits it has, too.
+        time_zone: IANA name.
+        limits, budgets: its own.
     """
 
     name: str
     tier: str | None = None
-    daily_nano: int | None = None
-    monthly_nano: int | None = None
+    time_zone: str = UTC
+    limits: Limits = NO_LIMITS
+    budgets: Budgets = NO_BUDGETS
+
+
+class User(msgspec.Struct, frozen=True):
+    """A person of an account.
+
+    Attributes:
+        account, name: names the user; two accounts may use the same name.
+        limits, budgets: of all keys of the user together.
+    """
+
+    account: str
+    name: str
+    limits: Limits = NO_LIMITS
+    budgets: Budgets = NO_BUDGETS
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -56,9 +77,12 @@ class Key(msgspec.Struct, frozen=True):
 
     Attributes:
         account, name: names the key; two accounts may use the same name.
-        hash: `policy.keys.key_hash` of the secret.
-        prefix: the secret's first characters, for people.
-        groups, models, expires_ms, allow_ips: as in `bus.snapshots.KeyPolicy`.
+        hash: `policy.keys.key_hash` of the secret that has no end of its own.
+        prefix: that secret's first characters, for people.
+        groups, models, expires_ms, allow_ips, endpoints: as in `bus.snapshots.KeyPolicy`.
+        user: name of the user of the account whose it is.
+        limits, budgets: its own.
+        replaced: hashes of secrets that it had before.
     """
 
     account: str
@@ -69,6 +93,11 @@ class Key(msgspec.Struct, frozen=True):
     models: tuple[str, ...]
     expires_ms: int | None
     allow_ips: tuple[str, ...]
+    user: str | None = None
+    endpoints: tuple[str, ...] = ()
+    limits: Limits = NO_LIMITS
+    budgets: Budgets = NO_BUDGETS
+    replaced: tuple[str, ...] = ()
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -95,8 +124,9 @@ class Model(msgspec.Struct, frozen=True):
     Attributes:
         name, lane, owned_by: as in `bus.snapshots.ModelSnapshot`.
         free: costs the client nothing.
-        prices: the newest version.
-        price_source: ``configuration``, ``free``, or the list that they were taken from.
+        prices: the version in force.
+        price_source: ``configuration``, ``operator``, ``free``, or the list that they were taken from.
+        overrides: those of ``prices`` that stay when the list changes.
     """
 
     name: str
@@ -105,6 +135,7 @@ class Model(msgspec.Struct, frozen=True):
     free: bool
     prices: Prices
     price_source: str
+    overrides: Prices = {}
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -115,16 +146,29 @@ class Cost(msgspec.Struct, frozen=True):
     prices: Prices
 
 
-Entity = Group | Tier | Account | Key | Channel | Model | Cost
+class DiscountSchedules(msgspec.Struct, frozen=True):
+    """The volume discounts of all tiers; there is one such entity."""
+
+    steps: tuple[DiscountStep, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return "by monthly spending"
+
+
+Entity = Group | Tier | Account | User | Key | Channel | Model | Cost | DiscountSchedules
 
 KINDS: dict[type, str] = {
     Group: "group",
     Tier: "tier",
     Account: "account",
+    User: "user",
     Key: "key",
     Channel: "channel",
     Model: "model",
     Cost: "cost",
+    DiscountSchedules: "discounts",
 }
 """What each is called in a diff."""
 
@@ -132,7 +176,7 @@ KINDS: dict[type, str] = {
 def entity_name(entity: Entity) -> str:
     """Return what people call it; unique within its kind."""
     match entity:
-        case Key(account=account, name=name):
+        case Key(account=account, name=name) | User(account=account, name=name):
             return f"{account}/{name}"
         case Cost(channel=channel, model=model):
             return f"{channel}/{model}"

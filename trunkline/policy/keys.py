@@ -6,12 +6,12 @@ significant first. A mistyped key is refused by its checksum, without a look-up.
 
 import hashlib
 import hmac
-import ipaddress
 import re
 import zlib
 
 from trunkline.bus.snapshots import KeyPolicy
 from trunkline.core.errors import ErrorType, Fault
+from trunkline.policy.addresses import parse_address, parse_networks, within
 
 PREFIX = "sk-tl-"
 RANDOM_CHARS = 32
@@ -77,7 +77,7 @@ class CompiledKey:
         self.policy = policy
         self._any_model = "*" in policy.models
         self._models = [re.compile(".*".join(map(re.escape, pattern.split("*")))) for pattern in policy.models]
-        self._networks = [ipaddress.ip_network(text, strict=False) for text in policy.allow_ips]
+        self._networks = parse_networks(policy.allow_ips)
 
     def refusal(self, now_ms: int, client_ip: str) -> Fault | None:
         """Return why this key may not be used now from there, or None."""
@@ -94,11 +94,19 @@ class CompiledKey:
         return None
 
     def _from_allowed_network(self, client_ip: str) -> bool:
-        try:
-            address = ipaddress.ip_address(client_ip)
-        except ValueError:
-            return False
-        return any(address in network for network in self._networks)
+        address = parse_address(client_ip)
+        return address is not None and within(address, self._networks)
+
+    def endpoint_refusal(self, endpoint: str) -> Fault | None:
+        """Return why this key may not call an endpoint, by its label, or None."""
+        allowed = self.policy.endpoints
+        if not allowed or endpoint in allowed:
+            return None
+        return Fault(
+            ErrorType.POLICY_ENDPOINT_NOT_ALLOWED,
+            f"This API key may not call {endpoint}; it may call {', '.join(allowed)}, and list models. "
+            "Ask the account's administrator.",
+        )
 
     def allows_model(self, model: str) -> bool:
         """Return whether the key may name this model."""

@@ -48,14 +48,14 @@ def _struct(value: object, wanted: Any, place: str, faults: FaultList) -> Any:
     for name in value:
         if name not in fields:
             known = ", ".join(fields)
-            faults.add(_join(place, name), f"unknown field; known here are: {known}")
+            faults.add(joined(place, name), f"unknown field; known here are: {known}")
     values = {}
     complete = True
     for name, field in fields.items():
         if name in value:
-            values[name] = _any(value[name], hints[name], _join(place, name), faults)
+            values[name] = _any(value[name], hints[name], joined(place, name), faults)
         elif field.required:
-            faults.add(_join(place, name), "is missing")
+            faults.add(joined(place, name), "is missing")
             complete = False
     return wanted(**values) if complete else None
 
@@ -89,9 +89,9 @@ def _mapping(value: object, wanted: Any, place: str, faults: FaultList) -> dict[
     converted = {}
     for name, item in value.items():
         if not isinstance(name, str):
-            faults.add(_join(place, name), f"its name must be text, not {_kind(name)}; put it in quotes")
+            faults.add(joined(place, name), f"its name must be text, not {_kind(name)}; put it in quotes")
         else:
-            converted[name] = _any(item, wanted, _join(place, name), faults)
+            converted[name] = _any(item, wanted, joined(place, name), faults)
     return converted
 
 
@@ -108,7 +108,8 @@ def _leaf(value: object, wanted: Any, place: str, faults: FaultList) -> Any:
         return None
 
 
-def _join(place: str, name: object) -> str:
+def joined(place: str, name: object) -> str:
+    """Return the place of a part; ``place`` is empty for the whole."""
     return f"{place}.{name}" if place else str(name)
 
 

@@ -5,16 +5,17 @@ What the configuration does not name is left alone. Applying the same one again 
 
 from collections.abc import Mapping
 
-from trunkline.bus import subjects
 from trunkline.core.money import usd_text
 from trunkline.policy.changes import Change, EntityID, FieldChange, compare, entity_id, fingerprint, wanted_entities
 from trunkline.policy.configuration import Configuration
 from trunkline.policy.configuration_values import nano_amount
-from trunkline.policy.entities import Account, Channel, Cost, Entity, Group, Key, Model, Tier
+from trunkline.policy.entities import Account, Channel, Cost, DiscountSchedules, Entity, Group, Key, Model, Tier, User
 from trunkline.store import configuration_writes as writes
 from trunkline.store import ledger, outbox
 from trunkline.store.configuration import read_current, read_names
 from trunkline.store.database import Connection
+from trunkline.store.key_writes import put_key
+from trunkline.store.price_versions import add_cost_version, add_model_version
 
 CREDIT_REFERENCE = "configuration"
 """Reference of an account's credit from a configuration: one per account, so that it is granted once."""
@@ -66,42 +67,58 @@ class _Application:
         self._secrets = secrets
         self._seal = seal
         self._keys: list[int] = []
-        self._stale_hashes: list[str] = []
         self._channels: list[int] = []
         self._models: set[str] = set()
+        self._groups: list[str] = []
+        self._settings = False
 
     async def write(self, entity: Entity) -> None:
         there = self._current.get(entity_id(entity))
         match entity:
             case Group():
                 await writes.put_group(self._connection, entity)
+                self._groups.append(entity.name)
             case Tier():
                 await writes.put_tier(self._connection, entity)
             case Account():
                 await writes.put_account(self._connection, entity)
+            case User():
+                await writes.put_user(self._connection, entity)
             case Key():
-                if isinstance(there, Key) and there.hash != entity.hash:
-                    self._stale_hashes.append(there.hash)
-                self._keys.append(await writes.put_key(self._connection, entity))
+                self._keys.append(await put_key(self._connection, entity))
             case Model():
-                changed = not isinstance(there, Model) or there.prices != entity.prices
-                await writes.put_model(self._connection, entity, changed)
-                self._models.add(entity.name)
+                await self._write_model(entity, there)
             case Channel():
                 self._channels.append(await writes.put_channel(self._connection, entity, self._secrets, self._seal))
                 self._models.update(entity.models)
                 self._models.update(there.models if isinstance(there, Channel) else ())
             case Cost():
-                await writes.put_cost(self._connection, entity)
+                channel = await writes.find_channel(self._connection, entity.channel)
+                await add_cost_version(self._connection, channel, entity.model, entity.prices)
+            case DiscountSchedules():
+                await writes.put_discounts(self._connection, entity)
+                self._settings = True
+
+    async def _write_model(self, model: Model, there: Entity | None) -> None:
+        await writes.put_model(self._connection, model)
+        priced = (model.prices, model.price_source, model.overrides)
+        if not isinstance(there, Model) or priced != (there.prices, there.price_source, there.overrides):
+            await add_model_version(
+                self._connection, model.name, model.prices, model.price_source, overrides=model.overrides
+            )
+        self._models.add(model.name)
 
     async def project(self) -> None:
         # Channels first: a model must not be announced before a dispatcher can know who serves it.
         if self._channels:
             await outbox.enqueue_channels(self._connection, self._channels)
+        if self._groups:
+            # A group's multiplier stands in the snapshots of the models that it reaches.
+            self._models |= await outbox.models_of_groups(self._connection, self._groups)
+        if self._settings:
+            await outbox.enqueue_settings(self._connection)
         if self._models:
             await outbox.enqueue_models(self._connection, self._models)
-        if self._stale_hashes:
-            await outbox.enqueue_delete(self._connection, subjects.KV_KEYS, self._stale_hashes)
         if self._keys:
             await outbox.enqueue_keys(self._connection, self._keys)
 

@@ -5,7 +5,7 @@ time they see each other's rows, need no retry, and reach the outbox in the orde
 """
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import asyncpg
 import msgspec
@@ -14,9 +14,24 @@ from trunkline.bus.snapshots import Timeouts
 from trunkline.policy.changes import EntityID, entity_id
 from trunkline.policy.configuration import Configuration, Names, ParamsEntry
 from trunkline.policy.configuration_values import parameter_rules
-from trunkline.policy.entities import Account, Channel, Cost, Entity, Group, Key, Model, Prices, Tier
+from trunkline.policy.entities import (
+    FROM_OPERATOR,
+    Account,
+    Channel,
+    Cost,
+    DiscountSchedules,
+    Entity,
+    Group,
+    Key,
+    Model,
+    Prices,
+    Tier,
+    User,
+)
+from trunkline.policy.meters import Budgets, Limits
 from trunkline.protocol.vendor import VendorOptions
 from trunkline.store.database import Connection
+from trunkline.store.discounts import read_steps
 
 LOCK = 0x74_6C_63_66
 """The advisory lock of writers: ``tlcf`` in ASCII."""
@@ -24,6 +39,8 @@ LOCK = 0x74_6C_63_66
 decode_map = msgspec.json.Decoder(dict[str, str]).decode
 decode_timeouts = msgspec.json.Decoder(Timeouts).decode
 decode_prices = msgspec.json.Decoder(Prices).decode
+decode_limits = msgspec.json.Decoder(Limits).decode
+decode_budgets = msgspec.json.Decoder(Budgets).decode
 _decode_params = msgspec.json.Decoder(ParamsEntry).decode
 _decode_options = msgspec.json.Decoder(VendorOptions).decode
 
@@ -33,17 +50,20 @@ CHANNEL_COLUMNS = (
 )
 
 MODELS_WITH_PRICES = """
-    select m.id, m.name, m.lane, m.owned_by, m.free, m.created_at, p.prices, p.source
+    select m.id, m.name, m.lane, m.owned_by, m.created_at, coalesce(p.source = 'free', m.free) as free,
+           p.prices, p.source, p.overrides
     from models m
     left join lateral (
-        select prices, source from model_prices
-        where model = m.name and effective_from <= now() order by effective_from desc, id desc limit 1
+        select prices, source, overrides from model_prices
+        where model = m.name and effective_from <= statement_timestamp() order by effective_from desc, id desc limit 1
     ) p on true
 """
+"""Models with the prices in force. By the time of the statement, as versions are written: a transaction that has waited
+for another began before the other's version did."""
 
 
 class NotFoundError(Exception):
-    """There is no such account, key, channel, credential or model; says which."""
+    """There is no such account, user, key, tier, group, channel, credential or model; says which."""
 
 
 class ConflictError(Exception):
@@ -70,13 +90,26 @@ async def lock_configuration(connection: Connection) -> None:
     await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
 
 
-async def read_names(connection: Connection) -> Names:
-    """Return the names that a configuration may refer to."""
+async def read_names(connection: Connection, accounts: Collection[str] | None = None) -> Names:
+    """Return the names that a configuration may refer to; of users those of ``accounts``, or all."""
 
     async def names(table: str) -> frozenset[str]:
         return frozenset(row["name"] for row in await connection.fetch(f"select name from {table}"))  # noqa: S608 - three constants
 
-    return Names(groups=await names("groups"), tiers=await names("tiers"), models=await names("models"))
+    users = await connection.fetch(
+        "select a.name || '/' || u.name as name from users u join accounts a on a.id = u.account_id"
+        " where $1::text[] is null or a.name = any($1)",
+        accounts,
+    )
+    return Names(
+        groups=await names("groups"),
+        tiers=await names("tiers"),
+        models=await names("models"),
+        priced=frozenset(
+            row["name"] for row in await connection.fetch(f"{MODELS_WITH_PRICES} where p.source = $1", FROM_OPERATOR)
+        ),
+        users=frozenset(row["name"] for row in users),
+    )
 
 
 async def read_current(connection: Connection, configuration: Configuration) -> dict[EntityID, Entity]:
@@ -85,46 +118,65 @@ async def read_current(connection: Connection, configuration: Configuration) -> 
     models = {entry.name for entry in configuration.models}
     models.update(model for entry in configuration.channels for model in entry.models)
     accounts = [entry.name for entry in configuration.accounts]
+    keys = [(entry.name, key.name) for entry in configuration.accounts for key in entry.keys]
     found: list[Entity] = [
         *await _groups(connection, [entry.name for entry in configuration.groups]),
         *await _tiers(connection, [entry.name for entry in configuration.tiers]),
         *await _accounts(connection, accounts),
-        *await _keys(connection, accounts),
+        *await _users(connection, accounts),
+        *await read_keys(connection, keys),
         *await _models(connection, list(models)),
         *await read_channels(connection, channels),
         *await _costs(connection, channels),
+        DiscountSchedules(await read_steps(connection)),
     ]
     return {entity_id(entity): entity for entity in found}
 
 
 async def _groups(connection: Connection, names: list[str]) -> Iterable[Group]:
-    rows = await connection.fetch("select name, multiplier_ppm from groups where name = any($1)", names)
-    return [Group(**row) for row in rows]
+    rows = await connection.fetch("select name, multiplier_ppm, limits from groups where name = any($1)", names)
+    return [Group(row["name"], row["multiplier_ppm"], decode_limits(row["limits"])) for row in rows]
 
 
 async def _tiers(connection: Connection, names: list[str]) -> Iterable[Tier]:
-    rows = await connection.fetch(
-        "select name, rpm, rpd, tpm, tpd, images_per_minute, concurrency from tiers where name = any($1)", names
-    )
-    return [Tier(**row) for row in rows]
+    rows = await connection.fetch("select name, limits from tiers where name = any($1)", names)
+    return [Tier(row["name"], decode_limits(row["limits"])) for row in rows]
 
 
 async def _accounts(connection: Connection, names: list[str]) -> Iterable[Account]:
     rows = await connection.fetch(
-        "select a.name, a.tier,"
-        " (select limit_nano from budgets where account_id = a.id and period = 'daily') as daily_nano,"
-        " (select limit_nano from budgets where account_id = a.id and period = 'monthly') as monthly_nano"
-        " from accounts a where a.name = any($1)",
-        names,
+        "select name, tier, time_zone, limits, budgets from accounts where name = any($1)", names
     )
-    return [Account(**row) for row in rows]
+    return [
+        Account(
+            row["name"], row["tier"], row["time_zone"], decode_limits(row["limits"]), decode_budgets(row["budgets"])
+        )
+        for row in rows
+    ]
 
 
-async def _keys(connection: Connection, accounts: list[str]) -> Iterable[Key]:
+async def _users(connection: Connection, accounts: list[str]) -> Iterable[User]:
     rows = await connection.fetch(
-        "select a.name as account, k.name, k.hash, k.prefix, k.groups, k.models, k.expires_at, k.allow_ips"
-        " from keys k join accounts a on a.id = k.account_id where a.name = any($1)",
+        "select a.name as account, u.name, u.limits, u.budgets"
+        " from users u join accounts a on a.id = u.account_id where a.name = any($1)",
         accounts,
+    )
+    return [
+        User(row["account"], row["name"], decode_limits(row["limits"]), decode_budgets(row["budgets"])) for row in rows
+    ]
+
+
+async def read_keys(connection: Connection, names: list[tuple[str, str]]) -> list[Key]:
+    """Return the keys of these accounts and names that are there."""
+    rows = await connection.fetch(
+        "select a.name as account, k.name, s.hash, s.prefix, k.groups, k.models, k.expires_at, k.allow_ips,"
+        " u.name as user, k.endpoints, k.limits, k.budgets,"
+        " array(select hash from key_secrets where key_id = k.id and expires_at is not null) as replaced"
+        " from unnest($1::text[], $2::text[]) as wanted (account, key)"
+        " join accounts a on a.name = wanted.account join keys k on k.account_id = a.id and k.name = wanted.key"
+        " join key_secrets s on s.key_id = k.id and s.expires_at is null left join users u on u.id = k.user_id",
+        [account for account, _ in names],
+        [key for _, key in names],
     )
     return [
         Key(
@@ -136,6 +188,11 @@ async def _keys(connection: Connection, accounts: list[str]) -> Iterable[Key]:
             models=tuple(row["models"]),
             expires_ms=unix_ms(row["expires_at"]),
             allow_ips=tuple(row["allow_ips"]),
+            user=row["user"],
+            endpoints=tuple(row["endpoints"]),
+            limits=decode_limits(row["limits"]),
+            budgets=decode_budgets(row["budgets"]),
+            replaced=tuple(row["replaced"]),
         )
         for row in rows
     ]
@@ -143,17 +200,35 @@ async def _keys(connection: Connection, accounts: list[str]) -> Iterable[Key]:
 
 async def _models(connection: Connection, names: list[str]) -> Iterable[Model]:
     rows = await connection.fetch(f"{MODELS_WITH_PRICES} where m.name = any($1)", names)
-    return [
-        Model(
-            name=row["name"],
-            lane=row["lane"],
-            owned_by=row["owned_by"],
-            free=row["free"],
-            prices=decode_prices(row["prices"]) if row["prices"] else {},
-            price_source=row["source"] or "",
-        )
-        for row in rows
-    ]
+    return [model_of(row) for row in rows]
+
+
+def model_of(row: asyncpg.Record) -> Model:
+    """Return the struct of a row of `MODELS_WITH_PRICES`."""
+    return Model(
+        name=row["name"],
+        lane=row["lane"],
+        owned_by=row["owned_by"],
+        free=row["free"],
+        prices=decode_prices(row["prices"]) if row["prices"] else {},
+        price_source=row["source"] or "",
+        overrides=decode_prices(row["overrides"]) if row["overrides"] else {},
+    )
+
+
+async def read_models(connection: Connection) -> list[Model]:
+    """Return all models with the prices in force."""
+    return [model_of(row) for row in await connection.fetch(f"{MODELS_WITH_PRICES} order by m.name")]
+
+
+async def find_model(connection: Connection, name: str) -> None:
+    """Check that there is a model.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    if not await connection.fetchval("select exists (select from models where name = $1)", name):
+        raise NotFoundError(f"there is no model {name!r}")
 
 
 async def read_channels(connection: Connection, names: list[str] | None = None) -> list[Channel]:
@@ -191,7 +266,7 @@ async def _costs(connection: Connection, channels: list[str]) -> Iterable[Cost]:
     rows = await connection.fetch(
         "select distinct on (c.name, p.model) c.name as channel, p.model, p.prices"
         " from channel_costs p join channels c on c.id = p.channel_id"
-        " where c.name = any($1) and p.effective_from <= now()"
+        " where c.name = any($1) and p.effective_from <= statement_timestamp()"
         " order by c.name, p.model, p.effective_from desc, p.id desc",
         channels,
     )

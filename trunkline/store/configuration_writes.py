@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from trunkline.bus.snapshots import SealedCredential
-from trunkline.policy.entities import Account, Channel, Cost, Group, Key, Model, Tier
-from trunkline.store.configuration import ConflictError, NotFoundError, json_text, moment
+from trunkline.policy.entities import Account, Channel, DiscountSchedules, Group, Model, Tier, User
+from trunkline.store.configuration import NotFoundError, json_text
 from trunkline.store.database import Connection
+from trunkline.store.discounts import SETTING
 
 Seal = Callable[[int, str], SealedCredential]
 """Encrypts the secret of the credential with that id (`policy.vault.Vault.seal` with fresh randomness)."""
@@ -14,89 +15,56 @@ Seal = Callable[[int, str], SealedCredential]
 async def put_group(connection: Connection, group: Group) -> None:
     """Write a group."""
     await connection.execute(
-        "insert into groups (name, multiplier_ppm) values ($1, $2)"
-        " on conflict (name) do update set multiplier_ppm = excluded.multiplier_ppm",
+        "insert into groups (name, multiplier_ppm, limits) values ($1, $2, $3)"
+        " on conflict (name) do update set multiplier_ppm = excluded.multiplier_ppm, limits = excluded.limits",
         group.name,
         group.multiplier_ppm,
+        json_text(group.limits),
     )
 
 
 async def put_tier(connection: Connection, tier: Tier) -> None:
     """Write a tier."""
     await connection.execute(
-        "insert into tiers (name, rpm, rpd, tpm, tpd, images_per_minute, concurrency)"
-        " values ($1, $2, $3, $4, $5, $6, $7)"
-        " on conflict (name) do update set rpm = excluded.rpm, rpd = excluded.rpd, tpm = excluded.tpm,"
-        " tpd = excluded.tpd, images_per_minute = excluded.images_per_minute, concurrency = excluded.concurrency",
+        "insert into tiers (name, limits) values ($1, $2) on conflict (name) do update set limits = excluded.limits",
         tier.name,
-        tier.rpm,
-        tier.rpd,
-        tier.tpm,
-        tier.tpd,
-        tier.images_per_minute,
-        tier.concurrency,
+        json_text(tier.limits),
     )
 
 
 async def put_account(connection: Connection, account: Account) -> int:
-    """Write an account with its budgets and return its id."""
+    """Write an account and return its id."""
     account_id: int = await connection.fetchval(
-        "insert into accounts (name, tier) values ($1, $2)"
-        " on conflict (name) do update set tier = excluded.tier returning id",
+        "insert into accounts (name, tier, time_zone, limits, budgets) values ($1, $2, $3, $4, $5)"
+        " on conflict (name) do update set tier = excluded.tier, time_zone = excluded.time_zone,"
+        " limits = excluded.limits, budgets = excluded.budgets returning id",
         account.name,
         account.tier,
+        account.time_zone,
+        json_text(account.limits),
+        json_text(account.budgets),
     )
-    await connection.execute("delete from budgets where account_id = $1", account_id)
-    for period, limit_nano in (("daily", account.daily_nano), ("monthly", account.monthly_nano)):
-        if limit_nano is not None:
-            await connection.execute(
-                "insert into budgets (account_id, period, limit_nano) values ($1, $2, $3)",
-                account_id,
-                period,
-                limit_nano,
-            )
     return account_id
 
 
-async def put_key(connection: Connection, key: Key) -> int:
-    """Write a key and return its id; whether it is blocked stays as it is.
+async def put_user(connection: Connection, user: User) -> None:
+    """Write a user.
 
     Raises:
-        ConflictError: another key has the same secret.
         NotFoundError: there is no such account.
     """
-    account_id = await find_account(connection, key.account)
-    other = await connection.fetchrow(
-        "select a.name as account, k.name from keys k join accounts a on a.id = k.account_id"
-        " where k.hash = $1 and (k.account_id, k.name) is distinct from ($2, $3)",
-        key.hash,
-        account_id,
-        key.name,
+    await connection.execute(
+        "insert into users (account_id, name, limits, budgets) values ($1, $2, $3, $4)"
+        " on conflict (account_id, name) do update set limits = excluded.limits, budgets = excluded.budgets",
+        await find_account(connection, user.account),
+        user.name,
+        json_text(user.limits),
+        json_text(user.budgets),
     )
-    if other is not None:
-        raise ConflictError(
-            f"the secret of key {key.account}/{key.name} is already that of key {other['account']}/{other['name']}"
-        )
-    key_id: int = await connection.fetchval(
-        "insert into keys (account_id, name, hash, prefix, groups, models, expires_at, allow_ips)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8)"
-        " on conflict (account_id, name) do update set hash = excluded.hash, prefix = excluded.prefix,"
-        " groups = excluded.groups, models = excluded.models, expires_at = excluded.expires_at,"
-        " allow_ips = excluded.allow_ips returning id",
-        account_id,
-        key.name,
-        key.hash,
-        key.prefix,
-        key.groups,
-        key.models,
-        moment(key.expires_ms),
-        key.allow_ips,
-    )
-    return key_id
 
 
-async def put_model(connection: Connection, model: Model, prices_changed: bool) -> None:
-    """Write a model, and a new version of its prices if they have changed."""
+async def put_model(connection: Connection, model: Model) -> None:
+    """Write a model; its prices are versions of their own (`store.price_versions`)."""
     await connection.execute(
         "insert into models (name, lane, owned_by, free) values ($1, $2, $3, $4)"
         " on conflict (name) do update set lane = excluded.lane, owned_by = excluded.owned_by, free = excluded.free",
@@ -105,13 +73,6 @@ async def put_model(connection: Connection, model: Model, prices_changed: bool) 
         model.owned_by,
         model.free,
     )
-    if prices_changed:
-        await connection.execute(
-            "insert into model_prices (model, effective_from, prices, source) values ($1, now(), $2, $3)",
-            model.name,
-            json_text(model.prices),
-            model.price_source,
-        )
 
 
 async def put_channel(connection: Connection, channel: Channel, secrets: Mapping[str, str], seal: Seal) -> int:
@@ -178,13 +139,12 @@ async def add_credential(
     return credential_id, True
 
 
-async def put_cost(connection: Connection, cost: Cost) -> None:
-    """Write a new version of what a channel's provider asks for a model."""
+async def put_discounts(connection: Connection, schedules: DiscountSchedules) -> None:
+    """Write the volume discounts of all tiers."""
     await connection.execute(
-        "insert into channel_costs (channel_id, model, effective_from, prices) values ($1, $2, now(), $3)",
-        await find_channel(connection, cost.channel),
-        cost.model,
-        json_text(cost.prices),
+        "insert into settings (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value",
+        SETTING,
+        json_text(schedules.steps),
     )
 
 

@@ -10,41 +10,6 @@ from trunkline.store.configuration_writes import Seal, add_credential, find_chan
 from trunkline.store.database import Connection
 
 
-async def set_key_blocked(connection: Connection, account: str, key: str, blocked: bool) -> None:
-    """Block or unblock a key.
-
-    Raises:
-        NotFoundError: there is no such key.
-    """
-    key_id: int | None = await connection.fetchval(
-        "update keys k set blocked = $3 from accounts a where a.id = k.account_id and a.name = $1 and k.name = $2"
-        " returning k.id",
-        account,
-        key,
-        blocked,
-    )
-    if key_id is None:
-        raise NotFoundError(f"there is no key {account}/{key}")
-    await outbox.enqueue_keys(connection, [key_id])
-
-
-async def delete_key(connection: Connection, account: str, key: str) -> None:
-    """Delete a key for good.
-
-    Raises:
-        NotFoundError: there is no such key.
-    """
-    token: str | None = await connection.fetchval(
-        "delete from keys k using accounts a where a.id = k.account_id and a.name = $1 and k.name = $2"
-        " returning k.hash",
-        account,
-        key,
-    )
-    if token is None:
-        raise NotFoundError(f"there is no key {account}/{key}")
-    await outbox.enqueue_delete(connection, subjects.KV_KEYS, [token])
-
-
 async def set_channel_enabled(connection: Connection, channel: str, enabled: bool) -> None:
     """Enable or disable a channel.
 
@@ -61,7 +26,7 @@ async def set_channel_enabled(connection: Connection, channel: str, enabled: boo
 
 
 async def delete_channel(connection: Connection, channel: str) -> None:
-    """Delete a channel with its credentials and cost prices; what it has earned stays in the ledger.
+    """Delete a channel with its credentials; what it has earned and its cost prices stay, for the ledger names them.
 
     Raises:
         NotFoundError: there is no such channel.

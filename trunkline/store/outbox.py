@@ -4,18 +4,30 @@
 `configuration.lock_configuration`, so the order of the outbox's ids is the order of commits.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import NamedTuple
 
 import asyncpg
 
 from trunkline.bus import snapshots, subjects
 from trunkline.bus.snapshots import ChannelSnapshot, KeyPolicy, ModelSnapshot, SealedCredential
-from trunkline.store.configuration import CHANNEL_COLUMNS, channel_of, unix_ms
+from trunkline.core.money import PARTS_PER_MILLION
+from trunkline.store.configuration import CHANNEL_COLUMNS, MODELS_WITH_PRICES, channel_of, model_of, unix_ms
 from trunkline.store.database import Connection
 
 ROWS_PER_READ = 1000
-"""Keys read at a time when all are projected."""
+"""Keys read at a time."""
+
+_KEYS = """
+    select k.id, k.name, s.hash, k.groups, k.models, least(k.expires_at, s.expires_at) as expires_at, k.allow_ips,
+           k.blocked, k.account_id, k.user_id, k.endpoints, a.name as account_name
+    from ({keys}) k join accounts a on a.id = k.account_id left join lateral (
+        select hash, expires_at from key_secrets
+        where key_id = k.id and (expires_at is null or expires_at > now()) offset 0
+    ) s on true
+"""
+"""A row per valid secret of a page of keys. A key without any has a row, too, so that no page is empty before the last.
+The offset keeps the planner, which knows nothing of rows that are just being written, from reading all secrets."""
 
 
 class OutboxEntry(NamedTuple):
@@ -54,30 +66,25 @@ async def enqueue_delete(connection: Connection, bucket: str, tokens: Iterable[s
 
 
 async def enqueue_keys(connection: Connection, key_ids: list[int] | None) -> set[str]:
-    """Project keys, all without a list of ids, and return their hashes."""
+    """Project keys, all without a list of ids, and return the hashes of their secrets: each has an entry."""
     tokens: set[str] = set()
     async for batch in _key_batches(connection, key_ids):
-        entries = [(subjects.KV_KEYS, row["hash"], snapshots.encode(_policy(row))) for row in batch]
+        entries = [(subjects.KV_KEYS, row["hash"], snapshots.encode(_policy(row))) for row in batch if row["hash"]]
         tokens.update(token for _, token, _ in entries)
         await _append(connection, entries)
     return tokens
 
 
 async def _key_batches(connection: Connection, key_ids: list[int] | None) -> AsyncIterator[list[asyncpg.Record]]:
-    last = 0
-    while True:
-        rows = await connection.fetch(
-            "select k.id, k.name, k.hash, k.groups, k.models, k.expires_at, k.allow_ips, k.blocked, k.account_id,"
-            " a.name as account_name from keys k join accounts a on a.id = k.account_id"
-            " where k.id > $1 and ($2::bigint[] is null or k.id = any($2)) order by k.id limit $3",
-            last,
-            key_ids,
-            ROWS_PER_READ,
-        )
-        if not rows:
-            return
+    if key_ids is not None:
+        for first in range(0, len(key_ids), ROWS_PER_READ):
+            wanted = key_ids[first : first + ROWS_PER_READ]
+            yield await connection.fetch(_KEYS.format(keys="select * from keys where id = any($1)"), wanted)
+        return
+    last, page = 0, _KEYS.format(keys="select * from keys where id > $1 order by id limit $2")
+    while rows := await connection.fetch(page, last, ROWS_PER_READ):
         yield rows
-        last = rows[-1]["id"]
+        last = max(row["id"] for row in rows)
 
 
 def _policy(row: asyncpg.Record) -> KeyPolicy:
@@ -91,6 +98,8 @@ def _policy(row: asyncpg.Record) -> KeyPolicy:
         expires_ms=unix_ms(row["expires_at"]),
         allow_ips=tuple(row["allow_ips"]),
         blocked=row["blocked"],
+        user=row["user_id"] or 0,
+        endpoints=tuple(row["endpoints"]),
     )
 
 
@@ -138,26 +147,49 @@ def _channel(row: asyncpg.Record, credentials: list[SealedCredential]) -> Channe
 
 
 async def enqueue_models(connection: Connection, names: Iterable[str] | None) -> set[str]:
-    """Project models, all without names, and return their tokens. A model that no channel serves has no groups."""
+    """Project models with the prices in force, all without names, and return their tokens.
+
+    A model that no channel serves has no groups.
+    """
     rows = await connection.fetch(
-        "select m.name, m.lane, m.owned_by, extract(epoch from m.created_at)::bigint as created,"
+        f"select v.*, extract(epoch from v.created_at)::bigint as created,"  # noqa: S608 - constants
         " array(select distinct g from channels c cross join unnest(c.groups) g"
-        "  where c.enabled and c.models ? m.name order by g) as groups"
-        " from models m where $1::text[] is null or m.name = any($1) order by m.id",
+        "  where c.enabled and c.models ? v.name order by g) as groups"
+        f" from ({MODELS_WITH_PRICES}) v where $1::text[] is null or v.name = any($1) order by v.id",
         None if names is None else list(names),
     )
+    multiplied = await connection.fetch(
+        "select name, multiplier_ppm from groups where multiplier_ppm <> $1", PARTS_PER_MILLION
+    )
+    multipliers_ppm = {row["name"]: row["multiplier_ppm"] for row in multiplied}
     entries = [
-        (
-            subjects.KV_MODELS,
-            subjects.kv_token(row["name"]),
-            snapshots.encode(
-                ModelSnapshot(row["name"], tuple(row["groups"]), row["lane"], row["created"], row["owned_by"])
-            ),
-        )
+        (subjects.KV_MODELS, subjects.kv_token(row["name"]), snapshots.encode(_model(row, multipliers_ppm)))
         for row in rows
     ]
     await _append(connection, entries)
     return {token for _, token, _ in entries}
+
+
+def _model(row: asyncpg.Record, multipliers_ppm: Mapping[str, int]) -> ModelSnapshot:
+    model, groups = model_of(row), tuple(row["groups"])
+    return ModelSnapshot(
+        name=model.name,
+        groups=groups,
+        lane=model.lane,
+        created=row["created"],
+        owned_by=model.owned_by,
+        prices=model.prices,
+        free=model.free,
+        multipliers_ppm={group: multipliers_ppm[group] for group in groups if group in multipliers_ppm},
+    )
+
+
+async def models_of_groups(connection: Connection, groups: list[str]) -> set[str]:
+    """Return the names of the models that a channel of one of these groups serves."""
+    rows = await connection.fetch(
+        "select distinct jsonb_object_keys(models) as name from channels where enabled and groups && $1", groups
+    )
+    return {row["name"] for row in rows}
 
 
 async def enqueue_settings(connection: Connection) -> set[str]:

@@ -1,13 +1,13 @@
 """Configuration as people see it, for the admin API. Read only; secrets are not among it."""
 
-from trunkline.policy.admin_api import AccountView, ChannelView, CredentialView, KeyView, ModelView
+from trunkline.policy.admin_api import ChannelView, CredentialView, ModelView
 from trunkline.policy.entities import Group, Prices, Tier
-from trunkline.store import ledger
 from trunkline.store.configuration import (
     CHANNEL_COLUMNS,
     MODELS_WITH_PRICES,
     NotFoundError,
     channel_of,
+    decode_limits,
     decode_prices,
 )
 from trunkline.store.database import Connection
@@ -16,48 +16,6 @@ LIST_MAX = 10_000
 """Rows of one list; more is for a query, not for a person."""
 
 MARK_CHARS = 8
-
-
-async def accounts(connection: Connection, name: str | None = None) -> list[AccountView]:
-    """Return accounts in the order of their names, or the one of that name.
-
-    Raises:
-        NotFoundError: there is none of that name.
-    """
-    rows = await connection.fetch(
-        "select a.id, a.name, a.tier, a.created_at,"
-        " (select limit_nano from budgets where account_id = a.id and period = 'daily') as daily_nano,"
-        " (select limit_nano from budgets where account_id = a.id and period = 'monthly') as monthly_nano,"
-        " (select count(*) from keys where account_id = a.id) as keys"
-        " from accounts a where $1::text is null or a.name = $1 order by a.name limit $2",
-        name,
-        LIST_MAX,
-    )
-    if name is not None and not rows:
-        raise NotFoundError(f"there is no account {name!r}")
-    balances = await ledger.balances(connection, [row["id"] for row in rows])
-    return [AccountView(**row, balance_nano=balances.get(row["id"], 0)) for row in rows]
-
-
-async def keys(connection: Connection, account: str | None = None, key: str | None = None) -> list[KeyView]:
-    """Return keys, all or an account's, or the one of that name.
-
-    Raises:
-        NotFoundError: ``key`` was given and is not there.
-    """
-    rows = await connection.fetch(
-        "select k.id, a.name as account, k.name, k.prefix, k.groups, k.models, k.expires_at, k.allow_ips, k.blocked,"
-        " k.created_at from keys k join accounts a on a.id = k.account_id"
-        " where ($1::text is null or a.name = $1) and ($2::text is null or k.name = $2)"
-        " order by a.name, k.name limit $3",
-        account,
-        key,
-        LIST_MAX,
-    )
-    if key is not None and not rows:
-        raise NotFoundError(f"there is no key {account}/{key}")
-    lists = ("groups", "models", "allow_ips")
-    return [KeyView(**{**row, **{name: tuple(row[name]) for name in lists}}) for row in rows]
 
 
 async def channels(connection: Connection, name: str | None = None) -> list[ChannelView]:
@@ -84,7 +42,7 @@ async def channels(connection: Connection, name: str | None = None) -> list[Chan
     costs: dict[int, dict[str, Prices]] = {}
     for row in await connection.fetch(
         "select distinct on (channel_id, model) channel_id, model, prices from channel_costs"
-        " where channel_id = any($1) and effective_from <= now()"
+        " where channel_id = any($1) and effective_from <= statement_timestamp()"
         " order by channel_id, model, effective_from desc, id desc",
         ids,
     ):
@@ -137,6 +95,7 @@ async def models(connection: Connection, name: str | None = None) -> list[ModelV
             free=row["free"],
             prices=decode_prices(row["prices"]) if row["prices"] else {},
             price_source=row["source"] or "",
+            overrides=decode_prices(row["overrides"]) if row["overrides"] else {},
             channels=tuple(row["channels"]),
         )
         for row in rows
@@ -145,12 +104,11 @@ async def models(connection: Connection, name: str | None = None) -> list[ModelV
 
 async def groups(connection: Connection) -> list[Group]:
     """Return all groups."""
-    return [Group(**row) for row in await connection.fetch("select name, multiplier_ppm from groups order by name")]
+    rows = await connection.fetch("select name, multiplier_ppm, limits from groups order by name")
+    return [Group(row["name"], row["multiplier_ppm"], decode_limits(row["limits"])) for row in rows]
 
 
 async def tiers(connection: Connection) -> list[Tier]:
     """Return all tiers."""
-    rows = await connection.fetch(
-        "select name, rpm, rpd, tpm, tpd, images_per_minute, concurrency from tiers order by name"
-    )
-    return [Tier(**row) for row in rows]
+    rows = await connection.fetch("select name, limits from tiers order by name")
+    return [Tier(row["name"], decode_limits(row["limits"])) for row in rows]

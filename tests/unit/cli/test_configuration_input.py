@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from trunkline.cli.accounts import amount, split_key
 from trunkline.cli.configure import read_file
 from trunkline.cli.failure import CLIError
 from trunkline.policy.configuration import Names
@@ -41,14 +40,3 @@ def test_faults_are_handed_on(tmp_path: Path) -> None:
     with pytest.raises(CLIError) as caught:
         read_file(path, Names())
     assert [fault.partition(":")[0] for fault in caught.value.faults] == ["groups[0].name", "tiers[0].rpm"]
-
-
-@pytest.mark.parametrize("name", ["acme", "/ci", "acme/", ""])
-def test_a_key_is_named_with_its_account(name: str) -> None:
-    with pytest.raises(CLIError, match="ACCOUNT/NAME"):
-        split_key(name)
-
-
-def test_an_amount_is_a_number() -> None:
-    with pytest.raises(CLIError, match="not an amount in USD: ten"):
-        amount("ten")

@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 
 from trunkline.bus.snapshots import ParameterRules, Timeouts
 from trunkline.cli import render
-from trunkline.policy.admin_api import AccountView, ChannelView, Check, CredentialView, KeyView, ModelView, UsageRow
+from trunkline.policy.admin_api import ChannelView, Check, CredentialView, ModelView, UsageRow
 from trunkline.policy.changes import Change, FieldChange
 from trunkline.protocol.vendor import VendorOptions
 
@@ -19,21 +19,6 @@ def text(*parts: RenderableType) -> str:
         for part in parts:
             console.print(part, markup=False, highlight=False)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
-
-
-def test_accounts_show_their_money_to_the_last_digit() -> None:
-    view = AccountView(1, "acme", None, 12_345_000_001, 5_000_000_000, None, 2, MOMENT)
-    assert text(render.accounts([view])) == (
-        "account  tier   balance USD  daily USD  monthly USD  keys  since\n"
-        "acme     -     12.345000001       5.00            -     2  2030-01-31 12:00"
-    )
-
-
-def test_keys_show_their_state() -> None:
-    view = KeyView(1, "acme", "ci", "sk-tl-abcd", ("default",), ("*",), None, ("10.0.0.0/8",), True, MOMENT)
-    assert text(render.keys([view])).splitlines()[1] == (
-        "acme/ci  sk-tl-abcd…  blocked  default  *       10.0.0.0/8  -"
-    )
 
 
 def test_a_channel_shows_models_costs_and_marks_of_its_credentials() -> None:

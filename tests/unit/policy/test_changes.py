@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
+
 from trunkline.policy.changes import Change, FieldChange, compare, entity_id, fingerprint, prices_text, wanted_entities
 from trunkline.policy.configuration import Names
 from trunkline.policy.configuration_file import load
 from trunkline.policy.configuration_values import FREE
-from trunkline.policy.entities import Channel, Entity, Model
+from trunkline.policy.entities import Channel, Entity, Key, Model
 from trunkline.policy.keys import mint
 from trunkline.policy.pricing import Rates
 
@@ -85,7 +87,7 @@ def test_a_diff_shows_the_fields_and_no_secret() -> None:
     changes = [change for change, _ in compare(wanted(changed, first), first)]
     before, after = fingerprint("upstream-secret", PEPPER), fingerprint("another-secret", PEPPER)
     assert changes == [
-        Change("update", "account", "acme", (FieldChange("daily", "5.00 USD", "none"),)),
+        Change("update", "account", "acme", (FieldChange("budgets", "daily 5.00 USD", "none"),)),
         Change("update", "key", "acme/ci", (FieldChange("secret", f"{SECRET[:10]}…", f"{other[:10]}…"),)),
         Change(
             "update",
@@ -102,3 +104,41 @@ def test_a_diff_shows_the_fields_and_no_secret() -> None:
 def test_prices_are_shown_as_people_write_them() -> None:
     assert prices_text({"input": 150_000_000, "output": 37_500_000}) == "input 0.15, output 0.0375"
     assert prices_text({}) == "none"
+
+
+def test_a_secret_that_was_rotated_away_is_not_brought_back() -> None:
+    (first,) = [entity for entity in wanted(CONFIGURATION) if isinstance(entity, Key)]
+    rotated = msgspec.structs.replace(first, hash="new", prefix="sk-tl-newp", replaced=(first.hash,))
+    current = {**by_id(wanted(CONFIGURATION)), ("key", "acme/ci"): rotated}
+    assert compare(wanted(CONFIGURATION, current), current) == []
+    other = mint(bytes(range(64, 128)))
+    changed = {"accounts": [{**CONFIGURATION["accounts"][0], "keys": [{"name": "ci", "secret": other}]}]}
+    (change,) = [change for change, _ in compare(wanted(changed, current), current)]
+    assert change.fields == (FieldChange("secret", "sk-tl-newp…", f"{other[:10]}…"),)
+
+
+def test_terms_are_compared_and_shown() -> None:
+    before = {"accounts": [{"name": "acme", "users": [{"name": "kim", "limits": {"rpm": 5}}]}]}
+    after = {
+        "accounts": [
+            {
+                "name": "acme",
+                "time_zone": "Asia/Shanghai",
+                "limits": {"rpm": 9, "families": [{"models": ["a*"], "tpm": 1}]},
+                "users": [{"name": "kim"}],
+            }
+        ]
+    }
+    first = by_id(wanted(before))
+    assert [change for change, _ in compare(wanted(after, first), first)] == [
+        Change(
+            "update",
+            "account",
+            "acme",
+            (
+                FieldChange("time_zone", '"UTC"', '"Asia/Shanghai"'),
+                FieldChange("limits", "none", "rpm 9; a*: tpm 1"),
+            ),
+        ),
+        Change("update", "user", "acme/kim", (FieldChange("limits", "rpm 5", "none"),)),
+    ]

@@ -1,0 +1,160 @@
+"""Keys of accounts: made, changed, blocked, rotated, deleted."""
+
+import secrets
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET
+
+from services.console.context import Context
+from services.console.http import answer, bad_request, read_struct, refuse
+from trunkline.policy.admin_accounts import OVERLAP_S_MAX, CreatedKey, KeyChange, NewKey, Rotation
+from trunkline.policy.admin_api import PREFIX
+from trunkline.policy.changes import PREFIX_CHARS, key_entity, moment_ms
+from trunkline.policy.configuration import KeyEntry
+from trunkline.policy.configuration_checks import Checker
+from trunkline.policy.configuration_values import normal_network
+from trunkline.policy.entities import Key
+from trunkline.policy.keys import key_hash, mint
+from trunkline.policy.strict import FaultList
+from trunkline.store import account_views, key_writes, outbox
+from trunkline.store.configuration import ConflictError, NotFoundError, read_keys, read_names
+from trunkline.store.configuration_writes import find_account
+from trunkline.store.database import Connection
+
+RANDOM_BYTES = 64
+
+
+class KeysAPI:
+    """Handlers under ``/keys`` and ``/accounts/{account}/keys``, but for limits and budgets.
+
+    Args:
+        context: of the console.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes."""
+        keys = f"{PREFIX}/accounts/{{account}}/keys"
+        key = f"{keys}/{{key}}"
+        return [
+            web.get(f"{PREFIX}/keys", self._list),
+            web.get(keys, self._list),
+            web.post(keys, self._create),
+            web.get(key, self._show),
+            web.patch(key, self._change),
+            web.delete(key, self._delete),
+            web.post(f"{key}/block", self._block),
+            web.post(f"{key}/unblock", self._unblock),
+            web.post(f"{key}/rotate", self._rotate),
+        ]
+
+    async def _list(self, request: web.Request) -> web.Response:
+        account = request.match_info.get("account")
+        async with self._context.database.connection() as connection:
+            if account is not None:
+                await find_account(connection, account)
+            return answer(await account_views.keys(connection, account))
+
+    async def _show(self, request: web.Request) -> web.Response:
+        async with self._context.database.connection() as connection:
+            return answer((await account_views.keys(connection, *_named(request)))[0])
+
+    async def _create(self, request: web.Request) -> web.Response:
+        new = await read_struct(request, NewKey)
+        account = request.match_info["account"]
+        secret = _draw_secret()
+        entry = KeyEntry(secret=secret, **{name: getattr(new, name) for name in new.__struct_fields__})
+        async with self._context.changing() as connection:
+            account_id = await find_account(connection, account)
+            await _check(connection, account, entry)
+            if await connection.fetchval(
+                "select exists (select from keys where account_id = $1 and name = $2)", account_id, new.name
+            ):
+                raise ConflictError(f"there is a key {account}/{new.name} already")
+            key = key_entity(account, entry, None, self._context.pepper)
+            await outbox.enqueue_keys(connection, [await key_writes.put_key(connection, key)])
+            return answer(CreatedKey(secret, (await account_views.keys(connection, account, new.name))[0]), 201)
+
+    async def _change(self, request: web.Request) -> web.Response:
+        change = await read_struct(request, KeyChange)
+        account, name = _named(request)
+        async with self._context.changing() as connection:
+            found = await read_keys(connection, [(account, name)])
+            if not found:
+                raise NotFoundError(f"there is no key {account}/{name}")
+            changed = msgspec.structs.replace(found[0], **_changes(change))
+            await _check(connection, account, changed)
+            networks = tuple(map(normal_network, changed.allow_ips))
+            await key_writes.change_key(connection, account, name, msgspec.structs.replace(changed, allow_ips=networks))
+            return answer((await account_views.keys(connection, account, changed.name))[0])
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        async with self._context.changing() as connection:
+            await key_writes.delete_key(connection, *_named(request))
+        return web.Response(status=204)
+
+    async def _block(self, request: web.Request) -> web.Response:
+        return await self._set_blocked(request, blocked=True)
+
+    async def _unblock(self, request: web.Request) -> web.Response:
+        return await self._set_blocked(request, blocked=False)
+
+    async def _set_blocked(self, request: web.Request, *, blocked: bool) -> web.Response:
+        account, name = _named(request)
+        async with self._context.changing() as connection:
+            await key_writes.set_key_blocked(connection, account, name, blocked)
+            return answer((await account_views.keys(connection, account, name))[0])
+
+    async def _rotate(self, request: web.Request) -> web.Response:
+        rotation = await read_struct(request, Rotation) if request.can_read_body else Rotation()
+        if not 0 <= rotation.overlap_s <= OVERLAP_S_MAX:
+            raise bad_request(f"overlap_s must be between 0 and {OVERLAP_S_MAX}.")
+        account, name = _named(request)
+        secret = _draw_secret()
+        async with self._context.changing() as connection:
+            await key_writes.rotate_key(
+                connection,
+                account,
+                name,
+                new_hash=key_hash(secret, self._context.pepper),
+                prefix=secret[:PREFIX_CHARS],
+                overlap_s=rotation.overlap_s,
+            )
+            return answer(CreatedKey(secret, (await account_views.keys(connection, account, name))[0]))
+
+
+def _named(request: web.Request) -> tuple[str, str]:
+    return request.match_info["account"], request.match_info["key"]
+
+
+def _draw_secret() -> str:
+    return mint(secrets.token_bytes(RANDOM_BYTES))
+
+
+def _changes(change: KeyChange) -> dict[str, Any]:
+    """Return the fields of a key that are to be others, as `policy.entities.Key` has them."""
+    fields = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+    if "expires" in fields:
+        fields["expires_ms"] = moment_ms(fields.pop("expires"))
+    return fields
+
+
+async def _check(connection: Connection, account: str, key: KeyEntry | Key) -> None:
+    """Refuse a key that cannot be.
+
+    Raises:
+        ConfigurationError: with every fault.
+    """
+    faults = FaultList()
+    checker = Checker(await read_names(connection, [account]), faults)
+    if isinstance(key, KeyEntry):
+        checker.key(key, "")
+    else:
+        checker.rights(key, "")
+    if key.user is not None:
+        checker.owner(account, key.user, "")
+    refuse(faults)

@@ -1,0 +1,199 @@
+"""What the admin API and its clients say to each other of accounts, users and keys; the rest is in `policy.admin_api`.
+
+In requests money is USD, as in a configuration; in answers nano-USD. Of a change, what is left out stays as it is.
+"""
+
+import datetime as dt
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from trunkline.policy.configuration import DEFAULT_GROUP, NO_BUDGETS_ENTRY, BudgetsEntry
+from trunkline.policy.meters import NO_BUDGETS, NO_LIMITS, Budgets, Limits
+from trunkline.policy.periods import UTC
+
+OVERLAP_S_DEFAULT: Final = 3600
+"""How long a replaced secret stays valid unless told otherwise: time to bring the new one to where it is used."""
+
+OVERLAP_S_MAX: Final = 90 * 86_400
+"""A quarter. Longer is not a rotation but a second key."""
+
+
+class HolderKind(StrEnum):
+    """Who may have limits; the first three may have budgets, too."""
+
+    ACCOUNT = "account"
+    USER = "user"
+    KEY = "key"
+    TIER = "tier"
+    GROUP = "group"
+
+
+BUDGET_HOLDERS: Final = (HolderKind.ACCOUNT, HolderKind.USER, HolderKind.KEY)
+
+
+def holder_path(kind: HolderKind, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the segments of a holder's path; of users and keys the account's name comes first in ``names``."""
+    match kind:
+        case HolderKind.ACCOUNT:
+            return ("accounts", *names)
+        case HolderKind.USER | HolderKind.KEY:
+            return ("accounts", names[0], f"{kind}s", *names[1:])
+        case HolderKind.TIER | HolderKind.GROUP:
+            return (f"{kind}s", *names)
+
+
+class NewAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An account to be made; fields as in `policy.configuration.AccountEntry`."""
+
+    name: str
+    tier: str | None = None
+    time_zone: str = UTC
+    credit: Decimal = Decimal(0)
+    limits: Limits = NO_LIMITS
+    budgets: BudgetsEntry = NO_BUDGETS_ENTRY
+
+
+class AccountChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is to be another of an account, beside its limits and budgets."""
+
+    tier: str | UnsetType | None = UNSET
+    time_zone: str | UnsetType = UNSET
+
+
+class AccountView(msgspec.Struct, frozen=True):
+    """An account as people see it; ``users`` and ``keys`` are their numbers."""
+
+    id: int
+    name: str
+    tier: str | None
+    time_zone: str
+    balance_nano: int
+    limits: Limits
+    budgets: Budgets
+    users: int
+    keys: int
+    created_at: dt.datetime
+
+
+class CreditRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Credit to be granted.
+
+    Attributes:
+        usd: how much.
+        reference: names the grant; the same reference again grants nothing, so a request can be repeated.
+    """
+
+    usd: Decimal
+    reference: str
+
+
+class CreditResult(msgspec.Struct, frozen=True):
+    """Whether the credit was granted now (not before, under the same reference), and the balance."""
+
+    granted: bool
+    balance_nano: int
+
+
+class NewUser(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A user to be made."""
+
+    name: str
+    limits: Limits = NO_LIMITS
+    budgets: BudgetsEntry = NO_BUDGETS_ENTRY
+
+
+class UserChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is to be another of a user, beside limits and budgets."""
+
+    name: str
+
+
+class UserView(msgspec.Struct, frozen=True):
+    """A user as people see it; ``keys`` is their number."""
+
+    id: int
+    account: str
+    name: str
+    limits: Limits
+    budgets: Budgets
+    keys: int
+    created_at: dt.datetime
+
+
+class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A key to be made; the console draws its secret. Fields as in `policy.configuration.KeyEntry`."""
+
+    name: str
+    groups: tuple[str, ...] = (DEFAULT_GROUP,)
+    models: tuple[str, ...] = ("*",)
+    expires: dt.datetime | None = None
+    allow_ips: tuple[str, ...] = ()
+    user: str | None = None
+    endpoints: tuple[str, ...] = ()
+    limits: Limits = NO_LIMITS
+    budgets: BudgetsEntry = NO_BUDGETS_ENTRY
+
+
+class KeyChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is to be another of a key, beside its limits, budgets and secret."""
+
+    name: str | UnsetType = UNSET
+    groups: tuple[str, ...] | UnsetType = UNSET
+    models: tuple[str, ...] | UnsetType = UNSET
+    expires: dt.datetime | UnsetType | None = UNSET
+    allow_ips: tuple[str, ...] | UnsetType = UNSET
+    user: str | UnsetType | None = UNSET
+    endpoints: tuple[str, ...] | UnsetType = UNSET
+
+
+class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new secret for a key.
+
+    Attributes:
+        overlap_s: how long the present one stays valid beside it, in seconds; 0 ends it now.
+    """
+
+    overlap_s: int = OVERLAP_S_DEFAULT
+
+
+class EndingSecret(msgspec.Struct, frozen=True):
+    """A secret that a rotation has replaced and that is valid still: its first characters, and its end."""
+
+    prefix: str
+    expires_at: dt.datetime
+
+
+class KeyView(msgspec.Struct, frozen=True):
+    """A key as people see it.
+
+    Attributes:
+        prefix: the first characters of its secret.
+        ending: further secrets that are valid still.
+    """
+
+    id: int
+    account: str
+    name: str
+    prefix: str
+    groups: tuple[str, ...]
+    models: tuple[str, ...]
+    expires_at: dt.datetime | None
+    allow_ips: tuple[str, ...]
+    blocked: bool
+    created_at: dt.datetime
+    user: str | None = None
+    endpoints: tuple[str, ...] = ()
+    limits: Limits = NO_LIMITS
+    budgets: Budgets = NO_BUDGETS
+    ending: tuple[EndingSecret, ...] = ()
+
+
+class CreatedKey(msgspec.Struct, frozen=True):
+    """A key with its new secret, which is shown this once."""
+
+    secret: str
+    key: KeyView

@@ -1,0 +1,97 @@
+"""What the admin API and its clients say to each other of the ledger and of credit; the rest is in `policy.admin_api`.
+
+In requests money is USD, as in a configuration; in answers nano-USD.
+"""
+
+import datetime as dt
+from decimal import Decimal
+
+import msgspec
+
+
+class AdjustmentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A correction of a wallet.
+
+    Attributes:
+        usd: how much; negative to take away.
+        reference: names it; the same reference again books nothing, so a request can be repeated.
+        corrects: reference of the transfer that it corrects.
+    """
+
+    usd: Decimal
+    reference: str
+    corrects: str | None = None
+
+
+class RefundRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a job was charged, to be given back.
+
+    Attributes:
+        job: its id, as in ``x-request-id``.
+        usd: how much; all of it if left out.
+        reference: names it; made of the job if left out.
+    """
+
+    job: str
+    usd: Decimal | None = None
+    reference: str | None = None
+
+
+class BookedTransfer(msgspec.Struct, frozen=True):
+    """What became of a correction.
+
+    Attributes:
+        booked: now; False if it was there already.
+        amount_nano: what came into the wallet, or, below zero, was taken from it.
+        reference: its name.
+        balance_nano: of the wallet.
+    """
+
+    booked: bool
+    amount_nano: int
+    reference: str
+    balance_nano: int
+
+
+class StatementLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One transfer to or from a wallet that no job has caused, or a refund of one.
+
+    Attributes:
+        occurred_at: when it was booked.
+        kind: as in the ledger.
+        amount_nano: below zero if it was taken away.
+        reference: its name.
+        corrects: job or reference of what it corrects.
+    """
+
+    occurred_at: dt.datetime
+    kind: str
+    amount_nano: int
+    reference: str
+    corrects: str | None = None
+
+
+class LedgerFinding(msgspec.Struct, frozen=True):
+    """Something that should be otherwise."""
+
+    subject: str
+    found: str
+    expected: str
+
+
+class LedgerStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of the stream that a check or rebuild answers with. The last one is ``done``, or says why not.
+
+    Attributes:
+        step: what was looked at or made.
+        findings: what is wrong there.
+        count: of what was made.
+        done: nothing follows.
+        error: it could not go on.
+    """
+
+    step: str = ""
+    findings: tuple[LedgerFinding, ...] = ()
+    count: int = 0
+    done: bool = False
+    error: str = ""

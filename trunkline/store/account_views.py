@@ -1,0 +1,126 @@
+"""Accounts, users and keys as people see them, for the admin API. Read only; secrets are not among it."""
+
+from trunkline.policy.admin_accounts import AccountView, EndingSecret, KeyView, UserView
+from trunkline.store import ledger
+from trunkline.store.configuration import NotFoundError, decode_budgets, decode_limits
+from trunkline.store.database import Connection
+from trunkline.store.views import LIST_MAX
+
+
+async def accounts(connection: Connection, name: str | None = None) -> list[AccountView]:
+    """Return accounts in the order of their names, or the one of that name.
+
+    Raises:
+        NotFoundError: there is none of that name.
+    """
+    rows = await connection.fetch(
+        "select a.id, a.name, a.tier, a.time_zone, a.limits, a.budgets, a.created_at,"
+        " (select count(*) from users where account_id = a.id) as users,"
+        " (select count(*) from keys where account_id = a.id) as keys"
+        " from accounts a where $1::text is null or a.name = $1 order by a.name limit $2",
+        name,
+        LIST_MAX,
+    )
+    if name is not None and not rows:
+        raise NotFoundError(f"there is no account {name!r}")
+    balances = await ledger.balances(connection, [row["id"] for row in rows])
+    return [
+        AccountView(
+            id=row["id"],
+            name=row["name"],
+            tier=row["tier"],
+            time_zone=row["time_zone"],
+            balance_nano=balances.get(row["id"], 0),
+            limits=decode_limits(row["limits"]),
+            budgets=decode_budgets(row["budgets"]),
+            users=row["users"],
+            keys=row["keys"],
+            created_at=row["created_at"],
+        )
+        for row in rows
+    ]
+
+
+async def users(connection: Connection, account: str | None = None, user: str | None = None) -> list[UserView]:
+    """Return users, all or an account's, or the one of that name.
+
+    Raises:
+        NotFoundError: ``user`` was given and is not there.
+    """
+    rows = await connection.fetch(
+        "select u.id, a.name as account, u.name, u.limits, u.budgets, u.created_at,"
+        " (select count(*) from keys where user_id = u.id) as keys"
+        " from users u join accounts a on a.id = u.account_id"
+        " where ($1::text is null or a.name = $1) and ($2::text is null or u.name = $2)"
+        " order by a.name, u.name limit $3",
+        account,
+        user,
+        LIST_MAX,
+    )
+    if user is not None and not rows:
+        raise NotFoundError(f"there is no user {account}/{user}")
+    return [
+        UserView(
+            id=row["id"],
+            account=row["account"],
+            name=row["name"],
+            limits=decode_limits(row["limits"]),
+            budgets=decode_budgets(row["budgets"]),
+            keys=row["keys"],
+            created_at=row["created_at"],
+        )
+        for row in rows
+    ]
+
+
+async def keys(connection: Connection, account: str | None = None, key: str | None = None) -> list[KeyView]:
+    """Return keys, all or an account's, or the one of that name.
+
+    Raises:
+        NotFoundError: ``key`` was given and is not there.
+    """
+    rows = await connection.fetch(
+        "select k.id, a.name as account, k.name, s.prefix, k.groups, k.models, k.expires_at, k.allow_ips, k.blocked,"
+        " k.created_at, u.name as user, k.endpoints, k.limits, k.budgets"
+        " from keys k join accounts a on a.id = k.account_id"
+        " join key_secrets s on s.key_id = k.id and s.expires_at is null left join users u on u.id = k.user_id"
+        " where ($1::text is null or a.name = $1) and ($2::text is null or k.name = $2)"
+        " order by a.name, k.name limit $3",
+        account,
+        key,
+        LIST_MAX,
+    )
+    if key is not None and not rows:
+        raise NotFoundError(f"there is no key {account}/{key}")
+    ending = await _ending_secrets(connection, [row["id"] for row in rows])
+    return [
+        KeyView(
+            id=row["id"],
+            account=row["account"],
+            name=row["name"],
+            prefix=row["prefix"],
+            groups=tuple(row["groups"]),
+            models=tuple(row["models"]),
+            expires_at=row["expires_at"],
+            allow_ips=tuple(row["allow_ips"]),
+            blocked=row["blocked"],
+            created_at=row["created_at"],
+            user=row["user"],
+            endpoints=tuple(row["endpoints"]),
+            limits=decode_limits(row["limits"]),
+            budgets=decode_budgets(row["budgets"]),
+            ending=tuple(ending.get(row["id"], ())),
+        )
+        for row in rows
+    ]
+
+
+async def _ending_secrets(connection: Connection, keys: list[int]) -> dict[int, list[EndingSecret]]:
+    found: dict[int, list[EndingSecret]] = {}
+    for row in await connection.fetch(
+        "select key_id, prefix, expires_at from key_secrets where key_id = any($1) and expires_at > now()"
+        " order by expires_at desc",
+        keys,
+    ):
+        found.setdefault(row["key_id"], []).append(EndingSecret(row["prefix"], row["expires_at"]))
+    return found
