@@ -1,4 +1,4 @@
-"""Entry point: ``python -m bench [measure|scale|dialects|profile]``; see ``--help``. Exits 1 if a request failed."""
+"""Entry point: ``python -m bench [COMMAND]``; see ``--help``. Exits 1 if a request failed."""
 
 import argparse
 import signal
@@ -11,6 +11,7 @@ import msgspec
 from bench import dialects, machine, report, scenarios
 from bench.generator import GeneratorError
 from bench.load import FILES_SPARE, allow_files
+from bench.money import MoneyError
 from bench.processes import ProcessGoneError
 from bench.profile import ProfileError
 from bench.results import PROMISED_ROLES, Report
@@ -28,9 +29,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures the gateway on this machine, on a stack of its own that it starts and ends.",
         epilog="measure: CPU, latency, memory and time to ready. scale: a request's cost as keys and channels grow. "
         "dialects: what translation between dialects costs, in this process without a stack. "
+        "money: usage events settled and allowances drawn. "
         "profile: where one service's time goes under load (needs py-spy).",
     )
-    parser.add_argument("command", nargs="?", default="measure", choices=("measure", "scale", "dialects", "profile"))
+    parser.add_argument(
+        "command", nargs="?", default="measure", choices=("measure", "scale", "money", "dialects", "profile")
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
     parser.add_argument("--quick", action="store_true", help="less of everything, in about a minute")
     parser.add_argument(
@@ -98,6 +102,8 @@ def _run_on_stack(arguments: argparse.Namespace, effort: Effort, found: Report) 
     with home() as place:
         if arguments.command == "scale":
             scenarios.measure_scale(place, sizes(arguments.keys, arguments.channels), effort, found, _say)
+        elif arguments.command == "money":
+            scenarios.measure_money(place, effort, found, _say)
         else:
             scenarios.measure(place, arguments.only, effort, found, _say)
 
@@ -111,7 +117,7 @@ def main() -> int:
         return _run(arguments)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except (StackError, GeneratorError, ProcessGoneError, ProfileError, ScaleError, OSError) as error:
+    except (StackError, GeneratorError, ProcessGoneError, ProfileError, ScaleError, MoneyError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.figures import ratio
-from bench.results import GATEWAY_ROLES, PROMISED_ROLES, Held, Latency, Report, Scale, Translations, Work
+from bench.results import GATEWAY_ROLES, PROMISED_ROLES, Held, Latency, Money, Report, Scale, Translations, Work
 
 PLAIN_PROMISE_US = 300.0
 CHUNK_PROMISE_US = 45.0
@@ -29,6 +29,8 @@ def text(report: Report) -> str:
         parts.append(_scales(report.scales))
     if report.translations is not None:
         parts.append(_translations(report.translations))
+    if report.money is not None:
+        parts.append(_money(report.money))
     if report.first_start_s:
         starts = ", ".join(f"{seconds:.1f}" for seconds in report.starts_s) or "not measured"
         parts.append(f"Time to ready: first start {report.first_start_s:.1f} s; warm {starts} s")
@@ -182,6 +184,24 @@ def _scales(scales: Sequence[Scale]) -> str:
         for scale in scales
     ]
     return _table("Cost of a plain request by the size of the system, CPU µs", head, rows)
+
+
+def _money(money: Money) -> str:
+    rows = [
+        [name, str(count), f"{per_s:.0f}", *(f"{roles[role].us:.1f}" for role in roles), latency]
+        for name, count, per_s, roles, latency in (
+            ("usage events settled", money.events, money.events_per_s, money.event_roles, ""),
+            (
+                "draws decided",
+                money.draws,
+                money.draws_per_s,
+                money.draw_roles,
+                f"{money.draw_p50_us / 1000:.2f} / {money.draw_p99_us / 1000:.2f}; {money.draw_alone_us / 1000:.2f}",
+            ),
+        )
+    ]
+    head = ["", "count", "per s", *(f"{role} µs" for role in money.event_roles), "p50 / p99; alone, ms"]
+    return _table("Money, CPU per event and per draw", head, rows)
 
 
 def _translations(translations: Translations) -> str:

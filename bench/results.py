@@ -150,6 +150,27 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     p50_us: float
 
 
+class Money(msgspec.Struct, frozen=True, kw_only=True):
+    """What settlement and allowances cost.
+
+    Attributes:
+        events, draws: how many.
+        events_per_s, draws_per_s: settled and decided.
+        event_roles, draw_roles: CPU of each.
+        draw_p50_us, draw_p99_us: from question to answer, under that load; draw_alone_us: the median of one at a time.
+    """
+
+    events: int
+    events_per_s: float
+    event_roles: dict[str, RoleCost]
+    draws: int
+    draws_per_s: float
+    draw_p50_us: float
+    draw_p99_us: float
+    draw_alone_us: float
+    draw_roles: dict[str, RoleCost]
+
+
 class Translation(msgspec.Struct, frozen=True, kw_only=True):
     """CPU of a client's dialect over an upstream's; where they are the same, of the way without translation.
 
@@ -209,6 +230,7 @@ class Report(msgspec.Struct, kw_only=True):
     held: list[Held] = []
     scales: list[Scale] = []
     translations: Translations | None = None
+    money: Money | None = None
     warm_failures: dict[str, int] = {}
     first_start_s: float = 0.0
     starts_s: list[float] = []

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from bench import scale, workloads
+from bench import money, scale, workloads
 from bench.figures import merged
 from bench.held import hold
 from bench.measure import Bench, Patience
@@ -59,6 +59,12 @@ def measure_scale(home: Home, steps: list[Size], effort: Effort, report: Report,
         bench = Bench(stack, effort.idle_s, Patience(effort.patience_s))
         report.scales = scale.measure(home, bench, steps, effort, say)
         report.warm_failures = bench.warm_failures
+
+
+def measure_money(home: Home, effort: Effort, report: Report, say: Say) -> None:
+    """Measure settlement and allowances into ``report``."""
+    with home.stack() as stack:
+        report.money = money.measure(Bench(stack, effort.idle_s, Patience(0.0)), effort.events, effort.draws, say)
 
 
 def profile(home: Home, role: str, load: str, seconds: float) -> str:

@@ -36,6 +36,7 @@ class Effort(msgspec.Struct, frozen=True):
         hold_s: how long they are watched while all are open.
         starts: warm starts.
         patience_s: how long to wait for other processes of the machine to become calm, on each stack.
+        events, draws: usage events settled, and draws of allowances decided.
     """
 
     idle_s: float
@@ -47,10 +48,22 @@ class Effort(msgspec.Struct, frozen=True):
     hold_s: float
     starts: int
     patience_s: float
+    events: int = 100_000
+    draws: int = 10_000
 
 
 QUICK = Effort(
-    idle_s=1.0, warm_s=0.5, run_s=1.5, rounds=1, round_s=0.7, held=(1000,), hold_s=3.0, starts=1, patience_s=0.0
+    idle_s=1.0,
+    warm_s=0.5,
+    run_s=1.5,
+    rounds=1,
+    round_s=0.7,
+    held=(1000,),
+    hold_s=3.0,
+    starts=1,
+    patience_s=0.0,
+    events=10_000,
+    draws=1000,
 )
 FULL = Effort(
     idle_s=8.0,

@@ -1,49 +1,76 @@
-"""What accounts may spend at this edge: leases drawn from metering, several accounts a message.
+"""What accounts may spend at this edge: leases drawn from metering, several accounts a message (ADR 6).
 
-A busy account is renewed in the background before its lease ends and pays no round trip; one that was idle pays
-one. With metering away, an edge goes on for a configured grace, on what it last heard.
+A job that a lease covers is held at once, and a busy lease reports in the background before its jobs would have to
+wait. A job that it does not cover waits for a draw, or for money and permits that other jobs hold, up to a bound. With
+metering away, an edge goes on within a grace, on what it last heard.
 """
 
-import asyncio
 import dataclasses
-from collections.abc import Iterable
+from collections import deque
+from typing import NamedTuple
 
+import msgspec
+import structlog
+
+from services.edge.account_leases import POLL_S, AccountLeases, HoldRefusedError, LeaseEntry
 from services.edge.metrics import EdgeMetrics
 from trunkline.bus import messages, subjects
-from trunkline.bus.messages import AllowanceDraw
-from trunkline.bus.port import Bus, BusError
+from trunkline.bus.allowance import (
+    AllowanceDraw,
+    LeaseDraw,
+    LeaseGrant,
+    decode_allowance_grants,
+    decode_recall,
+)
+from trunkline.bus.port import Bus, BusError, Message
+from trunkline.core import limits
 from trunkline.core.clock import Clock
-from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.policy.lease import Hold, JobNeed, Lease
+from trunkline.policy.slices import Slice
 from trunkline.runtime.tasks import TaskSet
 
+__all__ = ["Allowances", "Grace", "HoldRefusedError"]
+
+log = structlog.get_logger()
+
 DRAW_TIMEOUT_S = 1.0
-RENEW_AT = 0.5
-"""Share of a lease after which a busy account renews it in the background."""
+"""Metering answers within milliseconds; after this it counts as away."""
 
-GRACE_LEASE_S = 1.0
-"""While metering is away, how long until it is asked again."""
+DRAWS_MAX = 100
+"""Leases in one message. An answer has 2 KB for a lease with twenty meters, and must be under the broker's megabyte
+also where there are more; a hundred thousand leases a second get through like this."""
 
-UNKNOWN_LEASE_S = 1.0
-"""How long to believe that an account does not exist for metering."""
+LOST_RELEASE_S = 20.0
+"""Usage of a lost dispatcher's jobs is booked by then: by its edges after seconds, or from its last checkpoint."""
 
-FORGET_AFTER_S = 3600.0
-"""An account that was not seen for this long is drawn anew when it comes back."""
+LEASES_PER_PROCESS = 1 << 23
+"""Lease numbers of one process: eight million accounts that come and go."""
 
-_NO_CREDIT = Fault(
-    ErrorType.POLICY_NO_CREDIT, "This account has no credit left. Add credit, or ask the account's administrator."
-)
-_NO_METERING = Fault(
-    ErrorType.GATEWAY_NOT_READY,
-    "The account's credit cannot be checked at the moment. Please retry.",
-    retry_after_ms=1000,
-)
+CLOSE_WAIT_S = 2.0
+"""How long a stopping edge tries to give its leases back. What is not taken by then ends by its silence."""
+
+CLOSE_POLL_S = 0.01
 
 
-@dataclasses.dataclass(slots=True)
-class _Lease:
-    spendable_nano: int
-    granted: float
-    lease_s: float
+class _Lost(NamedTuple):
+    """The hold of a job whose usage nobody here was told."""
+
+    until: float
+    account: int
+    hold: Hold
+
+
+@dataclasses.dataclass(frozen=True)
+class Grace:
+    """How far an edge goes without metering.
+
+    Attributes:
+        seconds: since it was last heard.
+        nano: spent beyond what was granted, per account, in nano-USD.
+    """
+
+    seconds: float
+    nano: int
 
 
 class Allowances:
@@ -52,111 +79,270 @@ class Allowances:
     Args:
         bus: to ask metering.
         edge: process id of this edge.
-        grace_s: see the setting.
+        entropy: of the process; makes the leases' numbers its own.
+        grace: see there.
         clock, tasks, metrics: of the process.
     """
 
     def __init__(
-        self, bus: Bus, edge: str, grace_s: float, *, clock: Clock, tasks: TaskSet, metrics: EdgeMetrics
+        self, bus: Bus, edge: str, entropy: int, grace: Grace, *, clock: Clock, tasks: TaskSet, metrics: EdgeMetrics
     ) -> None:
         self._bus = bus
         self._edge = edge
-        self._grace_s = grace_s
+        self._grace = grace
         self._clock = clock
         self._tasks = tasks
         self._metrics = metrics
-        self._leases: dict[int, _Lease] = {}
-        self._wanted: dict[int, asyncio.Future[None]] = {}
+        self._accounts: dict[int, AccountLeases] = {}
+        self._wanted: dict[int, LeaseEntry] = {}
         self._drawing = False
+        self._lost: deque[_Lost] = deque()
         self._heard = clock.now()
+        # 40 bits of the process and 23 that count: below 2⁶³, so that Postgres holds it.
+        self._next_lease = (entropy & ((1 << 40) - 1)) * LEASES_PER_PROCESS
 
-    def check(self, account: int) -> bool:
-        """Return whether a lease that still holds was found; False: call `draw` and wait.
+    def __len__(self) -> int:
+        return len(self._accounts)
+
+    @property
+    def holds(self) -> int:
+        """Jobs under way that hold something."""
+        held = sum(entry.lease.jobs for found in self._accounts.values() for entry in found.entries())
+        return held - sum(self._entry(lost.account, lost.hold) is not None for lost in self._lost)
+
+    async def start(self) -> None:
+        """Listen for recalls."""
+        await self._bus.subscribe(subjects.recall(self._edge), self._recalled)
+
+    # --- jobs --------------------------------------------------------------------------------------------------
+
+    def hold(self, account: int, need: JobNeed) -> Hold | None:
+        """Return the hold of a job that its account's lease covers; None: call `wait`.
 
         Raises:
-            FaultError: the account has no credit.
+            HoldRefusedError: the account may not spend this, as far as is known here, and asking would not change it.
         """
-        lease = self._leases.get(account)
-        if lease is None:
-            return False
-        age = self._clock.now() - lease.granted
-        if age >= lease.lease_s:
-            return False
-        if lease.spendable_nano <= 0:
-            raise FaultError(_NO_CREDIT)
-        if age >= lease.lease_s * RENEW_AT:
-            self._want(account)
-        return True
+        found = self._accounts.get(account)
+        if found is None:
+            return None
+        now = self._clock.now()
+        held = found.hold(need, now)
+        if held is not None and found.current.lease.wants_renewal(now):
+            self._want(found.current)
+        return held
 
-    async def draw(self, account: int) -> None:
-        """Return when the account may spend.
+    async def wait(self, account: int, need: JobNeed) -> Hold:
+        """Return the hold of a job once its account has been granted what it needs.
 
         Raises:
-            FaultError: it has no credit, or metering is away for longer than the grace.
+            HoldRefusedError: it has too little, or metering is away for longer than the grace.
         """
-        await self._want(account)
-        lease = self._leases.get(account)
-        if lease is None or self._clock.now() - lease.granted >= lease.lease_s:
-            raise FaultError(_NO_METERING)
-        if lease.spendable_nano <= 0:
-            raise FaultError(_NO_CREDIT)
+        found = self._accounts.get(account)
+        if found is None:
+            found = self._accounts[account] = AccountLeases(account, self._new_lease(account))
+        held = self.hold(account, need)  # others may have drawn meanwhile
+        if held is not None:
+            return held
+        future = found.wait(need, self._clock.now())
+        self._want(found.current)
+        return await future
 
-    def _want(self, account: int) -> asyncio.Future[None]:
-        wanted = self._wanted.get(account)
-        if wanted is None:
-            wanted = self._wanted[account] = asyncio.get_running_loop().create_future()
-            if not self._drawing:
-                self._drawing = True
-                self._tasks.spawn(self._draw_wanted(), name="allowance_draw")
-        return wanted
+    def settle(self, account: int, hold: Hold, nano: int, tokens: int, images: int) -> None:
+        """A job has ended; see `policy.lease.Lease.settle`."""
+        entry = self._entry(account, hold)
+        if entry is None:
+            return  # its lease is over, and with it what it held
+        entry.lease.settle(hold, nano, tokens, images, self._clock.now())
+        if not entry.current and not entry.lease.jobs:
+            self._want(entry)
+        elif entry.current and entry.account.waiting:
+            self._serve(entry.account)
+        elif entry.lease.scarce:
+            self._ask_soon(entry, POLL_S)  # others may wait for what it gives back
+
+    def release_later(self, account: int, hold: Hold) -> None:
+        """A job has ended and nobody can say what it came to: its hold stays until that must have been booked."""
+        self._lost.append(_Lost(self._clock.now() + LOST_RELEASE_S, account, hold))
+        entry = self._entry(account, hold)
+        if entry is not None and entry.current:
+            # From now on more may be booked of this lease than is known here, so what it has left cannot be told.
+            self._retire(entry.account)
+
+    def slices(self, account: int, need: JobNeed) -> tuple[Slice, ...]:
+        """Return what is leased here of the meters that count a job, as far as they are known."""
+        found = self._accounts.get(account)
+        return () if found is None else found.current.lease.matching(need)
+
+    def discount_ppm(self, account: int) -> int:
+        """Return the volume discount of an account, as far as is known here."""
+        found = self._accounts.get(account)
+        return 0 if found is None else found.current.lease.discount_ppm
+
+    def _entry(self, account: int, hold: Hold) -> LeaseEntry | None:
+        found = self._accounts.get(account)
+        return None if found is None else found.entry(hold.lease)
+
+    def _new_lease(self, account: int) -> Lease:
+        self._next_lease += 1
+        return Lease(account, self._next_lease, self._clock.now())
+
+    def _serve(self, found: AccountLeases) -> None:
+        ask_s = found.serve(self._clock.now())
+        if ask_s is not None:
+            self._ask_soon(found.current, ask_s)
+
+    # --- draws -------------------------------------------------------------------------------------------------
+
+    def _want(self, entry: LeaseEntry) -> None:
+        if entry.drawing or entry.ended:
+            return  # asked for again when the answer is here
+        self._wanted[entry.lease.number] = entry
+        if not self._drawing:
+            self._drawing = True
+            self._tasks.spawn(self._draw_wanted(), name="allowance_draw")
+
+    def _ask_soon(self, entry: LeaseEntry, wait_s: float) -> None:
+        if not entry.polling:
+            entry.polling = True
+            self._tasks.spawn(self._poll(entry, wait_s), name="allowance_poll")
+
+    async def _poll(self, entry: LeaseEntry, wait_s: float) -> None:
+        await self._clock.sleep(wait_s)
+        entry.polling = False
+        self._want(entry)
+
+    def _recalled(self, message: Message) -> None:
+        for account in decode_recall(message.data).accounts:
+            found = self._accounts.get(account)
+            if found is not None:
+                found.current.recalled = True
+                self._want(found.current)
 
     async def _draw_wanted(self) -> None:
         try:
             while self._wanted:
-                wanted, self._wanted = self._wanted, {}
-                try:
-                    await self._ask(tuple(wanted))
-                except BusError:
-                    self._metrics.allowance_draws.labels("unanswered").inc()
-                    self._extend(wanted)
-                finally:
-                    for waiting in wanted.values():
-                        if not waiting.done():  # its request may have been cancelled
-                            waiting.set_result(None)
+                batch = list(self._wanted.values())[:DRAWS_MAX]
+                for entry in batch:
+                    del self._wanted[entry.lease.number]
+                await self._draw(batch)
         finally:
             self._drawing = False
 
-    async def _ask(self, accounts: tuple[int, ...]) -> None:
-        draw = messages.encode(AllowanceDraw(self._edge, accounts))
-        answer = await self._bus.request(subjects.ALLOW, draw, timeout_s=DRAW_TIMEOUT_S)
-        self._heard = now = self._clock.now()
-        self._metrics.allowance_draws.labels("granted").inc()
-        granted = {grant.account: grant for grant in messages.decode_allowance_grants(answer).grants}
-        for account in accounts:
-            grant = granted.get(account)
-            # One that metering does not know has nothing to spend.
-            self._leases[account] = (
-                _Lease(0, now, UNKNOWN_LEASE_S)
-                if grant is None
-                else _Lease(grant.spendable_nano, now, grant.lease_ms / 1000)
-            )
+    async def _draw(self, batch: list[LeaseEntry]) -> None:
+        question = messages.encode(AllowanceDraw(self._edge, tuple(self._report(entry) for entry in batch)))
+        grants: dict[int, LeaseGrant] = {}
+        heard = False
+        try:
+            answer = await self._bus.request(subjects.ALLOW, question, timeout_s=DRAW_TIMEOUT_S)
+            grants = {grant.lease: grant for grant in decode_allowance_grants(answer).grants}
+        except (BusError, msgspec.MsgspecError):
+            self._metrics.allowance_draws.labels("unanswered").inc()
+        else:
+            heard = True
+            self._heard = self._clock.now()
+            self._metrics.allowance_draws.labels("granted").inc()
+        finally:
+            for entry in batch:
+                entry.drawing = False
+        for entry in batch:
+            self._answered(entry, grants.get(entry.lease.number), heard=heard)
 
-    def _extend(self, accounts: Iterable[int]) -> None:
-        """Metering is away: go on for a moment with what was last known, as long as the grace lasts.
-
-        An account that this edge has never asked about is served, too: an edge must be able to start while
-        Postgres is down. What it spends is settled later.
-        """
+    def _report(self, entry: LeaseEntry) -> LeaseDraw:
         now = self._clock.now()
-        if now - self._heard > self._grace_s:
-            return
-        for account in accounts:
-            lease = self._leases.get(account)
-            self._leases[account] = _Lease(1 if lease is None else lease.spendable_nano, now, GRACE_LEASE_S)
+        found, lease = entry.account, entry.lease
+        entry.drawing = True
+        entry.asked_at = now
+        if entry.current:
+            entry.closing = entry.closing and not found.waiting and not lease.jobs
+        else:
+            entry.closing = not lease.jobs
+        recalled = entry.recalled or not entry.current
+        entry.recalled = False
+        return lease.report(found.needs if entry.current else (), now, recalled=recalled, closing=entry.closing)
+
+    def _answered(self, entry: LeaseEntry, grant: LeaseGrant | None, *, heard: bool) -> None:
+        now = self._clock.now()
+        if grant is None or not entry.lease.apply(grant, now):
+            entry.lease.lost()
+            if entry.current and not heard:
+                self._go_on(entry.account, now)
+        elif entry.lease.over or entry.closing:
+            self._ended(entry)
+        if entry.current:
+            self._serve(entry.account)
+        if entry.recalled:
+            self._want(entry)
+
+    def _go_on(self, found: AccountLeases, now: float) -> None:
+        """Metering has not answered: go on for a moment within the grace, or refuse those that wait."""
+        within = now - self._heard <= self._grace.seconds
+        lease = found.current.lease
+        if within and lease.extend(found.needs, now, self._clock.wall_ms(), self._grace.nano):
             self._metrics.allowance_grace.inc()
+        else:
+            found.refuse_all()
+
+    # --- leases that come and go -------------------------------------------------------------------------------
+
+    def _ended(self, entry: LeaseEntry) -> None:
+        """A lease was given back, or metering knows it no more. Jobs that came meanwhile go to a new one."""
+        found = entry.account
+        entry.ended = True
+        if entry.lease.over:
+            log.warning("lease_over", account=found.account, lease=entry.lease.number, jobs=entry.lease.jobs)
+        if entry.current:
+            found.replace(self._new_lease(found.account))
+        else:
+            del found.retired[entry.lease.number]
+        if found.waiting:
+            self._want(found.current)
+        elif not (found.retired or found.current.lease.known or found.current.drawing):
+            found.current.ended = True
+            del self._accounts[found.account]
+
+    def _retire(self, found: AccountLeases) -> None:
+        """Hold further jobs of a new lease, and give back what the old one has idle."""
+        old = found.replace(self._new_lease(found.account))
+        found.retired[old.lease.number] = old
+        old.recalled = True  # also after a draw that is under way
+        self._want(old)
+        if found.waiting:
+            self._want(found.current)
 
     def sweep(self) -> None:
-        """Forget accounts that have not been seen for long. Call now and then."""
-        oldest = self._clock.now() - FORGET_AFTER_S
-        for account in [account for account, lease in self._leases.items() if lease.granted < oldest]:
-            del self._leases[account]
+        """Give back what idle accounts hold, and their leases in the end. Call about twice a second."""
+        now = self._clock.now()
+        while self._lost and self._lost[0].until <= now:
+            lost = self._lost.popleft()
+            # What was booked of it meanwhile is in the lease's `settled`.
+            self.settle(lost.account, lost.hold, 0, 0, 0)
+        for found in list(self._accounts.values()):
+            for entry in list(found.retired.values()):
+                if not entry.lease.jobs or now - entry.asked_at > limits.LEASE_IDLE_S / 3:
+                    self._want(entry)
+            if not found.waiting and not found.current.drawing:
+                self._sweep_current(found, now)
+
+    def _sweep_current(self, found: AccountLeases, now: float) -> None:
+        entry = found.current
+        lease = entry.lease
+        idle_s = now - lease.used_at
+        if not lease.jobs and not found.retired and idle_s > limits.LEASE_IDLE_S:
+            entry.closing = True
+            self._want(entry)
+        elif lease.known and now - lease.opened_at > limits.LEASE_AGE_MAX_S:
+            self._retire(found)
+        elif idle_s >= limits.LEASE_REST_S and (not entry.rested or now - entry.asked_at > limits.LEASE_IDLE_S / 3):
+            entry.rested = True
+            self._want(entry)
+
+    async def close(self) -> None:
+        """Give back every lease without a job. For a stopping edge; what is not answered ends by its silence."""
+        for found in self._accounts.values():
+            for entry in found.entries():
+                if not entry.lease.jobs:
+                    entry.closing = True
+                    self._want(entry)
+        deadline = self._clock.now() + CLOSE_WAIT_S
+        while self._drawing and self._clock.now() < deadline:
+            await self._clock.sleep(CLOSE_POLL_S)

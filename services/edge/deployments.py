@@ -1,4 +1,4 @@
-"""Requests in Azure's form, whose path names the model: it is written into the body, where every reader looks for it.
+"""Requests whose body must name another model: in Azure's form, and where a budget moves them to a cheaper one.
 
 Azure lets the path decide, and the body may have no model or another one (DIALECTS section 1).
 """
@@ -16,9 +16,11 @@ _NO_RULES = RequestRules()
 
 
 class _Fields(msgspec.Struct):
-    """What may be large in a request to any of OpenAI's endpoints; all else is bounded together."""
+    """What may be large in a request to any endpoint whose body names the model; all else is bounded together."""
 
     messages: msgspec.Raw = msgspec.Raw()
+    system: msgspec.Raw = msgspec.Raw()
+    instructions: msgspec.Raw = msgspec.Raw()
     input: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
     tools: msgspec.Raw = msgspec.Raw()

@@ -1,17 +1,22 @@
 """Settles events with current prices, and keeps a bad one from holding up the good ones. Called by `consumer`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from services.metering.metrics import MeteringMetrics
+from services.metering.terms import TermsBook
 from trunkline.bus import messages
+from trunkline.bus.allowance import MeterKind, Period
 from trunkline.bus.messages import UsageBatch, UsageEvent
 from trunkline.core.clock import Clock
+from trunkline.policy.discounts import Discounts
+from trunkline.policy.meters import AccountTerms, counts, has_budgets, meters_of
+from trunkline.policy.periods import span_at
 from trunkline.policy.pricing import PriceBook
 from trunkline.store.database import Database
 from trunkline.store.prices import PriceMark, load_price_book, read_mark
-from trunkline.store.settlement import RefusedContentError, settle
+from trunkline.store.settlement import BudgetPeriod, RefusedContentError, settle
 from trunkline.store.usage import set_aside
 
 log = structlog.get_logger()
@@ -25,44 +30,56 @@ class Settler:
 
     Args:
         database: to settle in.
+        terms: which budgets count an event.
         clock, metrics: of the process.
     """
 
-    def __init__(self, database: Database, *, clock: Clock, metrics: MeteringMetrics) -> None:
+    def __init__(self, database: Database, terms: TermsBook, *, clock: Clock, metrics: MeteringMetrics) -> None:
         self._database = database
+        self._terms = terms
         self._clock = clock
         self._metrics = metrics
         self._book = PriceBook({}, {}, {})
         self._mark: PriceMark | None = None
         self._checked = 0.0
 
-    async def settle(self, events: Sequence[UsageEvent]) -> None:
+    async def settle(self, events: Sequence[UsageEvent]) -> int:
         """Book all events, in one transaction unless the content of one of them forbids it.
 
         Then the batch is halved until the bad event stands alone; it is set aside, and the others are settled.
+
+        Returns:
+            How many had not been booked before.
 
         Raises:
             StoreError: Postgres is not available. Part of the events may be settled; all may be given again.
             asyncpg.PostgresError: Postgres is there and cannot do it (not migrated, read-only); as above.
         """
         book = await self._current_prices(events)
+        booked = 0
         waiting = [events]
         while waiting:
             part = waiting.pop()
             try:
-                await self._settle(part, book)
+                booked += await self._settle(part, book)
             except RefusedContentError as error:
                 if len(part) == 1:
                     await self._set_event_aside(part[0], error.reason)
                 else:
                     middle = len(part) // 2
                     waiting += [part[middle:], part[:middle]]
+        return booked
 
-    async def _settle(self, events: Sequence[UsageEvent], book: PriceBook) -> None:
+    async def _settle(self, events: Sequence[UsageEvent], book: PriceBook) -> int:
         began = self._clock.now()
         async with self._database.connection() as connection:
-            batch = await settle(connection, events, book)
+            keys: dict[int, set[int]] = {}
+            for event in events:
+                keys.setdefault(event.account, set()).add(event.key)
+            terms = await self._terms.load(connection, keys)
+            batch = await settle(connection, events, book, lambda event: _budgets(event, terms))
         self._metrics.settled(batch, self._clock.now() - began)
+        return batch.events
 
     async def _current_prices(self, events: Sequence[UsageEvent]) -> PriceBook:
         """Return prices no older than `PRICES_AGE_MAX_S`; and the newest, when a model seems to have none."""
@@ -76,6 +93,11 @@ class Settler:
                     self._mark = mark
             self._checked = now
         return self._book
+
+    @property
+    def discounts(self) -> Discounts:
+        """The schedules of volume discounts, as they were at the last settlement."""
+        return self._book.discounts
 
     async def _set_event_aside(self, event: UsageEvent, reason: str) -> None:
         async with self._database.connection() as connection:
@@ -93,3 +115,17 @@ class Settler:
             await set_aside(connection, subject=subject, payload=payload, reason=reason)
         self._metrics.messages_refused.inc()
         log.error("usage_message_refused", subject=subject, size_bytes=len(payload), reason=reason)
+
+
+def _budgets(event: UsageEvent, terms: Mapping[int, AccountTerms]) -> list[BudgetPeriod]:
+    """Return the budgets that count an event. Of a deleted account none."""
+    account = terms.get(event.account)
+    if account is None or not has_budgets(account):
+        return []
+    return [
+        BudgetPeriod(meter.id, span_at(meter.period, account.time_zone, event.started_ms).start)
+        for meter in meters_of(account)
+        if meter.kind is MeterKind.MONEY
+        and meter.period is not Period.NONE
+        and counts(meter, key=event.key, user=event.user, model=event.model, group=event.group)
+    ]

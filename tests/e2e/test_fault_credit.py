@@ -1,5 +1,6 @@
 """Accounts that run dry, keys that are taken away, models that are new: known at every edge within a second."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
@@ -93,7 +94,12 @@ async def test_streams_under_way_survive_the_end_of_credit(rig: Rig) -> None:
     made = await stack.admin(rig.http, "POST", "/accounts/brief/keys", {"name": "brief"})
     client = ChatClient(rig.http, made["secret"], MODEL)
     assert await rig.everywhere(client, 200, None) < KNOWN_WITHIN_S + SLACK_S
-    stream = tasks.spawn(client.chat(stack.edges[0], {"chunks": 60, "delay_ms": 50}, stream=True), name="stream")
+    begun = asyncio.Event()
+    stream = tasks.spawn(
+        client.chat(stack.edges[0], {"chunks": 60, "delay_ms": 50}, stream=True, on_chunk=lambda _: begun.set()),
+        name="stream",
+    )
+    await asyncio.wait_for(begun.wait(), timeout=5)
     assert (await client.chat(stack.edges[1], {"chunks": 2000})).ending is Ending.WHOLE
     await rig.everywhere(client, 403, "insufficient_quota")
     outcome = await stream

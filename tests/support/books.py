@@ -71,7 +71,7 @@ class AccountUsage(NamedTuple):
 
 async def account_usage(stack: LiveStack, account: str) -> AccountUsage:
     """Return what the ledger has of an account."""
-    async with _connection(stack) as connection:
+    async with ledger_connection(stack) as connection:
         row = await connection.fetchrow(_OF_ACCOUNT, account)
     return AccountUsage(*row)
 
@@ -106,7 +106,7 @@ async def reported_in_ledger(connection: Connection) -> dict[str, ModelUsage]:
 @contextlib.asynccontextmanager
 async def settlement_held_up(stack: LiveStack) -> AsyncIterator[None]:
     """Run the block while metering waits in the middle of a settlement; balances can be read meanwhile."""
-    async with _connection(stack) as holding, _connection(stack) as looking, holding.transaction():
+    async with ledger_connection(stack) as holding, ledger_connection(stack) as looking, holding.transaction():
         await holding.execute("lock table transfers in exclusive mode")
 
         async def waiting() -> bool:
@@ -116,7 +116,7 @@ async def settlement_held_up(stack: LiveStack) -> AsyncIterator[None]:
         yield
 
 
-def _connection(stack: LiveStack) -> AbstractAsyncContextManager[Connection]:
+def ledger_connection(stack: LiveStack) -> AbstractAsyncContextManager[Connection]:
     return single_connection(stack.ready.postgres_dsn, application="trunkline-tests", command_timeout_s=10)
 
 
@@ -158,7 +158,7 @@ async def assert_books_agree(
     """
     await assert_at_rest(stack, http, within_s=within_s)
     reported = {**(await stack.counts(http)).reported, **(elsewhere or {})}
-    async with _connection(stack) as connection:
+    async with ledger_connection(stack) as connection:
         booked = await reported_in_ledger(connection)
         ends = [tuple(row) for row in await connection.fetch(_ENDS)]
         assert booked == reported, f"the ledger has {booked}, the upstream reported {reported}; attempts: {ends}"

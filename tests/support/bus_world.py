@@ -13,7 +13,19 @@ import msgspec
 from tests.support.job_scripts import HEAD, JOB, USAGE, envelope
 from trunkline.bus import frames, messages
 from trunkline.bus.dispatch_job import DispatchJob, DispatchState
-from trunkline.bus.edge_job import Abort, Command, EdgeJob, Finish, Forget, Reoffer, Send, Start, Withdraw, Write
+from trunkline.bus.edge_job import (
+    Abort,
+    Command,
+    EdgeJob,
+    Finish,
+    Forget,
+    Reoffer,
+    Send,
+    Settle,
+    Start,
+    Withdraw,
+    Write,
+)
 from trunkline.bus.fleet import LOST_AFTER_S
 from trunkline.bus.frames import Frame, FrameError, Kind
 from trunkline.bus.job_table import JobTable, Verdict
@@ -38,6 +50,7 @@ EDGE = "edge"
 _FULL = Fault(ErrorType.GATEWAY_BUSY, "")
 _LOST = Fault(ErrorType.GATEWAY_FRAME_LOST, "")
 _CUT = Fault(ErrorType.UPSTREAM_CUT, "")
+_GONE = Fault(ErrorType.CLIENT_GONE, "")
 
 
 class Decisions:
@@ -58,6 +71,7 @@ class Message:
     sent_s: float
     frame: bytes = b""
     withdrawn: int | None = None
+    void: bool = False
 
 
 @dataclasses.dataclass
@@ -84,7 +98,7 @@ class Dispatcher:
 
     def receive(self, message: Message) -> None:
         if message.withdrawn is not None:
-            self._let_go(message.withdrawn)
+            self._let_go(message.withdrawn, void=message.void)
             return
         frame = frames.decode(message.frame)
         call = self.table.get(JOB)
@@ -97,9 +111,9 @@ class Dispatcher:
                 if mine is not None:
                     self._send(mine.machine.receive_credit(credit))
                 elif credit.sync:
-                    self._refuse(frame.offer, credit.expects, Fail(_LOST, dispatcher=self.name))
+                    self._refuse(frame.offer, credit.expects, Fail(_LOST, dispatcher=self.name, unknown=True))
             case Kind.CANCEL:
-                self._let_go(frame.offer)
+                self._let_go(frame.offer, void=frames.decode_void(frame.payload))
             case Kind.BODY if mine is not None:
                 try:
                     self._send(mine.machine.receive_body(frame))
@@ -112,7 +126,7 @@ class Dispatcher:
         delay_s = self.table.delay_s(EDGE, round(sent_s * 1000), round(now * 1000), now)
         earlier = self.table.get(JOB)
         if earlier is not None and earlier.offer < frame.offer:
-            earlier.machine.cancel()
+            earlier.machine.cancel(void=True)
             self._forget_ended()
         verdict = self.table.judge(JOB, frame.offer, len(BODY), delay_s, now)
         if verdict is Verdict.TAKE and self.world.decisions.choose(4) == 3:
@@ -133,7 +147,7 @@ class Dispatcher:
         call = self.table.get(JOB)
         if call is None:
             return False
-        machine, head, end = call.machine, self.world.head(self.name), End(USAGE, 1)
+        machine, head, end = call.machine, self.world.head(self.name), End(USAGE, self.number(call.offer))
         last = len(call.answer) <= 1 and not call.fails
         match machine.state:
             case DispatchState.CALLING:
@@ -144,7 +158,7 @@ class Dispatcher:
                 if call.answer and not last:
                     self._send(machine.data(call.answer.pop(0)))
                 elif call.fails:
-                    self._send(machine.fail(Fail(_CUT, usage=USAGE, usage_no=1, dispatcher=self.name)))
+                    self._send(machine.fail(self._failed(_CUT, call.offer)))
                 else:
                     self._send(machine.end(end, b"".join(call.answer)))
             case _:
@@ -152,11 +166,21 @@ class Dispatcher:
         self._forget_ended()
         return True
 
-    def _let_go(self, offer: int) -> None:
+    def number(self, offer: int) -> int:
+        """Return the number of the usage of an offer; no two dispatchers or offers have the same."""
+        return 16 * (1 + offer) + int(self.name[1:])
+
+    def _failed(self, fault: Fault, offer: int) -> Fail:
+        return Fail(fault, usage=USAGE, usage_no=self.number(offer), dispatcher=self.name)
+
+    def _let_go(self, offer: int, *, void: bool) -> None:
         call = self.table.withdraw(JOB, offer, self.world.now)
-        if call is not None:
-            call.machine.cancel()
-            self._forget_ended()
+        if call is None:
+            return
+        begun = call.machine.state not in {DispatchState.RECEIVING, DispatchState.CALLING}
+        call.machine.cancel(void=void)
+        self._send(call.machine.fail(self._failed(_GONE, call.offer) if begun else Fail(_GONE, dispatcher=self.name)))
+        self._forget_ended()
 
     def _forget_ended(self) -> None:
         call = self.table.get(JOB)
@@ -173,19 +197,27 @@ class Dispatcher:
 class World:
     """The whole of it.
 
+    Args:
+        numbers: see the module.
+        dispatchers: how many there are.
+        mishaps: whether anything is lost, repeated or late, and anybody dies.
+
     Attributes:
         ends: what has ended the job; exactly one when `run` returns.
+        settled: what it came to; exactly one when `run` returns.
         offers_run: the dispatchers and offers that ran, with what their upstreams said.
     """
 
-    def __init__(self, numbers: Iterable[int], dispatchers: int) -> None:
+    def __init__(self, numbers: Iterable[int], dispatchers: int, *, mishaps: bool = True) -> None:
         self.decisions = Decisions(numbers)
+        self._steps = _STEPS if mishaps else _GOOD_STEPS
         self.now = 0.0
         self.messages: list[Message] = []
         self.living = {name: Dispatcher(self, name) for name in (f"d{number}" for number in range(dispatchers))}
         self.known = set(self.living)
         self.offers_run: dict[tuple[str, int], bytes] = {}
         self.ends: list[Command] = []
+        self.settled: list[Settle] = []
         self.written = b""
         self.outstanding = 0
         self.job = EdgeJob(JOB, envelope(body_bytes=len(BODY), credit=WINDOW, deadline_s=DEADLINE_S), BODY, 0.0)
@@ -216,11 +248,16 @@ class World:
                 break
             self._steps[self.decisions.choose(len(self._steps))](self)
         assert self.ends, "the job has no end"
+        self._execute(self.job.unheard())
         for last in (self.job.client_gone(), self.job.tick(self.now + 1e6), self.job.no_responders()):
             self._execute(last)
 
     def _execute(self, commands: Iterable[Command]) -> None:
         for command in commands:
+            if isinstance(command, Settle):
+                assert not self.settled, f"{command} after {self.settled}"
+                self.settled.append(command)
+                continue
             assert not self.ends, f"{command} after {self.ends}"
             match command:
                 case Send(None, frame):
@@ -230,8 +267,8 @@ class World:
                     self._post(to, frame, answered=True)
                 case Send(str(to), frame, answered):
                     self._post(to, frame, answered=answered)
-                case Withdraw(offer):
-                    self.messages += [Message(name, self.now, withdrawn=offer) for name in self.living]
+                case Withdraw(offer, void):
+                    self.messages += [Message(name, self.now, withdrawn=offer, void=void) for name in self.living]
                 case Reoffer(fault):
                     untried = sorted(self.known - self.job.tried)
                     self._execute(self.job.offer(self.now, untried[0]) if untried else self.job.give_up(fault))
@@ -326,17 +363,23 @@ class World:
         if names:
             self._execute(self.job.dispatcher_lost(names[self.decisions.choose(len(names))]))
 
-    _steps: tuple[Callable[["World"], None], ...] = (
-        _go_on,
-        _go_on,
-        _go_on,
-        _drop,
-        _overtake,
-        _repeat,
-        _time_passes,
-        _work,
-        _drain_some,
-        _leave,
-        _die,
-        _seem_lost,
-    )
+
+_Steps = tuple[Callable[[World], None], ...]
+
+_GOOD_STEPS: _Steps = (World._go_on, World._work, World._drain_some, World._leave)
+"""Nothing is lost and nobody dies; clients read slowly, dispatchers work at odd times, and a client may leave."""
+
+_STEPS: _Steps = (
+    World._go_on,
+    World._go_on,
+    World._go_on,
+    World._drop,
+    World._overtake,
+    World._repeat,
+    World._time_passes,
+    World._work,
+    World._drain_some,
+    World._leave,
+    World._die,
+    World._seem_lost,
+)

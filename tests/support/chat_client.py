@@ -64,6 +64,7 @@ class Outcome:
         headers: of the response, names in lower case.
         chunks: content chunks of a stream.
         usage: as reported to this client, if it was.
+        began: monotonic seconds of its start.
         seconds: from its start to its end.
         edge: where it was sent.
         untaken: the connection was refused.
@@ -77,6 +78,7 @@ class Outcome:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     chunks: int = 0
     usage: Mapping[str, Any] | None = None
+    began: float = 0.0
     seconds: float = 0.0
     edge: str = ""
     untaken: bool = False
@@ -123,8 +125,8 @@ class ChatClient:
             on_chunk: called with the number of content chunks after each read that brought some.
             fields: further fields of the body.
         """
-        outcome = Outcome(edge=edge)
         began = self._clock.now()
+        outcome = Outcome(edge=edge, began=began)
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 async with self._http.post(

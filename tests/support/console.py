@@ -47,8 +47,8 @@ class AdminClient:
             return Answer(response.status, msgspec.json.decode(content) if content else None)
 
 
-def settings(database_url: str) -> ConsoleSettings:
-    """Return the settings of a console on a free port."""
+def settings(database_url: str, **others: str) -> ConsoleSettings:
+    """Return the settings of a console on a free port; ``others`` by the names of their variables."""
     return config.load(
         ConsoleSettings,
         {
@@ -57,6 +57,7 @@ def settings(database_url: str) -> ConsoleSettings:
             "TRUNKLINE_ADMIN_KEY": ADMIN_KEY,
             "TRUNKLINE_KEY_PEPPER": PEPPER,
             "TRUNKLINE_MASTER_KEYS": MASTER_KEYS,
+            **others,
         },
     )
 
@@ -69,8 +70,10 @@ class RunningConsole(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def running_console(bus: NATSBus, tasks: TaskSet, database_url: str) -> AsyncIterator[RunningConsole]:
-    """Run a console for the length of the block."""
+async def running_console(
+    bus: NATSBus, tasks: TaskSet, database_url: str, **others: str
+) -> AsyncIterator[RunningConsole]:
+    """Run a console for the length of the block; ``others`` as for `settings`."""
     process = Process("console", process_id("console", 1), 1, SystemClock(), tasks, bus, CollectorRegistry())
-    async with open_console(process, settings(database_url)) as console, aiohttp.ClientSession() as http:
+    async with open_console(process, settings(database_url, **others)) as console, aiohttp.ClientSession() as http:
         yield RunningConsole(console, AdminClient(http, f"http://127.0.0.1:{console.port}"))

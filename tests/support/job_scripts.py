@@ -21,6 +21,7 @@ from trunkline.bus.edge_job import (
     Forget,
     Reoffer,
     Send,
+    Settle,
     Start,
     Withdraw,
     Write,
@@ -98,7 +99,8 @@ def _payload_of(frame: Frame) -> str:
             return f" {status} usage {number} {payload_text(data)}"
         case Kind.FAIL:
             fail = messages.decode_fail(frame.payload)
-            return f" {fail.fault.type}" + (" elsewhere" if fail.elsewhere else "")
+            usage = f", usage {fail.usage_no}" if fail.usage is not None else ""
+            return f" {fail.fault.type}" + (" elsewhere" if fail.elsewhere else "") + usage
     return f" {payload_text(frame.payload)}"
 
 
@@ -115,13 +117,14 @@ def describe(command: Command) -> str:
             return f"start {head.status}"
         case Write(data):
             return f"write {payload_text(data)}"
-        case Finish(end):
-            return f"finish, usage {end.usage_no}"
-        case Abort(fault, fail):
-            usage = "" if fail is None or fail.usage is None else f", usage {fail.usage_no}"
-            return f"abort, {fault.type}{usage}"
+        case Finish():
+            return "finish"
+        case Abort(fault):
+            return f"abort, {fault.type}"
         case Forget():
             return "forget"
+        case Settle(usage, number, lost):
+            return "settle, lost" if lost else "settle, nothing" if usage is None else f"settle, usage {number}"
 
 
 # --- scripts ---------------------------------------------------------------------------------------------------
@@ -198,6 +201,10 @@ def nobody() -> EdgeStep:
     return _named("no responders", lambda script: script.job.no_responders())
 
 
+def unheard() -> EdgeStep:
+    return _named("unheard", lambda script: script.job.unheard())
+
+
 def give_up() -> EdgeStep:
     fault = Fault(ErrorType.GATEWAY_SHUTTING_DOWN, "")
     return _named("give up", lambda script: script.job.give_up(fault))
@@ -240,8 +247,8 @@ def whole(seq: int, part: bytes, *, offer_no: int = 0) -> EdgeStep:
     return frame(Kind.WHOLE, seq, payload, offer_no=offer_no)
 
 
-def fail(seq: int, kind: ErrorType, *, offer_no: int = 0, usage: bool = False) -> EdgeStep:
-    failed = Fail(Fault(kind, ""), usage=USAGE if usage else None, usage_no=7, dispatcher="d1")
+def fail(seq: int, kind: ErrorType, *, offer_no: int = 0, usage: bool = False, unknown: bool = False) -> EdgeStep:
+    failed = Fail(Fault(kind, ""), usage=USAGE if usage else None, usage_no=7, dispatcher="d1", unknown=unknown)
     return frame(Kind.FAIL, seq, messages.encode(failed), offer_no=offer_no)
 
 

@@ -176,11 +176,11 @@ class StackPlan:
             self._models.add(model)
             self._configuration["models"].append(model_entry(model))
 
-    def account(self, name: str, *, credit_usd: float = 1000.0) -> str:
-        """Add an account with one key and return the key."""
+    def account(self, name: str, *, credit_usd: float = 1000.0, **fields: Any) -> str:
+        """Add an account with one key and return the key; ``fields`` are further ones of the account."""
         secret = new_key()
         self._configuration["accounts"].append(
-            {"name": name, "credit": credit_usd, "keys": [{"name": name, "secret": secret}]}
+            {"name": name, "credit": credit_usd, "keys": [{"name": name, "secret": secret}], **fields}
         )
         return secret
 

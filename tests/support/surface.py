@@ -21,7 +21,8 @@ from trunkline.cli import http
 from trunkline.dev.demo.counts import Counts
 from trunkline.dev.demo.upstream import LastRequest
 from trunkline.dev.ready import ProcessEntry, ReadyFile
-from trunkline.policy.admin_api import PREFIX, CreatedKey
+from trunkline.policy.admin_accounts import CreatedKey
+from trunkline.policy.admin_api import PREFIX
 
 CHANGE_TIMEOUT_S = 5.0
 """A change of the configuration is known everywhere within a second; a busy machine gets more."""

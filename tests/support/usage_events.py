@@ -35,6 +35,7 @@ def usage_event(
     charged: bool = True,
     outcome: str = "",
     started_ms: int = STARTED_MS,
+    variant: str = "",
 ) -> UsageEvent:
     """Return an event: by default a complete answer of 100 input and 50 output tokens, worth 200 nano-USD."""
     return UsageEvent(
@@ -56,6 +57,7 @@ def usage_event(
         started_ms=started_ms,
         first_token_ms=120,
         duration_ms=900,
+        variant=variant,
     )
 
 

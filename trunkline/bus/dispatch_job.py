@@ -3,7 +3,8 @@
 ::
 
     RECEIVING ──body whole──▶ CALLING ──head──▶ ANSWERING ──end──▶ CLOSING ──all sent──▶ ENDED
-        any state ──fail, cancel──▶ ENDED
+        any state ──fail, void cancel──▶ ENDED
+        any state ──cancel──▶ LEFT ──fail──▶ ENDED
 
 It numbers frames, keeps within the edge's credit, and assembles the request body. The shell asks `room` before
 it reads more from the upstream: without credit it stops reading, and TCP slows the upstream down.
@@ -13,6 +14,8 @@ empty DATA frame, by whose number the edge sees whether it has missed anything.
 """
 
 from enum import Enum
+
+import msgspec
 
 from trunkline.bus import frames, messages
 from trunkline.bus.frames import Credit, Frame, FrameError, Kind
@@ -28,7 +31,12 @@ class DispatchState(Enum):
     CALLING = "calling"
     ANSWERING = "answering"
     CLOSING = "closing"
+    LEFT = "left"
+    """Nobody waits for the answer any more, but the edge for what it has cost."""
     ENDED = "ended"
+
+
+_SILENT = frozenset({DispatchState.LEFT, DispatchState.ENDED})
 
 
 class DispatchJob:
@@ -86,7 +94,7 @@ class DispatchJob:
         Nobody waits for it but an edge with more of the body to send, so the shell may let some time pass: a fast
         answer then needs one frame less.
         """
-        if self._seq or self.state is DispatchState.ENDED:
+        if self._seq or self.state in _SILENT:
             return []
         return [self._frame(Kind.ACCEPTED, messages.encode(Accepted(self.dispatcher, self._body_credit())))]
 
@@ -151,7 +159,7 @@ class DispatchJob:
     def whole(self, head: Head, end: End, data: bytes) -> list[bytes]:
         """Send a whole answer that came in one piece."""
         if len(data) > limits.DATA_BYTES_MAX or len(data) > self._credit:
-            return [*self.head(head), *self.end(end, data)]
+            return [*self.head(msgspec.structs.replace(head, usage=end.usage)), *self.end(end, data)]
         if self.state is not DispatchState.CALLING:
             raise IllegalDispatchError("whole", self.state)
         self.state = DispatchState.ENDED
@@ -215,21 +223,27 @@ class DispatchJob:
         return self._release()
 
     def fail(self, fail: Fail) -> list[bytes]:
-        """End the job badly. Pending bytes are dropped: an error that waits for a slow reader helps nobody."""
+        """End the job badly. Pending bytes are dropped: an error that waits for a slow reader helps nobody.
+
+        What an END that waited behind them would have said of the usage is said all the same.
+        """
         if self.state is DispatchState.ENDED:
             return []
         self.state = DispatchState.ENDED
         self._pending = memoryview(b"")
+        if self._closing is not None and fail.usage is None:
+            fail = msgspec.structs.replace(fail, usage=self._closing.usage, usage_no=self._closing.usage_no)
         return [self._frame(Kind.FAIL, messages.encode(fail))]
 
-    def cancel(self) -> None:
-        """The edge or its client gave the job up: no frame will be read any more."""
-        self.state = DispatchState.ENDED
+    def cancel(self, *, void: bool = False) -> None:
+        """The edge or its client gave the job up: nothing more is sent but a FAIL, and with ``void`` not even that."""
+        if self.state is not DispatchState.ENDED:
+            self.state = DispatchState.ENDED if void else DispatchState.LEFT
         self._pending = memoryview(b"")
 
     def receive_credit(self, credit: Credit) -> list[bytes]:
         """Take a CREDIT frame."""
-        if self.state is DispatchState.ENDED:
+        if self.state in _SILENT:
             return []
         self._credit = max(self._credit, credit.total)
         released = self._release() if self._pending else []

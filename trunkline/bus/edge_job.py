@@ -4,13 +4,16 @@
 
     OFFERED ──ACCEPTED──▶ ACCEPTED ──HEAD──▶ ANSWERING ──END──▶ ENDED
        │ refused, silent      │ dispatcher lost, frame lost        ▲
-       └──────▶ offered again ◀┘          any state ──FAIL, client gone, deadline──┘
+       └──────▶ offered again ◀┘                 any state ──FAIL──┤
+                                                                   │ last frame, nothing heard
+        any state ──client gone, an answer given up──▶ SETTLING ───┘
 
 A fast answer skips ACCEPTED (its HEAD names the dispatcher), and one in one piece comes as a single WHOLE.
 
 Until the first byte has gone to the client a job may be offered again; after it, the only ends left are END and
 an error. Whatever is lost, repeated, late or reordered on the bus, the machine emits exactly one of `Finish`,
-`Abort` and `Forget` (the client left), and nothing after it.
+`Abort` and `Forget` (the client left), and exactly one `Settle`: with the end, or later where the client's end comes
+before the dispatcher's last word. Nothing follows the two.
 
 Inputs are methods; each returns the commands that the shell carries out in order. Times are monotonic seconds.
 The shell calls `tick` about once a second.
@@ -24,7 +27,7 @@ import msgspec
 
 from trunkline.bus import frames, messages
 from trunkline.bus.frames import Credit, Frame, Kind
-from trunkline.bus.messages import End, Envelope, Fail, Head
+from trunkline.bus.messages import Envelope, Fail, Head, UsageEvent
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.ids import JobID
@@ -36,6 +39,8 @@ class EdgeState(Enum):
     OFFERED = "offered"
     ACCEPTED = "accepted"
     ANSWERING = "answering"
+    SETTLING = "settling"
+    """The client has its end, or has left; what is to be paid is still to come."""
     ENDED = "ended"
 
 
@@ -83,26 +88,32 @@ class Write(NamedTuple):
 class Finish(NamedTuple):
     """The answer is complete."""
 
-    end: End
-
 
 class Abort(NamedTuple):
-    """The job failed: an error response, or an in-band error if the head has gone out.
-
-    Attributes:
-        fault: for the client.
-        fail: as the dispatcher put it, with its usage, if it was the dispatcher.
-    """
+    """The job failed: an error response with this fault, or an in-band error if the head has gone out."""
 
     fault: Fault
-    fail: Fail | None
 
 
 class Forget(NamedTuple):
     """The client is gone: nothing more to send to anybody but what was commanded before."""
 
 
-Command = Send | Withdraw | Reoffer | Start | Write | Finish | Abort | Forget
+class Settle(NamedTuple):
+    """What the job comes to is known, or never will be here.
+
+    Attributes:
+        usage: of the attempt that answered, or was under way; None if nobody used anything.
+        usage_no: the dispatcher's number of it, as in `bus.messages.End`.
+        lost: the dispatcher could not be heard, so it may have used something all the same.
+    """
+
+    usage: UsageEvent | None = None
+    usage_no: int = 0
+    lost: bool = False
+
+
+Command = Send | Withdraw | Reoffer | Start | Write | Finish | Abort | Forget | Settle
 
 _FRAME_LOST = Fault(ErrorType.GATEWAY_FRAME_LOST, "A part of the answer was lost inside the gateway. Please retry.")
 _DISPATCHER_LOST = Fault(
@@ -116,6 +127,7 @@ _DEADLINE = Fault(ErrorType.UPSTREAM_TIMEOUT, "The request did not finish within
 _OVERRUN = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway broke its own flow control. Please retry.")
 
 _BEFORE_HEAD = frozenset({EdgeState.OFFERED, EdgeState.ACCEPTED})
+_OVER = frozenset({EdgeState.SETTLING, EdgeState.ENDED})
 
 DEADLINE_SLACK_S = 5.0
 """The dispatcher ends a job at its deadline by itself, with a better message; the edge waits this much longer."""
@@ -200,29 +212,30 @@ class EdgeJob:
 
     def give_up(self, fault: Fault) -> tuple[Command, ...]:
         """End the job because no dispatcher is left to offer it to, or the edge must stop."""
-        if self.state is EdgeState.ENDED:
+        if self.state in _OVER:
             return ()
-        return (*self._cancel(void=not self.started), *self._abort(fault, None))
+        return (*self._cancel(void=not self.started), *self._abort(fault))
 
     def _again(self, fault: Fault) -> tuple[Command, ...]:
         """Offer the job again if the client has got nothing yet; else fail it with ``fault``."""
         if self.started:
-            return self._abort(fault, None)
+            return self._abort(fault)
         tried = self.dispatcher or self._offered_to
         if tried is not None:
             self.tried.add(tried)
         self.state = EdgeState.OFFERED
         self.dispatcher = None
         if self.offers >= limits.OFFERS_MAX:
-            return self._abort(fault, None)
+            return self._abort(fault)
         return (Reoffer(fault),)
 
     # --- Frames ------------------------------------------------------------------------------------------------
 
     def receive(self, frame: Frame, now: float) -> tuple[Command, ...]:
         """Take a frame from the bus. Stale and repeated ones change nothing."""
-        if self.state is EdgeState.ENDED or frame.offer != self.offer_no:
-            return ()
+        state = self.state
+        if state is EdgeState.ENDED or state is EdgeState.SETTLING or frame.offer != self.offer_no:
+            return self._last_word(frame)
         self._heard = now
         if frame.kind is Kind.CREDIT:
             return self._body_credit(frames.decode_credit(frame.payload))
@@ -294,7 +307,7 @@ class EdgeJob:
         if self.state is not EdgeState.ANSWERING:
             return written  # more than was granted: the job has been ended
         self.state = EdgeState.ENDED
-        return (*written, Finish(messages.decode_end(encoded)))
+        return (*written, _settled_by_end(encoded), Finish())
 
     def _fail(self, payload: bytes) -> tuple[Command, ...]:
         fail = messages.decode_fail(payload)
@@ -302,12 +315,47 @@ class EdgeJob:
             self.tried.add(fail.dispatcher)
             return self._again(fail.fault)
         self.dispatcher = fail.dispatcher
-        return self._abort(fail.fault, fail)
-
-    def _abort(self, fault: Fault, fail: Fail | None) -> tuple[Command, ...]:
         self.state = EdgeState.ENDED
         self._body = None
-        return (Abort(fault, fail),)
+        return (_settled_by_fail(fail), Abort(fail.fault))
+
+    def _abort(self, fault: Fault) -> tuple[Command, ...]:
+        """End the job by ourselves. What the client has got of it is paid, so its dispatcher is still to be heard."""
+        self._body = None
+        if self.started:
+            self.state = EdgeState.SETTLING
+            return (Abort(fault),)
+        self.state = EdgeState.ENDED
+        return (Settle(), Abort(fault))
+
+    # --- After the client's end --------------------------------------------------------------------------------
+
+    def _last_word(self, frame: Frame) -> tuple[Command, ...]:
+        """Take the frame that ends the job at its dispatcher; those before it are of no interest, lost or not."""
+        if self.state is not EdgeState.SETTLING or frame.offer != self.offer_no:
+            return ()
+        match frame.kind:
+            case Kind.END:
+                settled = _settled_by_end(frames.split_parts(frame.payload)[0])
+            case Kind.WHOLE:
+                head, rest = frames.split_parts(frame.payload)
+                self.dispatcher = messages.decode_head(head).dispatcher
+                settled = _settled_by_end(frames.split_parts(rest)[0])
+            case Kind.FAIL:
+                fail = messages.decode_fail(frame.payload)
+                self.dispatcher = fail.dispatcher
+                settled = _settled_by_fail(fail)
+            case _:
+                return ()
+        self.state = EdgeState.ENDED
+        return (settled,)
+
+    def unheard(self) -> tuple[Command, ...]:
+        """The dispatcher's last word on a job whose client has its end will not come, or is not waited for."""
+        if self.state is not EdgeState.SETTLING:
+            return ()
+        self.state = EdgeState.ENDED
+        return (Settle(lost=True),)
 
     # --- Body, credit, cancel ----------------------------------------------------------------------------------
 
@@ -353,19 +401,19 @@ class EdgeJob:
 
     def client_gone(self) -> tuple[Command, ...]:
         """The client closed its connection: the upstream call must be closed, too."""
-        if self.state is EdgeState.ENDED:
+        if self.state in _OVER:
             return ()
         # One who leaves pays for what was produced until now, even if he has not seen it.
         commands = self._cancel(void=False)
-        self.state = EdgeState.ENDED
+        self.state = EdgeState.SETTLING
         self._body = None
         return (*commands, Forget())
 
     # --- Time and loss -----------------------------------------------------------------------------------------
 
     def tick(self, now: float) -> tuple[Command, ...]:
-        """Look at the clock: acceptance, silence, deadline."""
-        if self.state is EdgeState.ENDED:
+        """Look at the clock: acceptance, silence, deadline. How long to wait for a last word is the shell's concern."""
+        if self.state in _OVER:
             return ()
         if now - self._deadline > DEADLINE_SLACK_S:
             return self.give_up(_DEADLINE)
@@ -382,7 +430,8 @@ class EdgeJob:
         """A dispatcher's beats have stopped. Its CANCEL is sent all the same: it may be cut off, not dead."""
         if self.state is EdgeState.ENDED or self.dispatcher != dispatcher:
             return ()
-        return self._lost(_DISPATCHER_LOST)
+        commands = () if self.state is EdgeState.SETTLING else self._lost(_DISPATCHER_LOST)
+        return (*commands, *self.unheard())
 
     def no_responders(self) -> tuple[Command, ...]:
         """The broker says that nobody listens: to the offer, or to a question about a job under way.
@@ -390,7 +439,19 @@ class EdgeJob:
         It does not say to which, and may speak of an earlier offer: so the present one is ended in good form. A job
         under way stays: its dispatcher may be about to reconnect, and whether it lives its beats tell.
         """
+        if self.state is EdgeState.SETTLING and self.dispatcher is None:
+            self.state = EdgeState.ENDED
+            return (Settle(),)
         return self._lost(_NO_DISPATCHER) if self.state is EdgeState.OFFERED else ()
+
+
+def _settled_by_end(encoded: bytes) -> Settle:
+    end = messages.decode_end(encoded)
+    return Settle(end.usage, end.usage_no)
+
+
+def _settled_by_fail(fail: Fail) -> Settle:
+    return Settle(fail.usage, fail.usage_no, lost=fail.unknown)
 
 
 class IllegalInputError(Exception):

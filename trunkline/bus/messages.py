@@ -10,6 +10,19 @@ from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.usage import Units, UsageSource
 
 
+class Pricing(msgspec.Struct, frozen=True, array_like=True):
+    """What a model costs a client at the moment; see `policy.pricing.ModelRates`.
+
+    Attributes:
+        prices, multipliers_ppm: as in `bus.snapshots.ModelSnapshot`.
+        discount_ppm: of the account.
+    """
+
+    prices: dict[str, int]
+    multipliers_ppm: dict[str, int]
+    discount_ppm: int = 0
+
+
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
     """First part of an OPEN frame: all that a dispatcher knows of a job beside its body.
 
@@ -21,7 +34,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         dialect: the client's dialect, such as ``openai-chat``, or the endpoint beside conversations.
         model: public model name.
         stream: whether the client asked for a stream.
-        wants_usage: whether the client asked for the usage chunk of a chat stream.
+        wants_usage: whether the client is to get the usage chunk of a chat stream.
         account: who pays.
         key: the API key used.
         groups: the groups the key may use, in the order in which they are preferred.
@@ -31,6 +44,10 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         traceparent: W3C trace context, empty if there is none.
         headers: those of the client's that its dialect lets go along, names in lower case.
         array: a stream is wanted as one JSON array (Gemini).
+        user: whose key it is, 0 for nobody's.
+        lease: number of the lease from which the edge pays for the job (`bus.allowance`), 0 for none.
+        affinity: number of the conversation (`policy.affinity`), 0 for none.
+        pricing: what the answer's cost is reckoned with, for a client that wants it in its usage report; None: no cost.
     """
 
     edge: str
@@ -50,6 +67,10 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     traceparent: str = ""
     headers: dict[str, str] = {}
     array: bool = False
+    user: int = 0
+    lease: int = 0
+    affinity: int = 0
+    pricing: Pricing | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
@@ -62,30 +83,6 @@ class Accepted(msgspec.Struct, frozen=True, array_like=True):
 
     dispatcher: str
     body_credit: int
-
-
-class Head(msgspec.Struct, frozen=True, array_like=True):
-    """First part of a HEAD frame; the answer's first bytes may follow it.
-
-    Attributes:
-        status: HTTP status for the client.
-        content_type: of the answer's body.
-        attempt: number of the attempt that answers.
-        attempts: how many attempts were made for the job in this offer.
-        channel: name of the channel that answers.
-        dispatcher: process id, for an edge that has had no ACCEPTED: a fast answer comes without.
-        upstream_id: the provider's own request id, empty if it gave none.
-        fidelity: what a translation lost, for a response header; empty for nothing.
-    """
-
-    status: int
-    content_type: str
-    attempt: int
-    attempts: int
-    channel: str
-    dispatcher: str
-    upstream_id: str = ""
-    fidelity: str = ""
 
 
 class UsageEvent(msgspec.Struct, frozen=True, array_like=True):
@@ -108,6 +105,9 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True):
         started_ms: Unix time of the attempt's start, in milliseconds.
         first_token_ms: from start to first output, 0 if there was none.
         duration_ms: from start to end.
+        user: whose key it was, 0 for nobody's.
+        lease: number of the lease from which the edge pays, 0 for none.
+        variant: what kinds of images these are, where their price depends on it: ``1024x1024/high``; empty if unknown.
     """
 
     job: bytes
@@ -128,11 +128,55 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True):
     started_ms: int
     first_token_ms: int
     duration_ms: int
+    user: int = 0
+    lease: int = 0
+    variant: str = ""
+
+
+class Head(msgspec.Struct, frozen=True, array_like=True):
+    """First part of a HEAD frame; the answer's first bytes may follow it.
+
+    Attributes:
+        status: HTTP status for the client.
+        content_type: of the answer's body.
+        attempt: number of the attempt that answers.
+        attempts: how many attempts were made for the job in this offer.
+        channel: name of the channel that answers.
+        dispatcher: process id, for an edge that has had no ACCEPTED: a fast answer comes without.
+        upstream_id: the provider's own request id, empty if it gave none.
+        fidelity: what a translation lost, for a response header; empty for nothing.
+        usage: of a whole answer that does not fit one frame, so that its cost can stand in the response's head; END
+            settles it.
+    """
+
+    status: int
+    content_type: str
+    attempt: int
+    attempts: int
+    channel: str
+    dispatcher: str
+    upstream_id: str = ""
+    fidelity: str = ""
+    usage: UsageEvent | None = None
 
 
 class UsageBatch(msgspec.Struct, frozen=True, array_like=True):
     """One message of the USAGE stream."""
 
+    events: tuple[UsageEvent, ...]
+
+
+class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
+    """What a dispatcher's streams have used so far; a part of them, if they are many.
+
+    Attributes:
+        dispatcher: process id.
+        at_ms: Unix time at the dispatcher, in milliseconds.
+        events: as they are to be settled if nothing more is heard of them.
+    """
+
+    dispatcher: str
+    at_ms: int
     events: tuple[UsageEvent, ...]
 
 
@@ -155,9 +199,10 @@ class Fail(msgspec.Struct, frozen=True, array_like=True):
         fault: what to tell the client.
         elsewhere: the job was not begun (full, draining, too late): another dispatcher may have it.
         attempts: how many upstream calls were made.
-        usage: of an attempt that produced output before it failed.
+        usage: of an attempt that produced output before it failed, or before its client left.
         usage_no: as in `End`.
         dispatcher: process id.
+        unknown: the job has ended here, and what it used was told in a frame that was lost.
     """
 
     fault: Fault
@@ -166,6 +211,7 @@ class Fail(msgspec.Struct, frozen=True, array_like=True):
     usage: UsageEvent | None = None
     usage_no: int = 0
     dispatcher: str = ""
+    unknown: bool = False
 
 
 class Withdrawal(msgspec.Struct, frozen=True, array_like=True):
@@ -301,6 +347,7 @@ decode_end = msgspec.msgpack.Decoder(End).decode
 decode_fail = msgspec.msgpack.Decoder(Fail).decode
 decode_withdrawal = msgspec.msgpack.Decoder(Withdrawal).decode
 decode_beat = msgspec.msgpack.Decoder(Beat).decode
+decode_checkpoint = msgspec.msgpack.Decoder(Checkpoint).decode
 decode_usage_batch = msgspec.msgpack.Decoder(UsageBatch).decode
 decode_outcome_batch = msgspec.msgpack.Decoder(OutcomeBatch).decode
 decode_allowance_draw = msgspec.msgpack.Decoder(AllowanceDraw).decode

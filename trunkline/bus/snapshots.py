@@ -23,6 +23,8 @@ class KeyPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
         expires_ms: Unix time in milliseconds after which it is refused.
         allow_ips: CIDR ranges; empty allows all.
         blocked: refused although it exists.
+        user: whose it is, 0 for nobody's.
+        endpoints: names of the endpoints that it may call (`services.edge.routes.Match.label`); empty allows all.
     """
 
     key: int
@@ -34,6 +36,8 @@ class KeyPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     expires_ms: int | None = None
     allow_ips: tuple[str, ...] = ()
     blocked: bool = False
+    user: int = 0
+    endpoints: tuple[str, ...] = ()
 
 
 class SealedCredential(msgspec.Struct, frozen=True):
@@ -126,6 +130,9 @@ class ModelSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
         lane: the dispatchers that take its jobs.
         created: Unix time in seconds, for the models list.
         owned_by: for the models list.
+        prices: those in force, in nano-USD per million units, by the kinds that `policy.pricing` knows.
+        free: costs the client nothing. A model that is not free and has no prices cannot be used.
+        multipliers_ppm: of those groups whose multiplier is not one, in parts per million.
     """
 
     name: str
@@ -133,6 +140,9 @@ class ModelSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     lane: str = "default"
     created: int = 0
     owned_by: str = "trunkline"
+    prices: dict[str, int] = {}
+    free: bool = False
+    multipliers_ppm: dict[str, int] = {}
 
 
 class ChannelState(StrEnum):

@@ -7,12 +7,19 @@ JOB_QUEUE = "dispatchers"
 
 ALLOW = "tl.allow"
 ALLOW_QUEUE = "metering"
+RECALLS = "tl.recall"
+ASK = "tl.ask"
+"""Edge to metering (queue group `ALLOW_QUEUE`): questions of clients about their own; see `bus.inquiry`."""
 OUTCOME = "tl.outcome"
 WITHDRAW = "tl.withdraw"
 """Edge to all dispatchers: an offer that nobody answered is void; see `bus.messages.Withdrawal`."""
 
 USAGE_STREAM = "USAGE"
 USAGE_SUBJECTS = "tl.usage.>"
+CHECKPOINT_STREAM = "CHECKPOINTS"
+CHECKPOINT_SUBJECTS = "tl.checkpoint.>"
+"""The last message on each subject is kept."""
+
 HEALTH_STREAM = "HEALTH"
 HEALTH_SUBJECTS = "tl.health.>"
 
@@ -46,6 +53,11 @@ def dispatcher_inbox(dispatcher_id: str) -> str:
     return f"tl.disp.{dispatcher_id}"
 
 
+def recall(edge_id: str) -> str:
+    """Where metering asks an edge to return what it does not use; see `bus.allowance.Recall`."""
+    return f"{RECALLS}.{edge_id}"
+
+
 def alive(role: str, process_id: str) -> str:
     """Where a process says that it lives."""
     return f"tl.alive.{role}.{process_id}"
@@ -59,6 +71,16 @@ def alive_of(role: str) -> str:
 def usage(process_id: str) -> str:
     """Where a process publishes usage batches; part of the stream `USAGE_STREAM`."""
     return f"tl.usage.{process_id}"
+
+
+def checkpoint(dispatcher_id: str, part: int) -> str:
+    """Where a dispatcher says what its streams have used so far; part of the stream `CHECKPOINT_STREAM`."""
+    return f"tl.checkpoint.{dispatcher_id}.{part}"
+
+
+def checkpointed(subject: str) -> str:
+    """Return the dispatcher of such a subject."""
+    return subject.split(".")[2]
 
 
 def health(channel_id: int) -> str:

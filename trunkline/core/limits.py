@@ -92,6 +92,14 @@ JOBS_PER_EDGE_MAX = 20_000
 KEYS_CACHED_MAX = 100_000
 """Key policies one edge remembers, least recently used first out; about 1 KB each."""
 
+SETTLE_WAIT_S = 10.0
+"""How long an edge waits to hear what a job used whose client has left, or whose answer it gave up. A dispatcher says
+so at once, or when the connection is made that it was waiting for: after `CONNECT_TIMEOUT_S` at most, by default."""
+
+SETTLING_MAX = 10_000
+"""Jobs for which one edge waits so, at 4 KB each; past it the oldest counts as lost. A thousand clients may leave each
+second, and all dispatchers be slow to answer."""
+
 # --- Dispatcher ----------------------------------------------------------------------------------------------
 
 JOBS_PER_DISPATCHER_MAX = 10_000
@@ -122,12 +130,103 @@ COUNT_CHARS_MAX = 128 * 1024
 """Text counted at once; beyond it the rest is taken to be like its beginning. It takes 3 to 8 ms, in which an event
 loop does nothing else."""
 
+PLAIN_LEAVE_WAIT_S = 0.25
+"""How long the rest of a plain answer is waited for when the client has left: it may be made, to be paid, and on its
+way. Longer than any round trip, and short enough that the call is closed within a second in every case."""
+
+CUT_ANSWER_BYTES_MAX = 64 * 1024
+"""What is read of a plain answer of which the end did not come, to count what it said. It takes a millisecond where it
+is text, and up to 60 where it is nothing but brackets and commas."""
+
 LOST_JOBS_PER_TICK_MAX = 250
 """Jobs of a lost edge that a dispatcher ends in one tick: counting what each has used may take a millisecond, and a
 dispatcher that is busy for three seconds is taken for lost itself."""
 
 COUNT_BYTES_MAX = 4 * 1024 * 1024
 """Output kept for counting where a provider reports no usage; past it, bytes are divided by a typical ratio."""
+
+# --- Pictures and documents fetched for a request ------------------------------------------------------------
+
+FETCH_BYTES_MAX = 20 * 1024 * 1024
+"""One picture or document that a request names by URL. Providers take pictures of 5 to 20 MB."""
+
+FETCH_JOB_BYTES_MAX = 3 * BODY_BYTES_MAX // 4
+"""All that is fetched for one job. As base64 it is as large as the largest body that a client may send itself."""
+
+FETCHED_BYTES_MAX = BODIES_BYTES_MAX // 2
+"""All that one dispatcher holds of what it fetched for the jobs in its hands. Past it new ones get 503."""
+
+FETCHES_PER_JOB_MAX = 32
+"""URLs fetched for one job, all at the same time. Conversations with pictures have one to ten."""
+
+FETCHES_MAX = 256
+"""URLs that one dispatcher fetches at a time: so many sockets may hang on servers that do not answer. Past it 503."""
+
+FETCH_TIMEOUT_S = 10.0
+"""From the look-up of the name to the last byte, redirects included. The provider has not even been called meanwhile,
+and those that fetch URLs themselves give up after 5 to 10 s, too."""
+
+FETCH_CONNECT_TIMEOUT_S = 3.0
+"""Handshake with one address, so that one that is dead leaves time for the next."""
+
+FETCH_ADDRESSES_MAX = 3
+"""Addresses of a name that are tried, one after the other."""
+
+FETCH_REDIRECTS_MAX = 3
+"""From http to https, from the bare domain to its www, from there to where pictures are stored."""
+
+FETCH_PIECES_MAX = 64 * 1024
+"""Pieces in which one may come, each a call of a microsecond: packets hold a thousand bytes, chunks mostly more, and a
+server that sends two bytes a chunk would keep the event loop busy for ten seconds."""
+
+FETCH_LOOKUPS_MAX = 8
+"""Names looked up at a time. Each takes a thread, which a name server that does not answer holds for many seconds."""
+
+# --- Allowances ----------------------------------------------------------------------------------------------
+
+LEASE_MS = 1000
+"""How long an edge relies on a grant before it reports again: the time within which a changed limit applies."""
+
+RATE_SLICE_MS = 1000
+"""A unit of a minute's limit must be used this soon after it was granted: two reports, at one each half lease."""
+
+BUCKET_MS = 250
+"""Width of the buckets in which a minute's units are counted: a limit is whole again this much late at most, for 245
+numbers a meter."""
+
+SHARE_PARTS = 4
+"""An edge gets at most this part of what is free beyond its needs, divided by the number of edges: so that others find
+something, and a limit of a hundred is not gone with one edge's wish."""
+
+RECALL_AGE_MS = 250
+"""How long an answer to a recall counts: a lease that reported since has nothing idle. Some times as long as a recall
+and its answer take, so that jobs find out that there is nothing, and short enough not to miss what ends meanwhile."""
+
+LEASE_LOST_S = 15.0
+"""An edge without a beat for this long is dead, and so are its jobs: dispatchers close them after three beats, and
+their usage is stored within a second. Longer than `ORPHANS_AFTER_S`, by which those of dispatchers that died with it
+are booked."""
+
+LEASE_REST_S = 2.0
+"""An account without a job for this long reports once and returns what it holds idle: a minute's units while they can
+still be used by others."""
+
+LEASE_IDLE_S = 30.0
+"""An account without a job for this long gives its lease back."""
+
+LEASE_AGE_MAX_S = 600.0
+"""A lease this old is given up for a new one: what an edge takes a job to cost and what the ledger books may differ (a
+price changed in between, a report that could not be booked), and the sum of it ends with the lease."""
+
+HOLD_WAIT_S = 2.0
+"""How long a job waits for money or permits that other jobs hold, before it is refused."""
+
+HOLDS_WAITING_MAX = 1000
+"""Jobs of one account that wait so at one edge; further ones are refused at once."""
+
+OUTPUT_TOKENS_ASSUMED = 4096
+"""Held for the answer of a client that states no bound: more than nine of ten answers take. What a longer one costs
+beyond that is charged all the same."""
 
 # --- Usage ---------------------------------------------------------------------------------------------------
 
@@ -137,5 +236,31 @@ USAGE_BATCH_INTERVAL_S = 0.02
 USAGE_BATCH_MAX = 256
 """Usage events in one JetStream message: about 100 KB, far under the frame bound."""
 
+CHECKPOINT_INTERVAL_S = 1.0
+"""How often a dispatcher says what its streams have used so far: as much is not paid when it dies."""
+
+CHECKPOINT_AFTER_S = 1.0
+"""Younger attempts are in no checkpoint: most end before their second second, and cost nothing so."""
+
+CHECKPOINT_EVENTS_MAX = 4096
+"""Streams in one message of a checkpoint: some 800 KB. A dispatcher with more sends several."""
+
+COUNT_AT_ONCE_BYTES_MAX = 16 * 1024
+"""A request up to here is counted for a checkpoint, in a millisecond at most; a larger one is estimated by its bytes, a
+millisecond for each million, since the provider will report it in all likelihood."""
+
+ORPHANS_AFTER_S = 10.0
+"""How long a dispatcher must be silent until metering settles what it had under way by its last checkpoint. Its edges
+have noticed after three beats and a half, and publish what they know within a second: that is exact, and goes before."""
+
 USAGE_PENDING_MAX = 1_000_000
-"""Usage events a process holds while JetStream is away: about 500 MB, an hour at 275 requests a second."""
+"""Usage events a process holds in memory while JetStream is away and it has no spool, or the disk fails: about 500 MB,
+an hour at 275 requests a second."""
+
+USAGE_KEPT_MAX = 1_000_000
+"""Copies of usage events that an edge keeps until they are stored. Past it the oldest go: their dispatchers have them,
+on disk if need be."""
+
+SPOOL_BYTES_MAX = 1024 * 1024 * 1024
+"""Default for the usage of one process on disk while JetStream is away: six million events, six hours at 275 requests a
+second."""

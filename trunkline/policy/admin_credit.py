@@ -95,3 +95,42 @@ class LedgerStep(msgspec.Struct, frozen=True, omit_defaults=True):
     count: int = 0
     done: bool = False
     error: str = ""
+
+
+class PaymentView(msgspec.Struct, frozen=True):
+    """A payment that a provider has announced.
+
+    Attributes:
+        provider, reference: name it.
+        named: the account's name as the provider was told it.
+        amount: in the smallest unit of the currency.
+        currency: ISO 4217 code in lower case.
+        reason: why it could not be booked by itself; None if it could.
+        account: whose wallet it went to; None while it waits for a person.
+        amount_nano: what it was worth.
+        received_at: when it was announced first.
+        booked_at: when it was booked.
+    """
+
+    provider: str
+    reference: str
+    named: str
+    amount: int
+    currency: str
+    reason: str | None
+    account: str | None
+    amount_nano: int | None
+    received_at: dt.datetime
+    booked_at: dt.datetime | None
+
+
+class PaymentAssignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Whose a payment is that was kept aside.
+
+    Attributes:
+        account: name of the account.
+        usd: what it is worth; may be left out of a payment in USD.
+    """
+
+    account: str
+    usd: Decimal | None = None

@@ -4,17 +4,22 @@ Everything about it is idempotent: the ledger's unique keys decide what is new, 
 added to the balances and written into the usage row.
 """
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
 import msgspec
 from asyncpg.pgproto.pgproto import UUID  # the type asyncpg decodes to; a third of the cost of the standard one
 
+from trunkline.bus.allowance import WALLET
 from trunkline.bus.messages import UsageEvent
 from trunkline.core.usage import UNIT_KINDS, Units, UsageSource
+from trunkline.policy.discounts import month_of
 from trunkline.policy.pricing import PriceBook, Quote
+from trunkline.store.allowances import PROJECT_BUDGETS, PROJECT_LEASES
 from trunkline.store.database import Connection
+from trunkline.store.discounts import PROJECT_SPENDING, account_discounts
 from trunkline.store.ledger import PROJECT_MOVED, Book
 
 COMMON_KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
@@ -48,10 +53,27 @@ _COLUMNS = {
     "price_version": "bigint",
     "cost_version": "bigint",
     "multiplier_ppm": "bigint",
+    "discount_ppm": "bigint",
+    "variant": "text",
+    "user_id": "bigint",
 }
 """One array parameter each, in the order of `_row`."""
 
 _ARRAYS = ", ".join(f"${number}::{type_}[]" for number, type_ in enumerate(_COLUMNS.values(), 1))
+
+_COUNTED_COLUMNS = {
+    "job": "uuid",
+    "attempt": "integer",
+    "account_id": "bigint",
+    "lease": "bigint",
+    "meter": "text",
+    "period_start": "date",
+}
+"""One array parameter each, behind those of `_COLUMNS`: the money meters that count an event (ADR 6)."""
+
+_COUNTED_ARRAYS = ", ".join(
+    f"${number}::{type_}[]" for number, type_ in enumerate(_COUNTED_COLUMNS.values(), len(_COLUMNS) + 1)
+)
 _AT = "'epoch'::timestamptz + interval '1 millisecond' *"
 _KEPT = ", ".join(
     name for name in _COLUMNS if name not in {"started_ms", "charge_nano", "cost_nano"}
@@ -73,8 +95,14 @@ with event as materialized (
     ) as entry (kind, debit, credit, amount_nano, price_version)
     where entry.amount_nano > 0
     on conflict do nothing
-    returning kind, debit, credit, amount_nano, job, attempt
+    returning occurred_at, kind, debit, credit, amount_nano, job, attempt
 ), projected as ({PROJECT_MOVED}
+), spent as ({PROJECT_SPENDING}
+), counted as materialized (
+    select c.*, moved.amount_nano from unnest({_COUNTED_ARRAYS}) as c ({", ".join(_COUNTED_COLUMNS)})
+    join moved using (job, attempt) where moved.kind = 'charge'
+), leased as ({PROJECT_LEASES}
+), budgeted as ({PROJECT_BUDGETS}
 ), recorded as (
     insert into usage ({_KEPT}, started_at, charge_nano, cost_nano)
     select {_KEPT}, {_AT} started_ms, coalesce(charge.amount_nano, 0), event.cost_nano
@@ -120,8 +148,32 @@ class SettledBatch(NamedTuple):
     cost_nano: int
 
 
-async def settle(connection: Connection, events: Sequence[UsageEvent], book: PriceBook) -> SettledBatch:
+class BudgetPeriod(NamedTuple):
+    """A budget that counts an event.
+
+    Attributes:
+        meter: its id.
+        start: first day of the period that the event is in.
+    """
+
+    meter: str
+    start: dt.date
+
+
+Budgets = Callable[[UsageEvent], Sequence[BudgetPeriod]]
+"""Says which budgets count an event."""
+
+
+async def settle(
+    connection: Connection, events: Sequence[UsageEvent], book: PriceBook, budgets: Budgets = lambda _: ()
+) -> SettledBatch:
     """Book some attempts: all of them or, if it raises, none.
+
+    Args:
+        connection: in any state.
+        events: the attempts.
+        book: prices.
+        budgets: see there.
 
     Raises:
         RefusedContentError: see there.
@@ -129,9 +181,16 @@ async def settle(connection: Connection, events: Sequence[UsageEvent], book: Pri
     """
     if not events:
         return SettledBatch(0, 0, 0, 0, 0)
-    rows = [_row(event, book) for event in sorted(events, key=lambda event: (event.job, event.attempt))]
     try:
-        booked = await connection.fetchrow(_SETTLE, *zip(*rows, strict=True))
+        discounts = await _discounts(connection, events, book)
+        rows = [
+            _row(event, book, discounts.get(_place(event), 0) if discounts else 0)
+            for event in sorted(events, key=lambda event: (event.job, event.attempt))
+        ]
+        counted = [list(column) for column in zip(*_counted(events, budgets), strict=True)]
+        booked = await connection.fetchrow(
+            _SETTLE, *zip(*rows, strict=True), *(counted or [[] for _ in _COUNTED_COLUMNS])
+        )
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
         # A value that has no place in its column, found here or there. The text quotes it, the class does not.
         raise RefusedContentError(getattr(error, "sqlstate", None) or type(error).__name__) from None
@@ -144,7 +203,37 @@ async def settle(connection: Connection, events: Sequence[UsageEvent], book: Pri
     )
 
 
-def _row(event: UsageEvent, book: PriceBook) -> tuple[Any, ...]:
+async def _discounts(
+    connection: Connection, events: Sequence[UsageEvent], book: PriceBook
+) -> dict[tuple[int, dt.date], int]:
+    """Return the discounts by account and month, as what was booked before these events makes them."""
+    if not book.discounts:
+        return {}
+    return await account_discounts(connection, book.discounts, {_place(event) for event in events if event.charged})
+
+
+def _counted(events: Sequence[UsageEvent], budgets: Budgets) -> Iterator[tuple[object, ...]]:
+    """Yield the values of `_COUNTED_COLUMNS` for every money meter that counts an event."""
+    seen: set[tuple[bytes, int]] = set()
+    for event in events:
+        if event.charged and (event.job, event.attempt) not in seen:
+            seen.add((event.job, event.attempt))  # a copy in the same batch is booked once, and counted once
+            who = (UUID(event.job), event.attempt, event.account, event.lease)
+            if event.lease:
+                yield (*who, WALLET, None)
+            for meter, start in budgets(event):
+                yield (*who, meter, start)
+
+
+def _place(event: UsageEvent) -> tuple[int, dt.date]:
+    try:
+        return event.account, month_of(event.started_ms + event.duration_ms)
+    except (ValueError, OverflowError, OSError):
+        # A moment that no calendar has. The database will refuse it; until then it needs some month.
+        return event.account, dt.date.min
+
+
+def _row(event: UsageEvent, book: PriceBook, discount_ppm: int) -> tuple[Any, ...]:
     """Return the values of `_COLUMNS`.
 
     Raises:
@@ -152,7 +241,7 @@ def _row(event: UsageEvent, book: PriceBook) -> tuple[Any, ...]:
     """
     try:
         job = UUID(event.job)
-        quote = _quote(event, book)
+        quote = _quote(event, book, discount_ppm)
     except ValueError as error:
         raise RefusedContentError(type(error).__name__) from None
     units = event.units
@@ -187,10 +276,13 @@ def _row(event: UsageEvent, book: PriceBook) -> tuple[Any, ...]:
         quote.price_version,
         quote.cost_version,
         quote.multiplier_ppm,
+        quote.discount_ppm,
+        event.variant,
+        event.user,
     )
 
 
-def _quote(event: UsageEvent, book: PriceBook) -> Quote:
+def _quote(event: UsageEvent, book: PriceBook, discount_ppm: int) -> Quote:
     return book.quote(
         event.units,
         charged=event.charged,
@@ -198,6 +290,8 @@ def _quote(event: UsageEvent, book: PriceBook) -> Quote:
         group=event.group,
         channel=event.channel,
         at_ms=event.started_ms,
+        variant=event.variant,
+        discount_ppm=discount_ppm,
     )
 
 

@@ -1,0 +1,158 @@
+"""Ends leases whose edges are gone or have given them up, so that what they held is free again. Called by `upkeep`.
+
+A lease ends when nothing of it can still be booked: its edge has been silent for `limits.LEASE_LOST_S`, or has closed
+it as long ago, and the usage stream has been settled up to that moment, by whichever replica. Ended too early, a late
+charge would take what others have been granted meanwhile; ended late, money stands idle.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import structlog
+
+from services.metering.metrics import MeteringMetrics
+from trunkline.bus import messages, subjects
+from trunkline.bus.port import BusError, Message
+from trunkline.core import limits
+from trunkline.core.clock import Clock
+from trunkline.policy.grants import Bearing, LeaseState, drop_lease, settled_wholly
+from trunkline.runtime.nats_bus import NATSBus
+from trunkline.store.allowances import (
+    StoredAccount,
+    WrittenAccount,
+    accounts_of_edges,
+    closing_accounts,
+    forget_accounts,
+    forget_leases,
+    known_edges,
+    read_accounts,
+    write_states,
+)
+from trunkline.store.database import Connection
+
+log = structlog.get_logger()
+
+ACCOUNTS_MAX = 1000
+"""Accounts looked at in one round: some 0.2 s of work. There is a round every second."""
+
+EDGES_INTERVAL_S = 60.0
+"""How often to look which edges hold leases at all: one may have died before it was heard here."""
+
+MARKS_MAX = 3600
+"""Moments for which it is remembered how far the usage stream was: an hour of settlement lagging behind."""
+
+
+class _Mark(NamedTuple):
+    """How far the usage stream was at a moment: the number of its newest message."""
+
+    at: float
+    last: int
+
+
+class LeaseEnds:
+    """Knows which edges live, and ends the leases of those that do not.
+
+    Args:
+        bus: beats come from there, and the usage stream is there.
+        clock, metrics: of the process.
+    """
+
+    def __init__(self, bus: NATSBus, *, clock: Clock, metrics: MeteringMetrics) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._metrics = metrics
+        self._heard: dict[str, float] = {}
+        self._looked: float | None = None
+        self._settled_at = clock.now()
+        self._marks: deque[_Mark] = deque(maxlen=MARKS_MAX)
+
+    async def start(self) -> None:
+        """Listen for beats of edges."""
+        await self._bus.subscribe(subjects.alive_of("edge"), self._on_beat)
+        self._bus.on_connection(self._connection_changed)
+
+    def _on_beat(self, message: Message) -> None:
+        beat = messages.decode_beat(message.data)
+        self._heard[beat.process] = self._clock.now()
+
+    def _connection_changed(self, connected: bool) -> None:
+        if connected:
+            # Nobody was heard meanwhile: all get their time again.
+            self._heard = dict.fromkeys(self._heard, self._clock.now())
+
+    async def sweep(self, connection: Connection) -> None:
+        """End what can be ended.
+
+        Args:
+            connection: outside of a transaction.
+
+        Raises:
+            StoreError, asyncpg.PostgresError: Postgres cannot do it now.
+        """
+        now = self._clock.now()
+        await self._look_for_edges(connection, now)
+        await self._look_at_stream(now)
+        settled_at = min(now, self._settled_at)
+        lost = {edge for edge, at in self._heard.items() if settled_at - at > limits.LEASE_LOST_S}
+        accounts = set(await closing_accounts(connection, ACCOUNTS_MAX))
+        if lost:
+            of_lost = await accounts_of_edges(connection, lost, ACCOUNTS_MAX)
+            accounts.update(of_lost)
+            if not of_lost:
+                for edge in lost:
+                    del self._heard[edge]
+        if accounts:
+            stored = await read_accounts(connection, accounts)
+            if gone := accounts - stored.keys():
+                await forget_accounts(connection, gone)
+            await self._end(connection, stored, lost, now - settled_at)
+
+    async def _look_for_edges(self, connection: Connection, now: float) -> None:
+        if self._looked is None or now - self._looked >= EDGES_INTERVAL_S:
+            for edge in await known_edges(connection):
+                # Of one that was never heard here, the silence is counted from now.
+                self._heard.setdefault(edge, now)
+            self._looked = now
+
+    async def _look_at_stream(self, now: float) -> None:
+        """Find out up to when usage is settled: a message leaves the stream once that has been done with it."""
+        try:
+            span = await self._bus.stream_span(subjects.USAGE_STREAM)
+        except BusError:
+            return
+        if self._marks and span.last < self._marks[-1].last:
+            self._marks.clear()  # another stream, which counts from its own beginning
+        self._marks.append(_Mark(now, span.last))
+        while self._marks and self._marks[0].last < span.first:
+            self._settled_at = self._marks.popleft().at
+
+    async def _end(
+        self, connection: Connection, stored: Mapping[int, StoredAccount], lost: set[str], behind_s: float
+    ) -> None:
+        ended: dict[int, dict[int, str]] = {}
+        for account, found in stored.items():
+            for number, lease in list(found.state.leases.items()):
+                if lease.edge in lost or (lease.closing and _is_over(found, number, lease, behind_s)):
+                    drop_lease(found.state, number)
+                    ended.setdefault(account, {})[number] = "lost" if lease.edge in lost else "closed"
+        if not ended:
+            return
+        states = [
+            WrittenAccount(each, stored[each].version, stored[each].state, durable=True) for each in sorted(ended)
+        ]
+        written = await write_states(connection, states)
+        await forget_leases(connection, {account: ended[account].keys() for account in written})
+        for account in sorted(written):
+            for number, why in ended[account].items():
+                self._metrics.leases_dropped.labels(why).inc()
+                log.info("lease_ended", account=account, lease=number, why=why)
+
+
+def _is_over(stored: StoredAccount, number: int, lease: LeaseState, behind_s: float) -> bool:
+    """Whether a closed lease is booked to the end, or its time is over."""
+    money = {meter: Bearing(0, settled) for meter, settled in stored.settled.items()}
+    unbooked = {meter for meter, drawn in lease.drawn.items() if drawn > 0} - money.keys()
+    if not unbooked and settled_wholly(lease, number, money):
+        return True
+    return stored.now_ms - lease.reported_ms > (limits.LEASE_LOST_S + behind_s) * 1000
