@@ -12,6 +12,7 @@ import msgspec
 
 from trunkline.core.errors import Fault
 from trunkline.core.usage import Units
+from trunkline.protocol.client_limits import LimitState
 from trunkline.protocol.counted_usage import CountInput
 from trunkline.protocol.error_response import ErrorResponse
 from trunkline.protocol.events import Event
@@ -39,6 +40,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
         opening: hash of what the conversation begins with, 0 for none; it may be left out where there is a name.
         beside: what is asked for and paid by other units than tokens, such as images and characters; None for nothing.
         variant: of the images, as `core.usage.image_variant` has it.
+        wants_cost: the client asked for what the answer costs, in the answer.
     """
 
     model: str
@@ -51,6 +53,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     opening: int = 0
     beside: Units | None = None
     variant: str = ""
+    wants_cost: bool = False
 
 
 class AnswerFrame(msgspec.Struct, frozen=True):
@@ -129,6 +132,15 @@ class ClientDialect(Conversant, Protocol):
 
     def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
         """Return what ends a broken stream, so that the dialect's SDK raises on it."""
+
+    def limit_lines(self, requests: LimitState | None, tokens: LimitState | None, wall_ms: int) -> bytes:
+        """Return response header lines about the client's own limits, each ending in CRLF.
+
+        Args:
+            requests: of the tightest limit on requests, None where there is none.
+            tokens: as ``requests``, on tokens.
+            wall_ms: Unix time in milliseconds.
+        """
 
     def render_models(self, cards: Iterable[ModelCard]) -> bytes:
         """Return the models list."""

@@ -10,8 +10,8 @@ from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.protocol.json_span import MalformedJSONError, edit_object, top_level_spans
 from trunkline.protocol.rules import RequestRules
 
-PRIVATE_FIELDS = frozenset({"fallback_models", "models", "zenmux-route"})
-"""Routing wishes of the client that are ours to fulfil; a provider never sees them."""
+PRIVATE_FIELDS = frozenset({"fallback_models", "models", "usage", "zenmux-route"})
+"""Wishes of the client that are ours to fulfil, for routing and for the cost in the answer: no provider sees them."""
 
 _encode = msgspec.json.Encoder().encode
 _decode_number = msgspec.json.Decoder(int | float).decode

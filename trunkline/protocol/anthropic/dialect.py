@@ -14,6 +14,7 @@ from trunkline.protocol.anthropic import (
     errors,
     event_reader,
     event_writer,
+    limits,
     models,
     request,
     request_reader,
@@ -23,6 +24,7 @@ from trunkline.protocol.anthropic.event_reader import AnthropicEventReader
 from trunkline.protocol.anthropic.event_writer import AnthropicEventWriter
 from trunkline.protocol.anthropic.stream import AnthropicStreamRelay
 from trunkline.protocol.anthropic.usage import render_usage
+from trunkline.protocol.client_limits import LimitState
 from trunkline.protocol.counted_usage import CountInput, state_usage
 from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
@@ -102,6 +104,10 @@ class Anthropic:
     def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
         """See `ClientDialect`."""
         return errors.render_stream_error(fault, request_id)
+
+    def limit_lines(self, requests: LimitState | None, tokens: LimitState | None, wall_ms: int) -> bytes:
+        """See `ClientDialect`."""
+        return limits.limit_lines(requests, tokens, wall_ms)
 
     def render_models(self, cards: Iterable[ModelCard]) -> bytes:
         """See `ClientDialect`."""

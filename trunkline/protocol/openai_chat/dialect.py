@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from trunkline.core.errors import Fault
 from trunkline.core.usage import Units
 from trunkline.protocol import names, openai_error, openai_models
+from trunkline.protocol.client_limits import LimitState, openai_limit_lines
 from trunkline.protocol.counted_usage import CountInput, state_usage
 from trunkline.protocol.dialect import AnswerFrame, Call, ClientRequest, WholeAnswer, Written
 from trunkline.protocol.error_response import ErrorResponse
@@ -77,6 +78,10 @@ class OpenAIChat:
     def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
         """See `ClientDialect`."""
         return errors.render_stream_error(fault, request_id)
+
+    def limit_lines(self, requests: LimitState | None, tokens: LimitState | None, wall_ms: int) -> bytes:
+        """See `ClientDialect`."""
+        return openai_limit_lines(requests, tokens)
 
     def render_models(self, cards: Iterable[ModelCard]) -> bytes:
         """See `ClientDialect`."""

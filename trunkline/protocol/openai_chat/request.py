@@ -14,6 +14,7 @@ from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.json_span import MalformedJSONError, edit_object, top_level_spans
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import BodyChanges, prepare_body
+from trunkline.protocol.stated_cost import asks_cost
 
 _TokenLimit = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
@@ -36,6 +37,7 @@ class _Fields(msgspec.Struct):
     response_format: msgspec.Raw = msgspec.Raw()
     prediction: msgspec.Raw = msgspec.Raw()
     prompt_cache_key: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = msgspec.Raw()
 
 
 _READER = BodyReader(
@@ -71,6 +73,7 @@ def read_head(body: bytes) -> ClientRequest:
         wants_usage=fields.stream_options is not None and bool(fields.stream_options.include_usage),
         named=named,
         opening=0 if named else opening_digest(fields.messages),
+        wants_cost=asks_cost(fields.usage),
     )
 
 

@@ -18,6 +18,7 @@ from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.openai_responses.carried_proof import is_ours
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import BodyChanges, prepare_body
+from trunkline.protocol.stated_cost import asks_cost
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
 """Asks for reasoning in a form that a later request can bring back, as nothing is stored."""
@@ -40,6 +41,7 @@ class _Fields(msgspec.Struct):
     conversation: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
     prompt_cache_key: msgspec.Raw = msgspec.Raw()
+    usage: msgspec.Raw = msgspec.Raw()
 
 
 class _TypedItem(msgspec.Struct, gc=False):
@@ -98,6 +100,7 @@ def read_head(body: bytes) -> ClientRequest:
         max_output=fields.max_output_tokens or 0,
         named=named,
         opening=0 if named else opening_digest(_as_list(view), fields.instructions),
+        wants_cost=asks_cost(fields.usage),
     )
 
 
