@@ -16,7 +16,8 @@ RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index
  && python -m uv pip install --no-cache --python /opt/trunkline/bin/python --no-deps --no-index dist/*.whl
 
 FROM python:3.12-slim
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin trunkline
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin trunkline \
+ && install --directory --owner=10001 --mode=700 /var/lib/trunkline
 COPY --from=build /opt/trunkline /opt/trunkline
 ENV PATH=/opt/trunkline/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from services.dispatcher.costs import StatedCost
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.usage import Units, Usage, UsageSource
@@ -109,9 +110,11 @@ class StreamAnswer(Protocol):
 
     Attributes:
         error: why it is no good answer; set by `receive` and `finish`.
+        cost: states what it costs; None for a client that did not ask.
     """
 
     error: UpstreamError | None
+    cost: StatedCost | None
 
     @property
     def first_output(self) -> bool:
@@ -142,6 +145,7 @@ class RelayedStream:
         self._relay = relay
         self._count_input = count_input
         self.error: UpstreamError | None = None
+        self.cost: StatedCost | None = None
 
     @property
     def first_output(self) -> bool:
@@ -152,7 +156,7 @@ class RelayedStream:
         """See `StreamAnswer`."""
         passed = self._relay.receive(data)
         self.error = self._relay.error
-        return passed
+        return passed if self.cost is None else self._with_cost(passed, self.cost)
 
     def finish(self) -> bytes:
         """See `StreamAnswer`."""
@@ -160,7 +164,12 @@ class RelayedStream:
         self.error = self._relay.error
         if self.error is None and not self._relay.complete:
             self.error = _CUT
-        return last
+        return last if self.cost is None else self._with_cost(last, self.cost)
+
+    def _with_cost(self, passed: bytes, cost: StatedCost) -> bytes:
+        # A report that says nothing yet is let by: to count at each of them what came so far would change the count.
+        told = self._relay.units is not None or self._relay.complete
+        return cost.events(passed, lambda: self.facts().usage.units) if passed and told else passed
 
     def facts(self) -> AnswerFacts:
         """See `StreamAnswer`."""
@@ -185,6 +194,7 @@ class TranslatedStream:
         self._count_input = count_input
         self._meter = AnswerMeter()
         self.error: UpstreamError | None = None
+        self.cost: StatedCost | None = None
 
     @property
     def first_output(self) -> bool:
@@ -206,7 +216,8 @@ class TranslatedStream:
                 self.error = event.error
                 break
             written.append(self._writer.write(event))
-        return written[0] if len(written) == 1 else b"".join(written)
+        block = written[0] if len(written) == 1 else b"".join(written)
+        return block if self.cost is None else self.cost.events(block, lambda: self.facts().usage.units)
 
     def facts(self) -> AnswerFacts:
         """See `StreamAnswer`."""
@@ -242,6 +253,7 @@ class PlainAnswer:
         self._bytes = 0
         self._answer: WholeAnswer | None = None
         self.error: UpstreamError | None = None
+        self.cost: StatedCost | None = None
 
     def receive(self, data: bytes) -> bool:
         """Take bytes; False if there are too many."""
@@ -255,7 +267,9 @@ class PlainAnswer:
         self._parts = []
         self._answer, shown = self._read(body)
         self.error = self._answer.error
-        return b"" if self.error is not None else shown
+        if self.error is not None:
+            return b""
+        return shown if self.cost is None else self.cost.whole(shown, self.facts().usage.units)
 
     def cut(self) -> None:
         """The rest will not come: let what has come be read for `facts`, as far as it says anything."""

@@ -1,34 +1,45 @@
 """Wires a dispatcher together."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 import msgspec
 
-from services.dispatcher.catalog import Catalog
+from services.dispatcher.catalog import USER_AGENT, Catalog
+from services.dispatcher.checkpoints import Checkpoints
 from services.dispatcher.config import DispatcherSettings
+from services.dispatcher.fetching import MediaFetcher
 from services.dispatcher.intake import Intake
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.job_runner import JobRunner
 from services.dispatcher.metrics import DispatcherMetrics
 from services.dispatcher.outcome_outbox import OutcomeOutbox
 from services.dispatcher.settlement import Settlement
-from services.dispatcher.usage_outbox import UsageOutbox
 from trunkline.bus import subjects
 from trunkline.bus.fleet import Fleet
 from trunkline.bus.job_table import JobTable
 from trunkline.bus.messages import Beat
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.policy.fetching import FetchRules, parse_networks
 from trunkline.policy.vault import Vault, parse_masters
 from trunkline.protocol.tokens import tokenizer
 from trunkline.runtime.http_client import HTTPClientPool
+from trunkline.runtime.http_fetch import HTTPFetcher, SystemResolver
 from trunkline.runtime.kv_view import KVView
 from trunkline.runtime.metrics import ReadGauge
 from trunkline.runtime.process import Process
+from trunkline.runtime.usage_outbox import UsageOutbox, open_outbox
 
 TICK_S = 0.25
 """Resolution of an attempt's timeouts, which are seconds long, and what ACCEPTED may wait for a fast answer."""
 
 DRAIN_POLL_S = 0.05
+
+STOP_WAIT_S = 1.0
+"""For the calls of a stopping dispatcher to be closed and booked, and again for that to be stored."""
+
+_STOPPING = Fault(ErrorType.GATEWAY_SHUTTING_DOWN, "The worker of this request is restarting. Please retry.")
 
 
 class Dispatcher:
@@ -37,9 +48,10 @@ class Dispatcher:
     Args:
         process: from the skeleton.
         settings: of the dispatcher.
+        usage: publishes what was used.
     """
 
-    def __init__(self, process: Process, settings: DispatcherSettings) -> None:
+    def __init__(self, process: Process, settings: DispatcherSettings, usage: UsageOutbox) -> None:
         self._process = process
         self._lanes = settings.lanes
         clock, tasks, bus = process.clock, process.tasks, process.bus
@@ -48,12 +60,17 @@ class Dispatcher:
         self._edges = Fleet()
         self._table: JobTable[JobEntry] = JobTable(jobs_max=settings.jobs_max, body_bytes_max=settings.bodies_bytes_max)
         self._catalog = Catalog(vault, process.entropy, clock=clock, metrics=metrics)
-        self._usage = UsageOutbox(bus, process.id, clock=clock, tasks=tasks, metrics=metrics)
+        self._usage = usage
         self._pool = HTTPClientPool(clock=clock, tasks=tasks)
         settlement = Settlement(
             self._usage, OutcomeOutbox(bus, process.id, clock=clock, tasks=tasks), clock=clock, metrics=metrics
         )
-        self._runner = JobRunner(self._catalog, self._pool, settlement, clock=clock)
+        self._resolver = SystemResolver()
+        rules = FetchRules(parse_networks(settings.fetch_allow), frozenset(map(int, settings.fetch_ports)))
+        fetcher = HTTPFetcher(self._pool, rules, self._resolver, agent=USER_AGENT)
+        media = MediaFetcher(fetcher, metrics=metrics)
+        self._runner = JobRunner(self._catalog, self._pool, media, settlement, clock=clock)
+        self._checkpoints = Checkpoints(bus, process.id, self._runner.attempts, settlement, clock=clock, tasks=tasks)
         self._intake = Intake(
             bus,
             process.id,
@@ -116,19 +133,31 @@ class Dispatcher:
             await self._process.clock.sleep(DRAIN_POLL_S)
         await self._usage.flushed()
 
-    def stop(self) -> None:
-        """Close the calls that the grace time did not suffice for."""
+    async def stop(self) -> None:
+        """Close the calls that the grace time did not suffice for; what they used is stored then, or on disk."""
+        clock = self._process.clock
         for entry in self._table.entries():
-            entry.cancel()
+            entry.give_back(_STOPPING)
+        deadline = clock.now() + STOP_WAIT_S
+        while len(self._table) and clock.now() < deadline:
+            await clock.sleep(DRAIN_POLL_S)
         self._pool.close()
+        self._resolver.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_WAIT_S):
+                await self._usage.flushed()
+        if not len(self._table):
+            await self._checkpoints.close()
+        await self._usage.close()
 
 
 @contextlib.asynccontextmanager
 async def open_dispatcher(process: Process, settings: DispatcherSettings) -> AsyncIterator[Dispatcher]:
     """Start a dispatcher; see `runtime.process.main`."""
-    dispatcher = Dispatcher(process, settings)
+    usage = await open_outbox(process, settings)
+    dispatcher = Dispatcher(process, settings, usage)
     await dispatcher.start()
     try:
         yield dispatcher
     finally:
-        dispatcher.stop()
+        await dispatcher.stop()

@@ -3,17 +3,20 @@
 Nothing is sent to the edge before there is output (or a whole plain answer), because until then the job can still
 go to another channel. Chunks are handled in the turn of the loop in which they came; the job's task only awaits
 the end.
+
+A plain answer whose client has left is waited for a moment longer (`limits.PLAIN_LEAVE_WAIT_S`): the provider makes it
+before it sends any of it, so it may be done, and on its way.
 """
 
 import asyncio
 import dataclasses
 
 from services.dispatcher.answers import AnswerFacts, PlainAnswer, StreamAnswer
-from services.dispatcher.job_entry import JobEntry
+from services.dispatcher.job_entry import CLIENT_LEFT, JobEntry
 from services.dispatcher.passage import Passage
 from trunkline.bus.messages import End, Head
 from trunkline.core import limits
-from trunkline.core.clock import Clock
+from trunkline.core.clock import Clock, Timer
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.routing import Candidate
 from trunkline.protocol.upstream_error import RetryClass, UpstreamError, read_upstream_error
@@ -37,7 +40,6 @@ class AttemptResult:
     unused: bool = False
 
 
-CANCELLED = Fault(ErrorType.CLIENT_GONE, "The client has left.")
 _TOO_LARGE = Fault(ErrorType.UPSTREAM_INVALID, "The provider's answer is larger than the gateway takes.")
 
 
@@ -61,6 +63,7 @@ class Attempt:
         self._held = b""
         self._paused = False
         self._connection: ClientConnection | None = None
+        self._leaving: Timer | None = None
         self.passage = passage
         self.candidate = candidate
         self.number = number
@@ -74,6 +77,18 @@ class Attempt:
     def facts(self) -> AnswerFacts:
         """Return what is known of the answer's usage, at its end or wherever it was cut."""
         return AnswerFacts.none() if self._answer is None else self._answer.facts()
+
+    @property
+    def entry(self) -> JobEntry:
+        """The job it is made for."""
+        return self._entry
+
+    def facts_so_far(self) -> AnswerFacts | None:
+        """Return what a stream has used that has reached the client in part and goes on; None for any other attempt."""
+        answer, now = self._answer, self._clock.now()
+        if not self.committed or isinstance(answer, PlainAnswer | None) or self.ended.done() or self._entry.cancelled:
+            return None
+        return answer.facts_so_far() if now - self.began >= limits.CHECKPOINT_AFTER_S else None
 
     def send(self, connection: ClientConnection, wire: bytes) -> None:
         """Write the request."""
@@ -197,8 +212,18 @@ class Attempt:
             self._connection.resume()
 
     def cancel(self) -> None:
-        """The client has left: close the upstream call at once."""
-        self._give_up(CANCELLED, RetryClass.NEVER)
+        """The client has left: close the upstream call, soon if a plain answer may be on its way, else at once."""
+        waits = isinstance(self.passage.answer, PlainAnswer) and self._connection is not None and not self._entry.void
+        if not waits:
+            self._give_up(CLIENT_LEFT, RetryClass.NEVER)
+        elif self._leaving is None and not self.ended.done():
+            self._leaving = self._clock.call_later(limits.PLAIN_LEAVE_WAIT_S, self._leave)
+
+    def _leave(self) -> None:
+        """A plain answer has not become whole in time: what has come of it counts."""
+        if isinstance(self._answer, PlainAnswer):
+            self._answer.cut()
+        self._give_up(CLIENT_LEFT, RetryClass.NEVER)
 
     def _give_up(self, fault: Fault, retry: RetryClass, cool_ms: int | None = None) -> None:
         if self._connection is not None:
@@ -209,5 +234,7 @@ class Attempt:
         self._end(AttemptResult(error.fault, error.cls, error.cool_ms))
 
     def _end(self, result: AttemptResult) -> None:
+        if self._leaving is not None:
+            self._leaving.cancel()
         if not self.ended.done():
             self.ended.set_result(result)

@@ -5,7 +5,6 @@ import structlog
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.job_runner import JobRunner
 from services.dispatcher.metrics import DispatcherMetrics
-from services.dispatcher.usage_outbox import UsageOutbox
 from trunkline.bus import frames, messages, subjects
 from trunkline.bus.dispatch_job import DispatchJob, DispatchState
 from trunkline.bus.fleet import Fleet
@@ -18,6 +17,7 @@ from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.ids import JobID
 from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.usage_outbox import UsageOutbox
 
 log = structlog.get_logger()
 
@@ -27,6 +27,7 @@ DEADLINE_SLACK_S = 1.0
 _BUSY = Fault(ErrorType.GATEWAY_BUSY, "All workers are busy. Please retry.", retry_after_ms=1000)
 _UNKNOWN_JOB = Fault(ErrorType.GATEWAY_FRAME_LOST, "The end of the answer was lost inside the gateway. Please retry.")
 _DEADLINE = Fault(ErrorType.UPSTREAM_TIMEOUT, "The request did not finish within its deadline.")
+_EDGE_UNHEARD = Fault(ErrorType.GATEWAY_FRAME_LOST, "The answer was lost inside the gateway. Please retry.")
 _BODY_LOST = Fault(ErrorType.GATEWAY_FRAME_LOST, "A part of the request was lost inside the gateway. Please retry.")
 
 
@@ -139,11 +140,12 @@ class Intake:
         credit = frames.decode_credit(frame.payload)
         entry = self._find(frame)
         if entry is not None and entry.machine.state is not DispatchState.ENDED:
-            entry.credit_arrived(entry.machine.receive_credit(credit))
+            if not entry.cancelled:
+                entry.credit_arrived(entry.machine.receive_credit(credit))
         elif credit.sync and reply:
             # The edge waits for a job that has ended here: what it misses was lost on the way. Its own sequence
             # number is sent back, so that it takes this for the next frame.
-            fail = messages.encode(Fail(_UNKNOWN_JOB, dispatcher=self._dispatcher))
+            fail = messages.encode(Fail(_UNKNOWN_JOB, dispatcher=self._dispatcher, unknown=True))
             self._answer(reply, frames.encode(Kind.FAIL, frame.offer, frame.job, credit.expects, fail))
 
     def _body(self, frame: Frame) -> None:
@@ -194,12 +196,12 @@ class Intake:
             self._table.forget_edge(edge)
             self._orphans += [entry for entry in self._table.entries() if entry.machine.envelope.edge == edge]
         for entry in self._orphans[: limits.LOST_JOBS_PER_TICK_MAX]:
-            entry.cancel()
+            entry.cancel(_EDGE_UNHEARD)
         del self._orphans[: limits.LOST_JOBS_PER_TICK_MAX]
         self._table.sweep(now)
         for entry in self._table.entries():
             # An attempt under way ends itself. This is for a body or a credit that never comes.
-            if now > entry.deadline + DEADLINE_SLACK_S:
+            if now > entry.deadline + DEADLINE_SLACK_S and not entry.cancelled:
                 entry.fail(_DEADLINE)
                 entry.cancel()
 

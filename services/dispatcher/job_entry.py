@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from trunkline.bus.dispatch_job import DispatchJob, DispatchState
-from trunkline.bus.messages import Fail
+from trunkline.bus.messages import Fail, UsageEvent
 from trunkline.bus.port import Bus, BusFullError
-from trunkline.core.errors import Fault
+from trunkline.core.errors import ErrorType, Fault
+
+CLIENT_LEFT = Fault(ErrorType.CLIENT_GONE, "The client has left.")
 
 
 class UpstreamCall(Protocol):
@@ -17,7 +19,7 @@ class UpstreamCall(Protocol):
         """There is credit again."""
 
     def cancel(self) -> None:
-        """The client has left: close the upstream call at once."""
+        """The client has left: close the upstream call."""
 
 
 class JobEntry:
@@ -29,7 +31,18 @@ class JobEntry:
         deadline: monotonic seconds.
     """
 
-    __slots__ = ("_body_whole", "_bus", "_drained", "attempt", "attempts", "cancelled", "deadline", "machine", "void")
+    __slots__ = (
+        "_body_whole",
+        "_bus",
+        "_drained",
+        "_why",
+        "attempt",
+        "attempts",
+        "cancelled",
+        "deadline",
+        "machine",
+        "void",
+    )
 
     def __init__(self, machine: DispatchJob, bus: Bus, deadline: float) -> None:
         loop = asyncio.get_running_loop()
@@ -39,6 +52,7 @@ class JobEntry:
         self.void = False
         self.attempt: UpstreamCall | None = None
         self.attempts = 0
+        self._why = CLIENT_LEFT
         self._bus = bus
         self._body_whole: asyncio.Future[None] = loop.create_future()
         self._drained: asyncio.Future[None] | None = None
@@ -84,20 +98,45 @@ class JobEntry:
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
 
-    def cancel(self, *, void: bool = False) -> None:
+    def cancel(self, why: Fault = CLIENT_LEFT, *, void: bool = False) -> None:
         """The client or the edge is gone: close the upstream call and wake whoever waits.
 
         Args:
-            void: the edge passed nothing of it on: the client does not pay.
+            why: for an edge that is there all the same.
+            void: the edge passed nothing of it on: the client does not pay, and nobody waits to hear what was used.
         """
+        if not self.cancelled:
+            self._why = why
         self.cancelled = True
         self.void = self.void or void
-        self.machine.cancel()
+        self.machine.cancel(void=void)
         if self.attempt is not None:
             self.attempt.cancel()
         for waiting in (self._body_whole, self._drained):
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
+
+    def give_back(self, why: Fault) -> None:
+        """This dispatcher stops: another one may have the job, if nothing of its answer has left; else it ends here."""
+        if self.machine.state in {DispatchState.RECEIVING, DispatchState.CALLING}:
+            self.publish(self.machine.fail(Fail(why, elsewhere=True, dispatcher=self.machine.dispatcher)))
+            self.cancel(why, void=True)
+        else:
+            self.cancel(why)
+
+    def say_last(self, event: UsageEvent | None = None, number: int = 0) -> None:
+        """Tell the edge what a job used that was cancelled; nothing where it has been told before.
+
+        Args:
+            event: of the attempt that was under way, None if none was.
+            number: of the event.
+        """
+        told = event if event is not None and (event.charged or event.units.any()) else None
+        self.publish(
+            self.machine.fail(
+                Fail(self._why, attempts=self.attempts, usage=told, usage_no=number, dispatcher=self.machine.dispatcher)
+            )
+        )
 
     def fail(self, fault: Fault) -> None:
         """End the job with an error that no attempt stands behind."""

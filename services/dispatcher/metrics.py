@@ -37,14 +37,15 @@ class DispatcherMetrics:
             "trunkline_dispatcher_frames_refused", "Messages that were no frame this version knows.", registry=registry
         )
         self.edges_lost = Counter("trunkline_dispatcher_edges_lost", "Edges whose beats stopped.", registry=registry)
-        self.usage_store_failures = Counter(
-            "trunkline_dispatcher_usage_store_failures",
-            "Usage batches that JetStream did not take at the first try; they are kept and sent again.",
-            registry=registry,
-        )
         self.channels_refused = Counter(
             "trunkline_dispatcher_channels_refused",
             "Channel snapshots that this dispatcher cannot use.",
+            registry=registry,
+        )
+        self.fetches = Counter(
+            "trunkline_dispatcher_fetches",
+            "Pictures and documents fetched for providers that do not fetch URLs, by how it went.",
+            ["result"],
             registry=registry,
         )
 

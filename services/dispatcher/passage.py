@@ -16,6 +16,7 @@ from services.dispatcher.answers import (
     TranslatedStream,
     with_counted_usage,
 )
+from services.dispatcher.costs import StatedCost
 from trunkline.bus.messages import Envelope
 from trunkline.core.ids import JobID
 from trunkline.policy.routing import Candidate
@@ -111,6 +112,14 @@ def open_passage(leg: Leg) -> Passage:
     Raises:
         FaultError: ``client_bad_request``: the request cannot be carried to this candidate.
     """
+    passage = _open(leg)
+    pricing = leg.envelope.pricing
+    if pricing is not None:
+        passage.answer.cost = StatedCost(pricing, leg.candidate.group, passage.variant)
+    return passage
+
+
+def _open(leg: Leg) -> Passage:
     endpoint = registry.ENDPOINTS.get(leg.envelope.dialect)
     if endpoint is not None:
         conversant = registry.CONVERSANTS.get(endpoint.name)
@@ -149,7 +158,8 @@ def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: R
     prepared = relay.prepare(
         leg.body if leg.proofs else relay.without_proofs(leg.body),
         upstream_model=None if public_model is None else upstream_model,
-        ask_usage=stream and channel.stream_usage and not envelope.wants_usage,
+        # One who wants the cost is told the usage, though the request may not say so in the provider's words.
+        ask_usage=stream and channel.stream_usage and (not envelope.wants_usage or envelope.pricing is not None),
         rules=msgspec.structs.replace(rules, drop=(*rules.drop, *withheld)) if withheld else rules,
     )
 

@@ -5,10 +5,11 @@ from services.dispatcher.attempt import Attempt, AttemptResult
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.metrics import ChannelCounters, DispatcherMetrics
 from services.dispatcher.outcome_outbox import OutcomeOutbox
-from services.dispatcher.usage_outbox import UsageOutbox
 from trunkline.bus.messages import AttemptOutcome, UsageEvent
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType
+from trunkline.core.usage import Usage, UsageSource
+from trunkline.runtime.usage_outbox import UsageOutbox
 
 
 class Settlement:
@@ -33,10 +34,8 @@ class Settlement:
     ) -> tuple[UsageEvent, int]:
         """Book an attempt that has ended; returns its usage event and that event's number."""
         error = None if result.fault is None else result.fault.type
-        duration_s = self._clock.now() - attempt.began
-        first_token_s = max(0.0, attempt.first_output_at - attempt.began) if attempt.first_output_at else 0.0
-        event = self._event(entry, attempt, facts, error, charged=charged, times=(first_token_s, duration_s))
-        self._count(attempt, facts, error, first_token_s)
+        event = self._event(entry, attempt, facts, error, charged=charged)
+        self._count(attempt, facts, error, event.first_token_ms / 1000)
         if error is not ErrorType.CLIENT_GONE:
             self._outcomes.add(
                 AttemptOutcome(
@@ -52,17 +51,19 @@ class Settlement:
             )
         return event, self._usage.add(event)
 
+    def checkpoint(self, attempt: Attempt) -> UsageEvent | None:
+        """Return what an attempt that goes on is to be booked as if this process dies; None if it is not."""
+        facts = attempt.facts_so_far()
+        if facts is None or not facts.output:
+            return None
+        counted = facts._replace(usage=Usage(facts.usage.units, UsageSource.COUNTED))
+        return self._event(attempt.entry, attempt, counted, ErrorType.GATEWAY_DISPATCHER_LOST, charged=True)
+
     def _event(
-        self,
-        entry: JobEntry,
-        attempt: Attempt,
-        facts: AnswerFacts,
-        error: ErrorType | None,
-        *,
-        charged: bool,
-        times: tuple[float, float],
+        self, entry: JobEntry, attempt: Attempt, facts: AnswerFacts, error: ErrorType | None, *, charged: bool
     ) -> UsageEvent:
-        envelope, candidate = entry.machine.envelope, attempt.candidate
+        envelope, candidate, variant = entry.machine.envelope, attempt.candidate, attempt.passage.variant
+        first_output_s = max(0.0, attempt.first_output_at - attempt.began) if attempt.first_output_at else 0.0
         return UsageEvent(
             job=entry.machine.job,
             attempt=attempt.number,
@@ -80,8 +81,11 @@ class Settlement:
             status=attempt.status,
             stream=envelope.stream,
             started_ms=attempt.started_ms,
-            first_token_ms=round(times[0] * 1000),
-            duration_ms=round(times[1] * 1000),
+            first_token_ms=round(first_output_s * 1000),
+            duration_ms=round((self._clock.now() - attempt.began) * 1000),
+            user=envelope.user,
+            lease=envelope.lease,
+            variant=variant() if variant is not None and facts.usage.units.images else "",
         )
 
     def _count(self, attempt: Attempt, facts: AnswerFacts, error: ErrorType | None, first_token_s: float) -> None:

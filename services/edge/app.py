@@ -5,32 +5,39 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from services.edge.allowances import Allowances
+from services.edge.allowances import Allowances, Grace
 from services.edge.client_job import ClientJob
 from services.edge.config import EdgeSettings
 from services.edge.job_board import JobBoard
 from services.edge.key_ring import KeyRing
 from services.edge.metrics import EdgeMetrics
 from services.edge.models import Models
+from services.edge.payments import Payments
 from services.edge.request_log import RequestLog
 from services.edge.request_path import RequestPath
+from services.edge.self_service import SelfService
 from services.edge.usage_keeper import UsageKeeper
 from trunkline.bus import messages, subjects
 from trunkline.bus.fleet import Fleet
-from trunkline.bus.messages import Beat
+from trunkline.bus.messages import Beat, UsageEvent
 from trunkline.bus.port import Message
 from trunkline.core import limits
 from trunkline.core.ids import JobIDMint
+from trunkline.core.money import nano_from_usd
+from trunkline.policy.addresses import TrustedProxies
 from trunkline.runtime import config
-from trunkline.runtime.http_server import HTTPServer, ServerLimits
+from trunkline.runtime.http_request_reader import ServerLimits
+from trunkline.runtime.http_server import HTTPServer
 from trunkline.runtime.kv_view import KVView
 from trunkline.runtime.logging import LineLog
 from trunkline.runtime.metrics import ReadGauge
 from trunkline.runtime.process import Process
+from trunkline.runtime.usage_outbox import UsageOutbox, open_outbox
 
 DRAIN_POLL_S = 0.05
 UNCONFIRMED_WAIT_S = 5.0
-"""How long a stopping edge waits for beats that confirm the usage it keeps; the dispatcher holds it, too."""
+"""How long a stopping edge waits for dispatchers to tell what jobs used whose clients have left, and for the beats that
+confirm the usage it keeps; the dispatchers hold it, too."""
 
 
 class Edge:
@@ -39,9 +46,10 @@ class Edge:
     Args:
         process: from the skeleton.
         settings: of the edge.
+        outbox: publishes the usage of lost dispatchers.
     """
 
-    def __init__(self, process: Process, settings: EdgeSettings) -> None:
+    def __init__(self, process: Process, settings: EdgeSettings, outbox: UsageOutbox) -> None:
         self._process = process
         self._keepalive_s = settings.keepalive_s
         clock, tasks, bus = process.clock, process.tasks, process.bus
@@ -50,10 +58,13 @@ class Edge:
         self._models = Models()
         self._lines = LineLog(clock)
         self._keys = KeyRing(bus, settings.key_pepper.encode(), clock=clock, tasks=tasks, metrics=self._metrics)
+        grace = Grace(settings.allowance_grace_s, nano_from_usd(settings.allowance_grace_usd))
         self._allowances = Allowances(
-            bus, process.id, settings.allowance_grace_s, clock=clock, tasks=tasks, metrics=self._metrics
+            bus, process.id, process.entropy, grace, clock=clock, tasks=tasks, metrics=self._metrics
         )
-        self._keeper = UsageKeeper(bus, process.id, clock=clock, tasks=tasks, metrics=self._metrics)
+        self._payments = Payments(self._allowances, self._models)
+        self._outbox = outbox
+        self._keeper = UsageKeeper(outbox, metrics=self._metrics)
         self._board = JobBoard(
             bus,
             process.id,
@@ -62,6 +73,8 @@ class Edge:
             fleet=self._fleet,
             keeper=self._keeper,
             on_end=self._ended,
+            on_priced=self._payments.price,
+            on_settled=self._settled,
         )
         self._path = RequestPath(
             edge=process.id,
@@ -70,12 +83,14 @@ class Edge:
             mint=JobIDMint(process.entropy),
             keys=self._keys,
             models=self._models,
-            allowances=self._allowances,
+            payments=self._payments,
             board=self._board,
+            self_service=SelfService(bus, metrics=self._metrics),
             clock=clock,
             tasks=tasks,
             metrics=self._metrics,
             request_log=RequestLog(self._lines, process.id, clock),
+            proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,
         )
         self._server = HTTPServer(
             self._path.begin,
@@ -90,6 +105,7 @@ class Edge:
         )
         for name, text, read in (
             ("trunkline_edge_jobs", "Jobs in flight.", lambda: self._path.in_flight),
+            ("trunkline_edge_jobs_settling", "Jobs whose use is still to be told.", lambda: self._board.settling),
             ("trunkline_edge_connections", "Client connections.", lambda: len(self._server)),
             ("trunkline_edge_usage_unconfirmed", "Usage events kept until stored.", lambda: len(self._keeper)),
             ("trunkline_edge_dispatchers", "Dispatchers heard of.", lambda: len(self._fleet)),
@@ -99,12 +115,18 @@ class Edge:
     def _ended(self, client: ClientJob) -> None:
         self._path.finish(client)
 
+    def _settled(self, client: ClientJob, usage: UsageEvent | None, *, lost: bool) -> None:
+        result = "lost" if lost else "nothing" if usage is None else "used"
+        self._metrics.settled[result].inc()
+        self._payments.settle(client, usage, lost=lost)
+
     async def start(self, host: str, port: int) -> None:
         """Read the snapshots, then listen on the bus, and only then on the public port."""
         process = self._process
         models = KVView(process.bus, subjects.KV_MODELS, self._models.changed, clock=process.clock, tasks=process.tasks)
         await models.start()
         await self._keys.start()
+        await self._allowances.start()
         await process.bus.subscribe(subjects.alive_of("dispatcher"), self._on_beat)
         process.bus.on_connection(self._connection_changed)
         await self._board.start()
@@ -157,21 +179,26 @@ class Edge:
         while self._path.in_flight or len(self._server):
             await clock.sleep(DRAIN_POLL_S)
         deadline = clock.now() + UNCONFIRMED_WAIT_S
-        while len(self._keeper) and clock.now() < deadline:
+        while (self._board.settling or len(self._keeper)) and clock.now() < deadline:
             await clock.sleep(DRAIN_POLL_S)
+        await self._allowances.close()
 
-    def stop(self) -> None:
-        """End what is left and write the last lines."""
+    async def stop(self) -> None:
+        """End what is left, write the last lines, and leave usage on disk that cannot be stored."""
         self._board.give_up_all()
         self._lines.flush()
+        if not self._process.bus.connected:
+            self._keeper.hand_over()
+        await self._outbox.close()
 
 
 @contextlib.asynccontextmanager
 async def open_edge(process: Process, settings: EdgeSettings) -> AsyncIterator[Edge]:
     """Start an edge; see `runtime.process.main`."""
-    edge = Edge(process, settings)
+    outbox = await open_outbox(process, settings)
+    edge = Edge(process, settings, outbox)
     await edge.start(settings.host, settings.port)
     try:
         yield edge
     finally:
-        edge.stop()
+        await edge.stop()

@@ -4,6 +4,7 @@ from services.edge.routes import Match
 from trunkline.bus.snapshots import ModelSnapshot
 from trunkline.core.ids import JobID, job_text
 from trunkline.policy.keys import CompiledKey
+from trunkline.policy.lease import Hold
 from trunkline.protocol import registry
 from trunkline.protocol.dialect import ClientDialect, ClientRequest
 from trunkline.protocol.names import OPENAI_CHAT
@@ -23,18 +24,23 @@ class ClientJob:
         "asked",
         "begun",
         "channel",
+        "charge_nano",
         "dialect",
         "exchange",
         "first_byte",
         "groups",
+        "hold",
         "job",
         "key",
+        "limit_lines",
         "match",
         "model",
+        "moved_from",
         "offers",
         "outcome",
         "request_id",
         "status",
+        "told",
     )
 
     key: CompiledKey
@@ -49,6 +55,11 @@ class ClientJob:
         self.match: Match | None = None
         self.dialect: ClientDialect = registry.CLIENTS[OPENAI_CHAT]
         self.groups: tuple[str, ...] = ()
+        self.hold: Hold | None = None
+        self.limit_lines = b""
+        self.charge_nano: int | None = None
+        self.told = b""
+        self.moved_from = ""
         self.first_byte = 0.0
         self.offers = 0
         self.status = 0

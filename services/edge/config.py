@@ -3,12 +3,13 @@
 import dataclasses
 
 from trunkline.core import limits
+from trunkline.policy.addresses import networks_fault
 from trunkline.runtime.config import at_least, setting
-from trunkline.runtime.process import ProcessSettings
+from trunkline.runtime.usage_outbox import SpoolSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EdgeSettings(ProcessSettings):
+class EdgeSettings(SpoolSettings):
     """Settings of the edge."""
 
     host: str = setting("TRUNKLINE_EDGE_HOST", "0.0.0.0", help="Address of the public port.")  # noqa: S104 - public by purpose
@@ -18,6 +19,13 @@ class EdgeSettings(ProcessSettings):
         help="Secret that keys are hashed with; the same on every edge and console, 16 characters or more.",
         secret=True,
         check=lambda pepper: None if len(pepper) >= 16 else "must have 16 characters or more",
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        "TRUNKLINE_TRUSTED_PROXIES",
+        (),
+        help="Addresses or CIDR ranges of proxies in front of this edge: from them the client's address is taken from "
+        "X-Forwarded-For, for allow_ips and logs.",
+        check=networks_fault,
     )
     body_bytes_max: int = setting(
         "TRUNKLINE_BODY_BYTES_MAX",
@@ -53,6 +61,12 @@ class EdgeSettings(ProcessSettings):
         "TRUNKLINE_ALLOWANCE_GRACE_S",
         3600.0,
         help="Seconds that an edge goes on serving on its last word from metering while metering is away.",
+        check=at_least(0),
+    )
+    allowance_grace_usd: float = setting(
+        "TRUNKLINE_ALLOWANCE_GRACE_USD",
+        10.0,
+        help="USD that each account may spend at this edge beyond what was granted, while metering is away.",
         check=at_least(0),
     )
     keepalive_s: float = setting(

@@ -1,10 +1,13 @@
 """The jobs in flight at this edge: frames in, commands of `bus.edge_job.EdgeJob` carried out.
 
 Frames are handled in the subscription's callback, down to the write on the client's socket; nothing waits in a
-queue of ours.
+queue of ours. A job whose client has its end before its dispatcher has said what it used stays for a while, as little
+more than its name.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
@@ -17,18 +20,21 @@ from trunkline.bus.edge_job import (
     Abort,
     Command,
     EdgeJob,
+    EdgeState,
     Finish,
     Forget,
     IllegalInputError,
     Reoffer,
     Send,
+    Settle,
     Start,
     Withdraw,
     Write,
 )
 from trunkline.bus.fleet import Fleet
-from trunkline.bus.messages import Envelope, Withdrawal
+from trunkline.bus.messages import Envelope, UsageEvent, Withdrawal
 from trunkline.bus.port import Bus, BusFullError, Message
+from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.ids import JobID
@@ -39,12 +45,26 @@ _BROKEN = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway lost track of this requ
 _STOPPING = Fault(ErrorType.GATEWAY_SHUTTING_DOWN, "The gateway is restarting. Please retry.", retry_after_ms=1000)
 
 OnEnd = Callable[[ClientJob], None]
+OnPriced = Callable[[ClientJob, UsageEvent], None]
+
+
+class OnSettled(Protocol):
+    """Told what a job comes to."""
+
+    def __call__(self, client: ClientJob, usage: UsageEvent | None, *, lost: bool) -> None:
+        """A job is settled.
+
+        Args:
+            client: whose job.
+            usage: what the client pays for; None for nothing.
+            lost: its dispatcher could not be heard: with no ``usage``, something may be charged all the same.
+        """
 
 
 class _Entry:
     """One job in flight."""
 
-    __slots__ = ("client", "lane", "machine", "relay", "reply")
+    __slots__ = ("client", "lane", "left_at", "machine", "relay", "reply")
 
     def __init__(self, client: ClientJob, machine: EdgeJob, relay: Relay, lane: str, reply: str) -> None:
         self.client = client
@@ -52,6 +72,7 @@ class _Entry:
         self.relay = relay
         self.lane = lane
         self.reply = reply
+        self.left_at = 0.0
 
 
 class JobBoard:
@@ -60,8 +81,11 @@ class JobBoard:
     Args:
         bus, edge, clock, metrics: of the process.
         fleet: the living dispatchers.
-        keeper: takes the usage that an END carries.
+        keeper: takes the usage that dispatchers tell.
         on_end: called once per job, after its answer (or its client) is gone.
+        on_priced: called when a whole answer begins whose use is known before its end.
+        on_settled: called once per job, when it is known what it comes to: before its end or, where the client left or
+            its answer was given up, up to `limits.SETTLE_WAIT_S` after it.
     """
 
     def __init__(
@@ -74,6 +98,8 @@ class JobBoard:
         fleet: Fleet,
         keeper: UsageKeeper,
         on_end: OnEnd,
+        on_priced: OnPriced,
+        on_settled: OnSettled,
     ) -> None:
         self._bus = bus
         self._edge = edge
@@ -82,12 +108,20 @@ class JobBoard:
         self._fleet = fleet
         self._keeper = keeper
         self._on_end = on_end
+        self._on_priced = on_priced
+        self._on_settled = on_settled
         self._entries: dict[JobID, _Entry] = {}
+        self._settling: OrderedDict[JobID, _Entry] = OrderedDict()
         self._by_reply: dict[str, _Entry] = {}
         self._opened = 0
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def settling(self) -> int:
+        """Jobs whose clients have their end, and whose dispatchers have still to say what they used."""
+        return len(self._settling)
 
     async def start(self) -> None:
         """Listen for frames."""
@@ -121,9 +155,9 @@ class JobBoard:
         except frames.FrameError:
             self._metrics.frames_refused.inc()
             return
-        entry = self._entries.get(frame.job)
+        entry = self._entries.get(frame.job) or self._settling.get(frame.job)
         if entry is None:
-            return  # ended here already; the rest of its frames are of no interest
+            return  # settled here already; the rest of its frames are of no interest
         try:
             self._run(entry, entry.machine.receive(frame, self._clock.now()))
         except (frames.FrameError, IllegalInputError, ValueError) as error:
@@ -142,6 +176,8 @@ class JobBoard:
         now = self._clock.now()
         for entry in list(self._entries.values()):
             self._run(entry, entry.machine.tick(now))
+        while self._settling and now - next(iter(self._settling.values())).left_at >= limits.SETTLE_WAIT_S:
+            self._give_up_oldest()
 
     def keep_alive(self) -> None:
         """Show clients of silent streams that these live. Called every `limits.KEEPALIVE_INTERVAL_S` or so."""
@@ -150,13 +186,19 @@ class JobBoard:
 
     def dispatcher_lost(self, dispatcher: str) -> None:
         """A dispatcher's beats have stopped."""
-        for entry in list(self._entries.values()):
+        for entry in [*self._entries.values(), *self._settling.values()]:
             self._run(entry, entry.machine.dispatcher_lost(dispatcher))
 
     def give_up_all(self) -> None:
         """The grace time of a stopping edge is over."""
         for entry in list(self._entries.values()):
             self._run(entry, entry.machine.give_up(_STOPPING))
+        while self._settling:
+            self._give_up_oldest()
+
+    def _give_up_oldest(self) -> None:
+        entry = next(iter(self._settling.values()))
+        self._run(entry, entry.machine.unheard())
 
     # --- commands ----------------------------------------------------------------------------------------------
 
@@ -175,8 +217,11 @@ class JobBoard:
                 case Start(head):
                     entry.relay.start(head)
                     entry.client.first_byte = self._clock.now()
-                case Finish(end):
-                    self._keeper.keep(entry.machine.dispatcher or "", end.usage_no, end.usage)
+                    if head.usage is not None:
+                        self._on_priced(entry.client, head.usage)
+                case Settle(usage, number, lost):
+                    self._settle(entry, usage, number, lost=lost)
+                case Finish():
                     entry.relay.finish(unwritten)
                     unwritten = b""
                     self._end(entry, "ok")
@@ -187,9 +232,7 @@ class JobBoard:
 
     def _run_uncommon(self, entry: _Entry, command: Abort | Reoffer | Withdraw | Forget) -> None:
         match command:
-            case Abort(fault, fail):
-                if fail is not None and fail.usage is not None:
-                    self._keeper.keep(entry.machine.dispatcher or "", fail.usage_no, fail.usage)
+            case Abort(fault):
                 entry.relay.fail(fault)
                 self._end(entry, fault.type.value)
             case Reoffer(fault):
@@ -215,8 +258,25 @@ class JobBoard:
             self._run(entry, entry.machine.offer(self._clock.now(), chosen))
 
     def _end(self, entry: _Entry, outcome: str) -> None:
-        if self._entries.pop(entry.client.job, None) is not None:
-            del self._by_reply[entry.reply]
-            entry.client.outcome = outcome
-            entry.client.offers = entry.machine.offers
-            self._on_end(entry.client)
+        client = entry.client
+        if self._entries.pop(client.job, None) is not None:
+            client.outcome = outcome
+            client.offers = entry.machine.offers
+            if entry.machine.state is EdgeState.SETTLING:
+                self._wait_for_last_word(entry)
+            self._on_end(client)
+
+    def _wait_for_last_word(self, entry: _Entry) -> None:
+        exchange = entry.client.exchange
+        exchange.request = exchange.request._replace(body=b"")  # may be large, and serves nobody any more
+        entry.left_at = self._clock.now()
+        if len(self._settling) >= limits.SETTLING_MAX:
+            self._give_up_oldest()
+        self._settling[entry.client.job] = entry
+
+    def _settle(self, entry: _Entry, usage: UsageEvent | None, number: int, *, lost: bool) -> None:
+        del self._by_reply[entry.reply]
+        self._settling.pop(entry.client.job, None)
+        if usage is not None:
+            self._keeper.keep(entry.machine.dispatcher or "", number, usage)
+        self._on_settled(entry.client, usage if usage is not None and usage.charged else None, lost=lost)

@@ -39,9 +39,21 @@ class EdgeMetrics:
         self.dispatchers_lost = Counter(
             "trunkline_edge_dispatchers_lost", "Dispatchers whose beats stopped.", registry=registry
         )
+        settled = Counter(
+            "trunkline_edge_jobs_settled",
+            "Jobs by what they came to: used, nothing, or lost, where the dispatcher could not be heard.",
+            ["result"],
+            registry=registry,
+        )
+        self.settled = {result: settled.labels(result) for result in ("used", "nothing", "lost")}
         self.usage_published = Counter(
             "trunkline_edge_usage_published",
             "Usage events published here because their dispatcher was lost before it could confirm them.",
+            registry=registry,
+        )
+        self.usage_copies_dropped = Counter(
+            "trunkline_edge_usage_copies_dropped",
+            "Copies of usage events let go before they were confirmed, because there were too many.",
             registry=registry,
         )
         self.key_lookups = Counter(
@@ -49,6 +61,12 @@ class EdgeMetrics:
         )
         self.allowance_draws = Counter(
             "trunkline_edge_allowance_draws", "Requests for allowances by result.", ["result"], registry=registry
+        )
+        self.inquiries = Counter(
+            "trunkline_edge_inquiries",
+            "Questions of clients about their own keys by what metering made of them: answered, refused, unanswered.",
+            ["result"],
+            registry=registry,
         )
         self.allowance_grace = Counter(
             "trunkline_edge_allowance_grace",

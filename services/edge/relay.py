@@ -9,6 +9,7 @@ from services.edge.client_job import ClientJob
 from services.edge.routes import METHODS
 from trunkline.bus.messages import Head
 from trunkline.core.errors import ErrorType, Fault
+from trunkline.core.money import usd_text
 
 _BORDERS = (b"\n\n", b"\n\r\n")
 """Ends of a whole event."""
@@ -44,11 +45,18 @@ class Relay:
             f"{self._client.dialect.request_id_header}: {self._client.request_id}\r\n"
             f"x-trunkline-attempts: {head.attempts}\r\n"
         )
+        if self._client.moved_from:
+            # A model's name is made of letters that a header may have, or it would not be configured.
+            lines += f"x-trunkline-model: {_clean(self._client.asked.model)}\r\nx-trunkline-model-reason: budget\r\n"
         if head.fidelity:
             lines += f"x-trunkline-fidelity: {_clean(head.fidelity)}\r\n"
         if head.upstream_id:
             lines += f"x-upstream-request-id: {_clean(head.upstream_id)}\r\n"
-        return lines.encode("latin-1", "replace") + (_STREAM_HEADERS if self._stream else b"")
+        if self._stream:
+            return lines.encode("latin-1", "replace") + self._client.limit_lines + _STREAM_HEADERS
+        if self._client.charge_nano is not None:
+            lines += f"x-trunkline-cost-usd: {usd_text(self._client.charge_nano)}\r\n"
+        return lines.encode("latin-1", "replace") + self._client.limit_lines
 
     def write(self, data: bytes) -> None:
         """Bytes of the answer."""
@@ -103,6 +111,7 @@ def respond_with_fault(client: ClientJob, fault: Fault, *, close: bool = False) 
     error = client.dialect.render_error(fault, client.request_id)
     client.status = error.status
     lines = "".join(f"{name}: {value}\r\n" for name, value in error.headers.items()).encode("latin-1", "replace")
+    lines += client.limit_lines
     if fault.type is ErrorType.CLIENT_METHOD_NOT_ALLOWED and client.match is not None:
         lines += f"allow: {', '.join(METHODS[client.match.route])}\r\n".encode()  # RFC 9110 section 15.5.6 demands it
     if fault.type is ErrorType.CLIENT_UPGRADE_UNSUPPORTED:

@@ -33,6 +33,7 @@ class RequestLog:
             "role": "edge",
             "process": self._process,
             "request_id": client.request_id,
+            "client_ip": client.exchange.request.peer,
             "route": route,
             "outcome": client.outcome,
             "status": client.status,

@@ -13,7 +13,6 @@ import msgspec
 import structlog
 from prometheus_client import Counter
 
-from services.edge.allowances import Allowances
 from services.edge.client_job import ClientJob
 from services.edge.credentials import find_secret
 from services.edge.deployments import with_model
@@ -21,14 +20,20 @@ from services.edge.job_board import JobBoard
 from services.edge.key_ring import KeyRing
 from services.edge.metrics import EdgeMetrics
 from services.edge.models import Models
+from services.edge.payments import Payments
 from services.edge.relay import respond_with_fault
 from services.edge.request_log import RequestLog
-from services.edge.routes import METHODS, Route, find_route, suggested_dialect
+from services.edge.routes import METHODS, SELF_SERVICE, Route, find_route, suggested_dialect
+from services.edge.self_service import SelfService
 from trunkline.bus.messages import Envelope
 from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.core.ids import JobIDMint
+from trunkline.policy.addresses import TrustedProxies
+from trunkline.policy.affinity import affinity_of
+from trunkline.policy.limit_states import limit_states
+from trunkline.policy.slices import Slice
 from trunkline.protocol import registry
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT
@@ -40,6 +45,7 @@ log = structlog.get_logger()
 _ALT_SSE = re.compile(r"(?:^|&)\$?alt=sse(?:&|$)")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _QUERY_KEY = re.compile(r"(?:^|&)key=")
+_WANTS_COST = "x-trunkline-include-cost"
 
 Step = Callable[[ClientJob], Awaitable[None] | None]
 
@@ -63,8 +69,9 @@ class RequestPath:
         edge: process id.
         jobs_max, deadline_s: see the settings.
         mint: makes job ids.
-        keys, models, allowances, board: what the steps ask.
+        keys, models, payments, board, self_service: what the steps ask.
         clock, tasks, metrics, request_log: of the process.
+        proxies: whose word on where a request comes from is taken; None for nobody's.
     """
 
     def __init__(
@@ -76,12 +83,14 @@ class RequestPath:
         mint: JobIDMint,
         keys: KeyRing,
         models: Models,
-        allowances: Allowances,
+        payments: Payments,
         board: JobBoard,
+        self_service: SelfService,
         clock: Clock,
         tasks: TaskSet,
         metrics: EdgeMetrics,
         request_log: RequestLog,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self._edge = edge
         self._jobs_max = jobs_max
@@ -89,12 +98,14 @@ class RequestPath:
         self._mint = mint
         self._keys = keys
         self._models = models
-        self._allowances = allowances
+        self._payments = payments
         self._board = board
+        self._self_service = self_service
         self._clock = clock
         self._tasks = tasks
         self._metrics = metrics
         self._log = request_log
+        self._proxies = proxies
         self._waiting = 0
         self._counted: dict[tuple[str, str], Counter] = {}
         job_steps: tuple[Step, ...] = (self.identify, self.read, self.admit, self.hold, self.publish)
@@ -104,6 +115,7 @@ class RequestPath:
             Route.COUNT_TOKENS: (self.identify, self.read, self.admit, self.answer_count),
             Route.MODELS: list_steps,
             Route.MODEL: list_steps,
+            **dict.fromkeys(SELF_SERVICE, (self.identify, self.inquire, self.answer_inquiry)),
         }
 
     @property
@@ -115,7 +127,7 @@ class RequestPath:
 
     def begin(self, exchange: Exchange) -> None:
         """A request is whole. Called by the HTTP server."""
-        client = ClientJob(exchange, self._mint.mint(self._clock.wall_ms()), self._clock.now())
+        client = self._arrived(exchange)
         try:
             steps = self._steps_of(client)
         except FaultError as error:
@@ -125,11 +137,21 @@ class RequestPath:
 
     def refuse_unreadable(self, exchange: Exchange, fault: Fault) -> None:
         """A request that HTTP could not read. Called by the HTTP server."""
-        client = ClientJob(exchange, self._mint.mint(self._clock.wall_ms()), self._clock.now())
-        self.refuse(client, fault, close=True)
+        self.refuse(self._arrived(exchange), fault, close=True)
+
+    def _arrived(self, exchange: Exchange) -> ClientJob:
+        if self._proxies is not None:
+            request = exchange.request
+            address = self._proxies.client_of(request.peer, request.headers.get("x-forwarded-for"))
+            if address != request.peer:
+                exchange.request = request._replace(peer=address)
+        return ClientJob(exchange, self._mint.mint(self._clock.wall_ms()), self._clock.now())
 
     def refuse(self, client: ClientJob, fault: Fault, *, close: bool = False) -> None:
         """End a request that got no job with an error response."""
+        self._payments.give_up(client)
+        if client.groups and not client.limit_lines:
+            self._tell_limits(client, self._payments.slices(client))
         client.outcome = fault.type.value
         respond_with_fault(client, fault, close=close)
         self.finish(client)
@@ -179,6 +201,7 @@ class RequestPath:
         finally:
             self._waiting -= 1
         if client.exchange.ended:
+            self._payments.give_up(client)
             client.outcome = ErrorType.CLIENT_GONE.value
             self.finish(client)
         else:
@@ -230,19 +253,25 @@ class RequestPath:
         return asked
 
     def admit(self, client: ClientJob) -> None:
-        """May this key have that model, and is there room for one more job?"""
+        """May this key call this endpoint and have that model, and is there room for one more job?"""
+        if client.key.policy.endpoints and client.match is not None:
+            refusal = client.key.endpoint_refusal(client.match.label)
+            if refusal is not None:
+                raise FaultError(refusal)
         client.model, client.groups = self._models.find(client.asked.model, client.key)
         if len(self._board) >= self._jobs_max:
             raise FaultError(_FULL)
 
     def hold(self, client: ClientJob) -> Awaitable[None] | None:
-        """Can the account pay? From the allowance that is leased here; a round trip only to lease one."""
-        account = client.key.policy.account
-        return None if self._allowances.check(account) else self._allowances.draw(account)
+        """Can the account pay, within its limits? From what is leased here; a round trip only to lease more."""
+        return self._payments.hold(client)
 
     def publish(self, client: ClientJob) -> None:
         """Hand it to a dispatcher, as a job on the bus."""
         asked, policy, request = client.asked, client.key.policy, client.exchange.request
+        if client.hold is not None:
+            self._tell_limits(client, client.hold.slices)
+        wants_cost = asked.wants_cost or request.headers.get(_WANTS_COST, "").lower() == "true"
         envelope = Envelope(
             edge=self._edge,
             reply=self._board.next_reply(),
@@ -251,7 +280,7 @@ class RequestPath:
             dialect=client.words,
             model=asked.model,
             stream=asked.stream,
-            wants_usage=asked.wants_usage,
+            wants_usage=asked.wants_usage or wants_cost,
             account=policy.account,
             key=policy.key,
             groups=client.groups,
@@ -261,12 +290,31 @@ class RequestPath:
             traceparent=_traceparent(request),
             headers=_carried(client),
             array=asked.array,
+            user=policy.user,
+            lease=self._payments.lease_number(client),
+            affinity=affinity_of(policy.account, request.headers, named=asked.named, opening=asked.opening),
+            pricing=self._payments.pricing(client) if wants_cost else None,
         )
         self._board.open(client, envelope, request.body, client.model.lane)
         if len(request.body) > limits.OPEN_BODY_BYTES_MAX:
             client.exchange.request = request._replace(
                 body=b""
             )  # the job has it, and lets it go once the answer begins
+
+    def _tell_limits(self, client: ClientJob, slices: tuple[Slice, ...]) -> None:
+        """Note the headers about the client's own limits, as they are now that its request has been counted."""
+        if len(slices) > 1:  # the first is the wallet, which no such header tells of
+            requests, tokens = limit_states(slices, self._clock.now())
+            if requests is not None or tokens is not None:
+                client.limit_lines = client.dialect.limit_lines(requests, tokens, self._clock.wall_ms())
+
+    async def inquire(self, client: ClientJob) -> None:
+        """What is it told of its own key, use and requests? Only metering knows."""
+        client.told = await self._self_service.tell(client)
+
+    def answer_inquiry(self, client: ClientJob) -> None:
+        """Answer with what metering has said; no job."""
+        self._answer(client, client.told)
 
     def answer_models(self, client: ClientJob) -> None:
         """Answer ``/v1/models`` from the snapshot; no job."""

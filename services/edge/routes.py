@@ -26,6 +26,11 @@ class Route(Enum):
     """The endpoints beside conversations; their label is the endpoint's name."""
     MODELS = "models"
     MODEL = "model"
+    KEY = "key"
+    USAGE = "usage"
+    GENERATION = "generation"
+    BILLING_SUBSCRIPTION = "billing_subscription"
+    BILLING_USAGE = "billing_usage"
 
 
 class Match(NamedTuple):
@@ -35,12 +40,14 @@ class Match(NamedTuple):
         dialect: of the client; empty where only headers can tell.
         model: that the path names; empty for the others.
         endpoint: name in `registry.ENDPOINTS`, for `Route.BESIDE`.
+        request_id: that the path names, for `Route.GENERATION`; empty where the query does.
     """
 
     route: Route
     dialect: str
     model: str = ""
     endpoint: str = ""
+    request_id: str = ""
 
     @property
     def label(self) -> str:
@@ -48,8 +55,11 @@ class Match(NamedTuple):
         return self.endpoint or self.route.value
 
 
+SELF_SERVICE = frozenset({Route.KEY, Route.USAGE, Route.GENERATION, Route.BILLING_SUBSCRIPTION, Route.BILLING_USAGE})
+"""What a client asks of its own; like lists of models, every key may."""
+
 _POST, _GET = ("POST",), ("GET", "HEAD")
-METHODS = {route: _GET if route in {Route.MODELS, Route.MODEL} else _POST for route in Route}
+METHODS = {route: _GET if route in {Route.MODELS, Route.MODEL, *SELF_SERVICE} else _POST for route in Route}
 
 _CHAT = Match(Route.CHAT, OPENAI_CHAT)
 _MESSAGES = Match(Route.MESSAGES, ANTHROPIC)
@@ -89,6 +99,15 @@ _BESIDE = {
 }
 """Tail of the path to the endpoint's name; the errors of all of them have OpenAI's shape."""
 
+_OWN = {
+    "/key": Route.KEY,
+    "/usage": Route.USAGE,
+    "/generation": Route.GENERATION,
+    "/dashboard/billing/subscription": Route.BILLING_SUBSCRIPTION,
+    "/dashboard/billing/usage": Route.BILLING_USAGE,
+}
+_GENERATIONS = "/generations/"
+
 _ACTIONS = {
     "generateContent": Match(Route.GENERATE, GEMINI),
     "streamGenerateContent": Match(Route.STREAM_GENERATE, GEMINI),
@@ -121,6 +140,10 @@ def find_route(path: str) -> Match | None:
     endpoint = _BESIDE.get(tail)
     if endpoint in registry.ENDPOINTS:
         return Match(Route.BESIDE, OPENAI_CHAT, "" if deployment is None else deployment[1], endpoint)
+    if tail in _OWN and deployment is None:
+        return Match(_OWN[tail], suggested_dialect(whole))
+    if tail.startswith(_GENERATIONS):
+        return Match(Route.GENERATION, suggested_dialect(whole), request_id=tail.removeprefix(_GENERATIONS))
     return _find_model_route(tail, suggested_dialect(whole))
 
 

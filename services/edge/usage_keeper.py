@@ -9,42 +9,43 @@ from collections import OrderedDict
 import structlog
 
 from services.edge.metrics import EdgeMetrics
-from trunkline.bus import messages, subjects
 from trunkline.bus.fleet import Fleet
-from trunkline.bus.messages import UsageBatch, UsageEvent
-from trunkline.bus.port import Bus, BusError
+from trunkline.bus.messages import UsageEvent
 from trunkline.core import limits
-from trunkline.core.clock import Clock
-from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.usage_outbox import UsageOutbox
 
 log = structlog.get_logger()
-
-STORE_TIMEOUT_S = 5.0
-STORE_RETRY_S = 1.0
 
 
 class UsageKeeper:
     """Keeps usage events by dispatcher and number.
 
     Args:
-        bus, edge, clock, tasks, metrics: of the process.
+        outbox: publishes the copies.
+        metrics: of the process.
     """
 
-    def __init__(self, bus: Bus, edge: str, *, clock: Clock, tasks: TaskSet, metrics: EdgeMetrics) -> None:
-        self._bus = bus
-        self._edge = edge
-        self._clock = clock
-        self._tasks = tasks
+    def __init__(self, outbox: UsageOutbox, *, metrics: EdgeMetrics) -> None:
+        self._outbox = outbox
         self._metrics = metrics
         self._kept: dict[str, OrderedDict[int, UsageEvent]] = {}
-        self._publishing = 0
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(len(events) for events in self._kept.values()) + self._publishing
+        return self._count + len(self._outbox)
 
     def keep(self, dispatcher: str, number: int, event: UsageEvent) -> None:
         """Keep an event until ``number`` is confirmed."""
-        self._kept.setdefault(dispatcher, OrderedDict())[number] = event
+        events = self._kept.get(dispatcher)
+        if events is None:
+            events = self._kept[dispatcher] = OrderedDict()
+        if number not in events:
+            self._count += 1
+        events[number] = event
+        if self._count > limits.USAGE_KEPT_MAX:
+            events.popitem(last=False)
+            self._count -= 1
+            self._metrics.usage_copies_dropped.inc()
 
     def confirmed(self, dispatcher: str, stored: int) -> None:
         """Every event of a dispatcher up to ``stored`` is in JetStream."""
@@ -55,6 +56,7 @@ class UsageKeeper:
             if number > stored:
                 break
             del events[number]
+            self._count -= 1
 
     def sweep(self, living: Fleet) -> None:
         """Publish what dispatchers that are not heard any more have not confirmed. Call about once a second.
@@ -62,27 +64,18 @@ class UsageKeeper:
         Whether one has just been lost does not matter: it may come back, end a job and die between two beats.
         """
         for dispatcher in [dispatcher for dispatcher in self._kept if dispatcher not in living]:
-            self._take_over(self._kept.pop(dispatcher))
+            self._take_over(dispatcher)
 
-    def _take_over(self, events: OrderedDict[int, UsageEvent]) -> None:
+    def hand_over(self) -> None:
+        """Publish all: this edge stops while it cannot hear what is stored."""
+        for dispatcher in list(self._kept):
+            self._take_over(dispatcher)
+
+    def _take_over(self, dispatcher: str) -> None:
+        events = self._kept.pop(dispatcher)
+        self._count -= len(events)
         if events:
-            self._publishing += len(events)
-            self._tasks.spawn(self._publish(list(events.values())), name="usage_of_lost_dispatcher")
-
-    async def _publish(self, events: list[UsageEvent]) -> None:
-        log.warning("usage_taken_over", events=len(events))
-        for start in range(0, len(events), limits.USAGE_BATCH_MAX):
-            batch = tuple(events[start : start + limits.USAGE_BATCH_MAX])
-            payload = messages.encode(UsageBatch(batch))
-            message_id = f"{batch[0].job.hex()}-{batch[0].attempt}-edge"
-            while not await self._stored(payload, message_id):
-                await self._clock.sleep(STORE_RETRY_S)
-            self._publishing -= len(batch)
-            self._metrics.usage_published.inc(len(batch))
-
-    async def _stored(self, payload: bytes, message_id: str) -> bool:
-        try:
-            await self._bus.store(subjects.usage(self._edge), payload, message_id=message_id, timeout_s=STORE_TIMEOUT_S)
-        except BusError:
-            return False
-        return True
+            log.warning("usage_taken_over", dispatcher=dispatcher, events=len(events))
+            self._metrics.usage_published.inc(len(events))
+        for event in events.values():
+            self._outbox.add(event)

@@ -9,9 +9,15 @@ import msgspec
 from services.metering.allowances import AllowanceDesk
 from services.metering.config import MeteringSettings
 from services.metering.consumer import Consumer
+from services.metering.desks import Desks
+from services.metering.inquiries import InquiryDesk
 from services.metering.intake import NATSIntake
+from services.metering.leases import LeaseEnds
 from services.metering.metrics import MeteringMetrics
+from services.metering.orphans import Orphans
+from services.metering.retention import Retention
 from services.metering.settler import Settler
+from services.metering.terms import TermsBook
 from services.metering.upkeep import Upkeep
 from trunkline.bus.messages import Beat
 from trunkline.runtime.process import Process
@@ -51,16 +57,25 @@ async def open_metering(process: Process, settings: MeteringSettings) -> AsyncIt
     metrics = MeteringMetrics(process.registry)
     store = await database.connect(settings.database_url, application="trunkline-metering")
     intake = NATSIntake(process.bus, settings.messages_max)
-    settler = Settler(store, clock=clock, metrics=metrics)
+    terms = TermsBook(clock)
+    settler = Settler(store, terms, clock=clock, metrics=metrics)
     consumer = Consumer(intake, settler, clock=clock, metrics=metrics)
-    desk = AllowanceDesk(process.bus, store, tasks=tasks, metrics=metrics)
-    upkeep = Upkeep(store, desk, intake, settings.usage_days, clock=clock, metrics=metrics)
-    loops = [tasks.spawn(upkeep.run(), name="upkeep"), tasks.spawn(consumer.run(), name="consumer")]
+    allowances = AllowanceDesk(process.bus, store, terms, lambda: settler.discounts, tasks=tasks, metrics=metrics)
+    inquiries = InquiryDesk(process.bus, store, clock=clock, tasks=tasks, metrics=metrics)
+    desks = Desks(allowances, inquiries)
+    orphans = Orphans(process.bus, settler, clock=clock, metrics=metrics)
+    await orphans.start()
+    leases = LeaseEnds(process.bus, clock=clock, metrics=metrics)
+    await leases.start()
+    upkeep = Upkeep(store, desks, intake, orphans, leases, clock=clock, metrics=metrics)
+    retention = Retention(store, settings.usage_days, clock=clock, metrics=metrics)
+    running = {"upkeep": upkeep.run(), "consumer": consumer.run(), "retention": retention.run()}
+    loops = [tasks.spawn(work, name=name) for name, work in running.items()]
     try:
         yield Metering(consumer, upkeep)
     finally:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
-        await desk.close()
+        await desks.close()
         await store.close()

@@ -27,6 +27,6 @@ class MeteringSettings(ProcessSettings):
     usage_days: int = setting(
         "TRUNKLINE_USAGE_DAYS",
         90,
-        help="Days that the metadata of requests is kept; ledger entries stay.",
+        help="Days that the metadata of requests is kept; sums by day and ledger entries stay.",
         check=at_least(1),
     )

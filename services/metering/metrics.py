@@ -52,8 +52,33 @@ class MeteringMetrics:
             ["result"],
             registry=registry,
         )
+        self.draw_conflicts = Counter(
+            "trunkline_metering_draw_conflicts",
+            "Draws decided again because another replica had changed the account meanwhile.",
+            registry=registry,
+        )
+        self.inquiries = Counter(
+            "trunkline_metering_inquiries",
+            "Questions of clients about their own keys by result: answered, busy (too many waited), late (its edge has "
+            "given up), away (Postgres), refused (unreadable).",
+            ["result"],
+            registry=registry,
+        )
+        self.leases_dropped = Counter(
+            "trunkline_metering_leases_dropped",
+            "Leases ended, by why: closed by their edge, or lost with it.",
+            ["why"],
+            registry=registry,
+        )
+        self.orphans = Counter(
+            "trunkline_metering_orphans",
+            "Attempts settled by the last checkpoint of their dispatcher, which was lost.",
+            registry=registry,
+        )
         self.forgotten = Counter(
-            "trunkline_metering_usage_forgotten", "Usage rows deleted because of their age.", registry=registry
+            "trunkline_metering_usage_forgotten",
+            "Attempts of which only sums are kept because of their age.",
+            registry=registry,
         )
         for kind in self._booked_nano:
             registry.register(self._booked(kind))

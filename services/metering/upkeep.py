@@ -1,29 +1,21 @@
-"""What metering does by the clock: sees whether Postgres is there, reads the queue, forgets old usage."""
-
-from datetime import UTC, datetime, timedelta
+"""What metering does by the clock: sees whether Postgres is there, reads the queue, ends what others left behind."""
 
 import asyncpg
 import structlog
 
-from services.metering.allowances import AllowanceDesk
+from services.metering.desks import Desk
 from services.metering.intake import Intake
+from services.metering.leases import LeaseEnds
 from services.metering.metrics import MeteringMetrics
+from services.metering.orphans import Orphans
 from trunkline.bus.port import BusError
 from trunkline.core.clock import Clock
+from trunkline.store.allowances import read_accounts
 from trunkline.store.database import Database, StoreError
-from trunkline.store.ledger import balances
-from trunkline.store.usage import forget_before
 
 log = structlog.get_logger()
 
 INTERVAL_S = 1.0
-
-FORGET_INTERVAL_S = 60.0
-"""How often to look for usage past its time."""
-
-FORGET_ROWS_MAX = 10_000
-"""Rows deleted at a time: a tenth of a second's work. While there are as many, they are deleted every `INTERVAL_S`,
-which keeps up with any rate at which they can have been settled."""
 
 
 class Upkeep:
@@ -33,7 +25,8 @@ class Upkeep:
         database: to look after.
         desk: opened while Postgres is there.
         intake: whose queue is read.
-        usage_days: how long usage is kept.
+        orphans: what dead dispatchers had under way is settled once a second.
+        leases: ended once a second, as far as the usage stream has been settled.
         clock, metrics: of the process.
 
     Attributes:
@@ -43,9 +36,10 @@ class Upkeep:
     def __init__(
         self,
         database: Database,
-        desk: AllowanceDesk,
+        desk: Desk,
         intake: Intake,
-        usage_days: int,
+        orphans: Orphans,
+        leases: LeaseEnds,
         *,
         clock: Clock,
         metrics: MeteringMetrics,
@@ -53,11 +47,11 @@ class Upkeep:
         self._database = database
         self._desk = desk
         self._intake = intake
-        self._usage_kept = timedelta(days=usage_days)
+        self._orphans = orphans
+        self._leases = leases
         self._clock = clock
         self._metrics = metrics
         self._stopping = False
-        self._forgot = clock.now()
         self.postgres_away = True
 
     async def run(self) -> None:
@@ -66,7 +60,8 @@ class Upkeep:
             await self._read_queue()
             try:
                 await self._check_postgres()
-                await self._forget()
+                await self._orphans.sweep()  # first: what they cost is not free when a lease ends
+                await self._end_leases()
             except (StoreError, asyncpg.PostgresError) as error:
                 if not self.postgres_away:
                     log.warning("postgres_away", error=type(error.__cause__ or error).__name__)
@@ -89,20 +84,11 @@ class Upkeep:
     async def _check_postgres(self) -> None:
         async with self._database.connection() as connection:
             # What allowances need: fails also where the migrations have not run.
-            await balances(connection, ())
+            await read_accounts(connection, ())
         if not self._stopping:
             await self._desk.open()
         self.postgres_away = False
 
-    async def _forget(self) -> None:
-        now = self._clock.now()
-        if now - self._forgot < FORGET_INTERVAL_S:
-            return
-        before = datetime.fromtimestamp(self._clock.wall_ms() / 1000, UTC) - self._usage_kept
+    async def _end_leases(self) -> None:
         async with self._database.connection() as connection:
-            forgotten = await forget_before(connection, before, rows_max=FORGET_ROWS_MAX)
-        if forgotten < FORGET_ROWS_MAX:
-            self._forgot = now
-        if forgotten:
-            self._metrics.forgotten.inc(forgotten)
-            log.info("usage_forgotten", rows=forgotten)
+            await self._leases.sweep(connection)

@@ -94,8 +94,14 @@ async def test_client_leaves(rig: Rig, name: str) -> None:
     late = {number: aborts[f"{name}-{number}"].at_ms - left_at[number] for number in range(CLIENTS)}
     assert max(late.values()) < CLOSED_WITHIN_MS, late
     await assert_books_agree(stack, rig.http)
+    assert await stack.metric_sum(rig.http, "edge", "trunkline_edge_jobs_settled_total{result=lost}") == 0
     usage = await account_usage(stack, name)
     assert usage.requests == CLIENTS
+    if name == "plain-half-answered":
+        # What had come of it is counted, and paid.
+        assert usage.charged == usage.counted == CLIENTS
+        assert usage.output_tokens >= CLIENTS
+        return
     if not chunks:
         assert usage == AccountUsage(requests=CLIENTS)
         return

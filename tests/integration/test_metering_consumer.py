@@ -10,6 +10,7 @@ from services.metering.consumer import Consumer
 from services.metering.intake import Delivery, NATSIntake
 from services.metering.metrics import MeteringMetrics
 from services.metering.settler import PRICES_AGE_MAX_S, Settler
+from services.metering.terms import TermsBook
 from tests.support import usage_events
 from tests.support.servers import NATSServer, PostgresServer, running_nats, running_postgres
 from tests.support.usage_events import usage_event
@@ -47,7 +48,7 @@ class Replica:
         self.registry = CollectorRegistry()
         self.metrics = MeteringMetrics(self.registry)
         self.intake = NATSIntake(bus, 8, ack_wait_s=ack_wait_s)
-        self.settler = Settler(database, clock=self.clock, metrics=self.metrics)
+        self.settler = Settler(database, TermsBook(self.clock), clock=self.clock, metrics=self.metrics)
         self.consumer = Consumer(self.intake, self.settler, clock=self.clock, metrics=self.metrics)
         self._tasks = tasks
 

@@ -10,11 +10,14 @@ from prometheus_client.exposition import generate_latest
 from services.metering.app import Metering, open_metering
 from services.metering.config import MeteringSettings
 from tests.support import usage_events
+from tests.support.allowance_world import need
+from tests.support.drawn_leases import DrawnLease, ask
 from tests.support.servers import PostgresServer, running_postgres
 from tests.support.usage_events import usage_event
 from tests.support.waiting import eventually
 from trunkline.bus import messages, subjects
-from trunkline.bus.messages import AllowanceDraw, AllowanceGrant, Beat, UsageBatch
+from trunkline.bus.allowance import WALLET, LeaseGrant, SliceState
+from trunkline.bus.messages import Beat, UsageBatch
 from trunkline.bus.port import BusError, NoRespondersError
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_bus import NATSBus
@@ -31,10 +34,10 @@ def new_process(bus: NATSBus, tasks: TaskSet) -> Process:
     return Process("metering", "metering-test", 1, SystemClock(), tasks, bus, CollectorRegistry())
 
 
-async def draw(bus: NATSBus, *accounts: int) -> tuple[AllowanceGrant, ...]:
-    request = messages.encode(AllowanceDraw("edge-test", accounts))
-    answer = await bus.request(subjects.ALLOW, request, timeout_s=1)
-    return messages.decode_allowance_grants(answer).grants
+def wallet(grant: LeaseGrant) -> tuple[int, int, int, SliceState]:
+    """Return what a lease has drawn, what of it is settled, what is left for all, and what metering says."""
+    (money,) = (each for each in grant.slices if each.meter.id == WALLET)
+    return money.drawn, money.settled, money.remaining, money.state
 
 
 async def until_ready(service: Metering) -> None:
@@ -55,13 +58,23 @@ async def test_allowances_are_the_balances_and_follow_what_is_settled(
     process = new_process(bus, tasks)
     async with open_metering(process, MeteringSettings(database_url=database_dsn)) as service:
         await until_ready(service)
-        unknown = 10**6
-        assert await draw(bus, rich, poor, unknown) == (AllowanceGrant(rich, 150, 1000), AllowanceGrant(poor, 0, 1000))
-        batch = messages.encode(UsageBatch((usage_event(account=rich),)))
+        of_rich, of_poor, unknown = DrawnLease(bus, rich, 1), DrawnLease(bus, poor, 2), DrawnLease(bus, 10**6, 3)
+        reports = (of_rich.report(need(100)), of_poor.report(need(100)), unknown.report(need(100)))
+        grants = await ask(bus, "edge-test", *reports)
+        assert [(grants[number].known, grants[number].lease_ms) for number in (1, 2, 3)] == [
+            (True, 1000),
+            (True, 1000),
+            (False, 1000),
+        ]
+        assert wallet(grants[1]) == (100, 0, 50, SliceState.FREE)
+        assert wallet(grants[2]) == (0, 0, 0, SliceState.SPENT)
+        assert grants[3].slices == ()
+        batch = messages.encode(UsageBatch((usage_event(account=rich, lease=1),)))
         await bus.store(subjects.usage("dispatcher-1"), batch, message_id="one", timeout_s=5)
+        assert of_rich.lease.apply(grants[1], SystemClock().now())
 
         async def overdrawn() -> bool:
-            return (await draw(bus, rich))[0].spendable_nano == 150 - 200
+            return wallet(await of_rich.draw(need(1))) == (200, 200, 0, SliceState.SPENT)
 
         await eventually(overdrawn, within_s=DEADLINE_S, what="the charge shows in the allowance")
         figures = generate_latest(process.registry).decode()
@@ -69,7 +82,7 @@ async def test_allowances_are_the_balances_and_follow_what_is_settled(
         assert "trunkline_metering_cost_usd_total 7.5e-08" in figures
         await service.drain()
         with pytest.raises(NoRespondersError):
-            await draw(bus, rich)
+            await of_rich.draw()
 
 
 async def test_many_draws_at_once_are_all_answered(
@@ -78,15 +91,17 @@ async def test_many_draws_at_once_are_all_answered(
     async with database.connection() as connection:
         accounts = [await usage_events.add_account(connection, f"account-{number}") for number in range(20)]
         for account in accounts:
-            await ledger.grant_credit(connection, account, account * 10, "start")
+            await ledger.grant_credit(connection, account, account * 1000, "start")
     async with open_metering(new_process(bus, tasks), MeteringSettings(database_url=database_dsn)) as service:
         await until_ready(service)
-        answers = await asyncio.gather(*(draw(bus, accounts[number % 20]) for number in range(200)))
-        for number, grants in enumerate(answers):
-            account = accounts[number % 20]
-            assert grants == (AllowanceGrant(account, account * 10, 1000),)
+        leases = [DrawnLease(bus, accounts[number % 20], number + 1) for number in range(200)]
+        grants = await asyncio.gather(*(lease.draw(need(7)) for lease in leases))
+        assert {wallet(grant)[0] for grant in grants} == {7}
+        for number, account in enumerate(accounts):
+            grant = await leases[number].draw()
+            assert (grant.account, wallet(grant)[2]) == (account, account * 1000 - 70)
         bus.publish(subjects.ALLOW, b"not a draw")
-        assert len(await draw(bus, *accounts)) == 20
+        assert len(await ask(bus, "edge-test", *(lease.report() for lease in leases[:20]))) == 20
 
 
 @pytest.fixture
@@ -103,7 +118,7 @@ async def test_without_postgres_it_lives_unready_and_answers_no_draw(
     async with open_metering(process, MeteringSettings(database_url=own_postgres.admin_dsn)) as service:
         assert service.not_ready() == ["postgres"]
         with pytest.raises(NoRespondersError):
-            await draw(bus, 1)
+            await DrawnLease(bus, 1, 1).draw(need(1))
 
         await asyncio.to_thread(own_postgres.start)
         # There, but without our tables.
@@ -115,14 +130,16 @@ async def test_without_postgres_it_lives_unready_and_answers_no_draw(
         async with database.connection() as connection:
             account = await usage_events.add_account(connection)
         await database.close()
-        assert await draw(bus, account) == (AllowanceGrant(account, 0, 1000),)
+        lease = DrawnLease(bus, account, 1)
+        assert wallet(await lease.draw(need(1))) == (0, 0, 0, SliceState.SPENT)
 
         await asyncio.to_thread(own_postgres.stop)
 
         async def unheard() -> bool:
             try:
-                await draw(bus, account)
+                await lease.draw()
             except BusError:
+                lease.lease.lost()
                 return service.not_ready() == ["postgres"]
             raise AssertionError("a draw was answered without Postgres")
 

@@ -29,6 +29,14 @@ def cancel(job: DispatchJob) -> None:
     job.cancel()
 
 
+def void(job: DispatchJob) -> None:
+    job.cancel(void=True)
+
+
+def left() -> DispatchScript:
+    return answering() >> cancel
+
+
 def take_body(job: DispatchJob) -> None:
     job.take_body()
 
@@ -268,19 +276,41 @@ def test_more_than_was_announced_is_an_error() -> None:
 # --- bad ends --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("begin", "seq"), [(receiving, 0), (calling, 0), (answering, 2), (closing, 3)], ids=str)
-def test_a_failure_ends_every_state_and_drops_what_waits(begin: Callable[[], DispatchScript], seq: int) -> None:
-    script = begin() >> fail << f"FAIL 0.{seq} upstream_cut" >> fail >> credit(1 << 30, sync=True) >> cancel
+STATES = [
+    # how it begins, and what a failure of the upstream is told with
+    (receiving, "FAIL 0.0 upstream_cut"),
+    (calling, "FAIL 0.0 upstream_cut"),
+    (answering, "FAIL 0.2 upstream_cut"),
+    (closing, "FAIL 0.3 upstream_cut, usage 7"),
+]
+
+
+@pytest.mark.parametrize(("begin", "failed"), STATES)
+def test_a_failure_ends_every_state_and_drops_what_waits(begin: Callable[[], DispatchScript], failed: str) -> None:
+    script = begin() >> fail << failed >> fail >> credit(1 << 30, sync=True) >> cancel
+    script.done()
+    assert script.job.state is DispatchState.ENDED
+
+
+@pytest.mark.parametrize(("begin", "failed"), STATES)
+def test_after_a_cancel_nothing_leaves_but_a_last_word(begin: Callable[[], DispatchScript], failed: str) -> None:
+    script = begin() >> cancel >> credit(1 << 30, sync=True) >> accept >> body(1, b" w") >> cancel
+    script.done()
+    assert script.job.state is DispatchState.LEFT
+    assert script.job.room <= 1000
+    script >> fail << failed >> fail >> cancel
     script.done()
     assert script.job.state is DispatchState.ENDED
 
 
 @pytest.mark.parametrize("begin", [receiving, calling, answering, closing, ended])
-def test_after_a_cancel_no_frame_leaves(begin: Callable[[], DispatchScript]) -> None:
-    script = begin() >> cancel >> fail >> credit(1 << 30, sync=True) >> accept >> body(1, b" w")
+def test_after_a_void_cancel_no_frame_leaves(begin: Callable[[], DispatchScript]) -> None:
+    script = begin() >> void >> fail >> credit(1 << 30, sync=True) >> accept >> body(1, b" w") >> cancel >> fail
     script.done()
     assert script.job.state is DispatchState.ENDED
-    assert script.job.room <= 1000
+    script = begin() >> cancel >> void >> fail
+    script.done()
+    assert script.job.state is DispatchState.ENDED
 
 
 # --- what must not be ------------------------------------------------------------------------------------------
@@ -290,9 +320,17 @@ _ALLOWED = {
     "calling": {"take_body", "head", "whole"},
     "answering": {"data", "end"},
     "closing": set[str](),
+    "left": set[str](),
     "ended": set[str](),
 }
-_BEGIN = {"receiving": receiving, "calling": calling, "answering": answering, "closing": closing, "ended": ended}
+_BEGIN = {
+    "receiving": receiving,
+    "calling": calling,
+    "answering": answering,
+    "closing": closing,
+    "left": left,
+    "ended": ended,
+}
 _STEPS: dict[str, DispatchStep] = {
     "take_body": take_body,
     "head": head(),

@@ -22,6 +22,7 @@ from tests.support.job_scripts import (
     lost,
     nobody,
     offer,
+    unheard,
     whole,
 )
 from trunkline.bus.edge_job import EdgeState, IllegalInputError
@@ -56,43 +57,46 @@ def answering(*, window: int = 1000) -> EdgeScript:
 
 def test_a_streamed_answer() -> None:
     script = answering() >> data(2, b"cd") << "write b'cd'" >> data(3, b"ef") << "write b'ef'"
-    script >> end(4, b"gh") << "write b'gh'" << "finish, usage 7"
+    script >> end(4, b"gh") << "write b'gh'" << "settle, usage 7" << "finish"
     script.done()
     assert script.job.state is EdgeState.ENDED
 
 
 def test_the_last_frame_may_be_empty_and_so_may_the_head() -> None:
-    script = taken() >> head(1) << "start 200" >> data(2, b"cd") << "write b'cd'" >> end(3) << "finish, usage 7"
+    script = (
+        taken() >> head(1) << "start 200" >> data(2, b"cd") << "write b'cd'" >> end(3) << "settle, usage 7" << "finish"
+    )
     script.done()
 
 
 def test_a_fast_answer_needs_no_accepted() -> None:
     script = offered() >> head(0, b"ab") << "start 200" << "write b'ab'"
     assert script.job.dispatcher == "d1"
-    script >> end(1) << "finish, usage 7"
+    script >> end(1) << "settle, usage 7" << "finish"
     script.done()
 
 
 def test_an_answer_in_one_piece() -> None:
-    script = offered() >> whole(0, b"{}") << "start 200" << "write b'{}'" << "finish, usage 7"
+    script = offered() >> whole(0, b"{}") << "start 200" << "write b'{}'" << "settle, usage 7" << "finish"
     script.done()
-    script = taken() >> whole(1, b"{}") << "start 200" << "write b'{}'" << "finish, usage 7"
+    script = taken() >> whole(1, b"{}") << "start 200" << "write b'{}'" << "settle, usage 7" << "finish"
     script.done()
 
 
 def test_after_the_end_nothing_is_commanded_any_more() -> None:
-    script = offered() >> whole(0, b"") << "start 200" << "finish, usage 7"
+    script = offered() >> whole(0, b"") << "start 200" << "settle, usage 7" << "finish"
     for step in (end(1), data(1, b"x"), gone(), lost("d1"), nobody(), give_up(), at(99999.0), drained(9), busy("d2")):
         script >> step
     script.done()
 
 
 def test_a_failure_of_the_upstream() -> None:
-    script = taken() >> fail(1, ErrorType.UPSTREAM_TIMEOUT) << "abort, upstream_timeout"
+    script = taken() >> fail(1, ErrorType.UPSTREAM_TIMEOUT) << "settle, nothing" << "abort, upstream_timeout"
     script.done()
-    script = answering() >> fail(2, ErrorType.UPSTREAM_CUT, usage=True) << "abort, upstream_cut, usage 7"
+    script = answering() >> fail(2, ErrorType.UPSTREAM_CUT, usage=True)
+    script << "settle, usage 7" << "abort, upstream_cut"
     script.done()
-    script = offered() >> fail(0, ErrorType.GATEWAY_NO_CHANNEL) << "abort, gateway_no_channel"
+    script = offered() >> fail(0, ErrorType.GATEWAY_NO_CHANNEL) << "settle, nothing" << "abort, gateway_no_channel"
     script.done()
     assert script.job.dispatcher == "d1"
 
@@ -102,7 +106,7 @@ def test_a_failure_of_the_upstream() -> None:
 
 def test_copies_change_nothing() -> None:
     script = answering() >> accepted(0) >> head(1, b"ab") >> data(2, b"cd") << "write b'cd'" >> data(2, b"cd")
-    script >> end(3) << "finish, usage 7" >> end(3)
+    script >> end(3) << "settle, usage 7" << "finish" >> end(3)
     script.done()
 
 
@@ -119,7 +123,7 @@ def test_a_gap_before_the_first_byte_is_offered_again_and_not_paid() -> None:
     script >> offer("d2") << "d2 <- OPEN 1 b'hello', 600 s left, answer wanted"
     script >> head(1, b"of the first offer") >> end(3)
     script >> accepted(by="d2", offer_no=1) >> whole(1, b"{}", offer_no=1)
-    script << "start 200" << "write b'{}'" << "finish, usage 7"
+    script << "start 200" << "write b'{}'" << "settle, usage 7" << "finish"
     script.done()
     assert script.job.tried == {"d1"}
 
@@ -132,13 +136,14 @@ def test_a_gap_in_front_of_everything_is_withdrawn_from_all() -> None:
 
 def test_a_gap_after_the_first_byte_ends_the_job_and_is_paid() -> None:
     script = answering() >> data(3, b"ef") << "d1 <- CANCEL 0" << "abort, gateway_frame_lost"
+    script >> fail(4, ErrorType.CLIENT_GONE, usage=True) << "settle, usage 7"
     script.done()
 
 
 def test_a_lost_end_is_found_by_asking() -> None:
     script = answering() >> at(4.9) >> at(5.0) << "d1 <- CREDIT 0 1000 expects 2 sync, answer wanted" >> at(9.9)
     script >> at(10.0) << "d1 <- CREDIT 0 1000 expects 2 sync, answer wanted"
-    script >> fail(2, ErrorType.GATEWAY_FRAME_LOST) << "abort, gateway_frame_lost"
+    script >> fail(2, ErrorType.GATEWAY_FRAME_LOST, unknown=True) << "settle, lost" << "abort, gateway_frame_lost"
     script.done()
 
 
@@ -163,7 +168,7 @@ def test_a_full_dispatcher_is_passed_over() -> None:
     script >> offer("d2") << "d2 <- OPEN 1 b'hello', 600 s left, answer wanted"
     script >> busy("d2", offer_no=1) << "reoffer, gateway_busy"
     assert script.job.tried == {"d1", "d2"}
-    script >> give_up() << "withdraw 1 void" << "abort, gateway_shutting_down"
+    script >> give_up() << "withdraw 1 void" << "settle, nothing" << "abort, gateway_shutting_down"
     script.done()
 
 
@@ -188,7 +193,7 @@ def test_after_eight_offers_the_client_is_told() -> None:
     for number in range(1, limits.OFFERS_MAX):
         script >> busy(f"d{number}", offer_no=number - 1) << "reoffer, gateway_busy"
         script >> offer() << f"lane <- OPEN {number} b'hello', 600 s left, answer wanted"
-    script >> busy("d8", offer_no=7) << "abort, gateway_busy"
+    script >> busy("d8", offer_no=7) << "settle, nothing" << "abort, gateway_busy"
     script.done()
 
 
@@ -202,7 +207,7 @@ def test_a_dispatcher_lost_before_the_first_byte() -> None:
 
 
 def test_a_dispatcher_lost_after_the_first_byte() -> None:
-    script = answering() >> lost("d1") << "d1 <- CANCEL 0" << "abort, gateway_dispatcher_lost"
+    script = answering() >> lost("d1") << "d1 <- CANCEL 0" << "abort, gateway_dispatcher_lost" << "settle, lost"
     script.done()
     script = answering() >> nobody()
     script.done()
@@ -211,7 +216,7 @@ def test_a_dispatcher_lost_after_the_first_byte() -> None:
 def test_the_deadline_is_the_dispatchers_first_and_then_ours() -> None:
     script = EdgeScript(deadline_s=10.0) >> offer() << "lane <- OPEN 0 b'hello', 10 s left, answer wanted"
     script >> accepted() >> at(4.0) >> data(1, b"") >> at(8.0) >> data(2, b"") >> at(12.0) >> data(3, b"") >> at(15.0)
-    script >> at(15.1) << "d1 <- CANCEL 0 void" << "abort, upstream_timeout"
+    script >> at(15.1) << "d1 <- CANCEL 0 void" << "settle, nothing" << "abort, upstream_timeout"
     script.done()
 
 
@@ -225,21 +230,69 @@ def test_later_offers_are_told_what_is_left_of_the_deadline() -> None:
 # --- the client leaves -----------------------------------------------------------------------------------------
 
 
-def test_the_client_leaves_while_offered() -> None:
+@pytest.mark.parametrize(
+    ("word", "settled"),
+    [
+        (fail(0, ErrorType.CLIENT_GONE, usage=True), "settle, usage 7"),
+        (fail(3, ErrorType.CLIENT_GONE), "settle, nothing"),
+        (busy("d1"), "settle, nothing"),
+        (nobody(), "settle, nothing"),
+        (whole(0, b"{}"), "settle, usage 7"),
+        (unheard(), "settle, lost"),
+    ],
+)
+def test_the_client_leaves_while_offered(word: EdgeStep, settled: str) -> None:
     script = offered() >> gone() << "withdraw 0" << "forget" >> gone()
+    script >> word << settled >> word >> unheard()
     script.done()
+    assert script.job.state is EdgeState.ENDED
 
 
 @pytest.mark.parametrize("begin", [taken, answering])
-def test_the_client_leaves_later_and_pays_for_what_was_made(begin: Begin) -> None:
-    script = begin() >> gone() << "d1 <- CANCEL 0" << "forget" >> fail(2, ErrorType.CLIENT_GONE)
+@pytest.mark.parametrize(
+    ("word", "settled"),
+    [
+        (fail(2, ErrorType.CLIENT_GONE, usage=True), "settle, usage 7"),
+        (fail(9, ErrorType.UPSTREAM_CUT), "settle, nothing"),
+        (fail(2, ErrorType.GATEWAY_FRAME_LOST, unknown=True), "settle, lost"),
+        (end(7), "settle, usage 7"),
+        (lost("d1"), "settle, lost"),
+        (unheard(), "settle, lost"),
+    ],
+)
+def test_the_client_leaves_later_and_pays_for_what_was_made(begin: Begin, word: EdgeStep, settled: str) -> None:
+    script = begin() >> gone() << "d1 <- CANCEL 0" << "forget"
+    assert script.job.state is EdgeState.SETTLING
+    for step in (
+        gone(),
+        lost("d2"),
+        nobody(),
+        give_up(),
+        at(99999.0),
+        drained(9),
+        data(8, b"late"),
+        head(9),
+        accepted(9),
+    ):
+        script >> step
+    script >> fail(2, ErrorType.CLIENT_GONE, usage=True, offer_no=1)
     script.done()
+    script >> word << settled >> word >> unheard()
+    script.done()
+    assert script.job.state is EdgeState.ENDED
+
+
+def test_a_job_under_way_has_been_heard() -> None:
+    for begin in (offered, taken, answering):
+        begin().__rshift__(unheard()).done()
 
 
 def test_the_edge_stops() -> None:
-    script = taken() >> give_up() << "d1 <- CANCEL 0 void" << "abort, gateway_shutting_down" >> give_up()
+    script = taken() >> give_up() << "d1 <- CANCEL 0 void" << "settle, nothing" << "abort, gateway_shutting_down"
+    script >> give_up()
     script.done()
-    script = answering() >> give_up() << "d1 <- CANCEL 0" << "abort, gateway_shutting_down"
+    script = answering() >> give_up() << "d1 <- CANCEL 0" << "abort, gateway_shutting_down" >> give_up()
+    script >> end(2) << "settle, usage 7"
     script.done()
 
 
@@ -256,7 +309,7 @@ def test_credit_is_granted_in_steps_of_what_was_drained() -> None:
 
 def test_credit_is_neither_granted_before_the_answer_nor_after_its_end() -> None:
     taken().__rshift__(drained(STEP)).done()
-    script = answering(window=WINDOW) >> end(2) << "finish, usage 7" >> drained(STEP)
+    script = answering(window=WINDOW) >> end(2) << "settle, usage 7" << "finish" >> drained(STEP)
     script.done()
 
 
@@ -265,6 +318,7 @@ def test_more_than_was_granted_is_a_breach_that_ends_the_job() -> None:
     script >> data(3, b"x") << "d1 <- CANCEL 0" << "abort, gateway_internal"
     script.done()
     script = answering() >> end(2, bytes(999)) << "d1 <- CANCEL 0" << "abort, gateway_internal"
+    script >> unheard() << "settle, lost"
     script.done()
 
 
@@ -347,4 +401,14 @@ def test_unreadable_payloads_raise_only_documented_errors(kind: Kind, payload: b
     with pytest.raises((FrameError, ValueError)):
         script >> frame(kind, seq, payload)
     script >> give_up()
-    assert script.job.state is EdgeState.ENDED
+    assert script.job.state in {EdgeState.SETTLING, EdgeState.ENDED}
+
+
+@pytest.mark.parametrize("kind", [Kind.WHOLE, Kind.FAIL, Kind.END])
+@pytest.mark.parametrize("payload", [b"", b"\xff" * 30, b"\0\0\0\1\xc0", b"\0\0\0\2\x91\xc0"])
+def test_an_unreadable_last_word_is_as_good_as_none(kind: Kind, payload: bytes) -> None:
+    script = answering() >> gone() << "d1 <- CANCEL 0" << "forget"
+    with pytest.raises((FrameError, ValueError)):
+        script >> frame(kind, 2, payload)
+    script >> give_up() >> unheard() << "settle, lost"
+    script.done()

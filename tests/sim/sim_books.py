@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from tests.sim.sim_clients import Client, Outcome
+from tests.sim.sim_processes import Settled
 from tests.sim.sim_upstream import Call
 from trunkline.bus import messages
 from trunkline.bus.messages import UsageEvent
+from trunkline.core.errors import ErrorType
 from trunkline.core.usage import UsageSource
 from trunkline.runtime.memory_bus import StoredMessage
 
@@ -29,6 +31,12 @@ class Ledger:
             for event in messages.decode_usage_batch(message.data).events:
                 self._book(event)
 
+    def settle_orphans(self, events: Iterable[UsageEvent]) -> None:
+        """Book what dead dispatchers had under way, where nothing else is known of it."""
+        for event in events:
+            if (event.job, event.attempt) not in self.costs and event.job not in self.charges:
+                self._book(event)
+
     def _book(self, event: UsageEvent) -> None:
         known = self.costs.setdefault((event.job, event.attempt), event)
         if known is not event:
@@ -46,6 +54,7 @@ class Books:
 
     Args:
         clients, calls, ledger: see there.
+        settled: what the living edges were told of their jobs.
         lossless: no message was lost, and none was later than others: the ledger must fit exactly.
         deaths: processes died: what they held in memory is gone.
     """
@@ -53,6 +62,7 @@ class Books:
     clients: list[Client]
     calls: list[Call]
     ledger: Ledger
+    settled: Mapping[bytes, Sequence[Settled]]
     lossless: bool
     deaths: bool
     outcomes: Counter[Outcome] = dataclasses.field(default_factory=Counter)
@@ -62,6 +72,8 @@ class Books:
         """Return what does not fit."""
         for client in self.clients:
             self._check_client(client)
+            if not client.edge_died:
+                self._check_settled(client)
         if self.lossless:
             if self.ledger.charged_twice:
                 self.faults.append(f"{len(self.ledger.charged_twice)} jobs charged twice")
@@ -79,7 +91,7 @@ class Books:
             case Outcome.HANGS | Outcome.WRONG:
                 problem = f"it {outcome.value} {client.problem}"
             case Outcome.FULL:
-                problem = self._check_full(client, charge, calls)
+                problem = self._check_full(client, charge, calls) or self._check_exact(client, charge)
             case Outcome.ERROR:
                 if charge is not None and self.lossless:
                     problem = "an error response was charged"
@@ -88,10 +100,25 @@ class Books:
                     problem = "it got what no provider said"
                 elif charge is None and self.lossless and not self.deaths and client.answer:
                     problem = "partial output was not charged"
-            case Outcome.LEFT | Outcome.EDGE_DIED:
+            case Outcome.LEFT:
+                if charge is None and self.lossless and not self.deaths and client.answer:
+                    problem = "what it got before it left was not charged"
+            case Outcome.EDGE_DIED:
                 pass
         if problem:
             self.faults.append(f"{client.plan.tag}: {problem}")
+
+    def _check_settled(self, client: Client) -> None:
+        """The edge is told once what a job that was published comes to, and where nothing was lost, the truth."""
+        told = self.settled.get(client.job, ())
+        charge = self.ledger.charges.get(client.job)
+        if len(told) > 1 or (not told and charge is not None):
+            self.faults.append(f"{client.plan.tag}: settled {len(told)} times")
+        elif told and self.lossless:
+            if told[0].lost and not self.deaths:
+                self.faults.append(f"{client.plan.tag}: its use was lost")
+            if not told[0].lost and told[0].usage != charge and (told[0].usage is None or told[0].usage.units.any()):
+                self.faults.append(f"{client.plan.tag}: told {told[0].usage}, charged {charge}")
 
     def _check_full(self, client: Client, charge: UsageEvent | None, calls: list[Call]) -> str:
         said = [call for call in calls if call.text == client.answer]
@@ -107,6 +134,11 @@ class Books:
             if not any((units.input, units.output) == (call.number, call.output_tokens) for call in said):
                 return f"charged for {units}, answered by {said}"
         return ""
+
+    def _check_exact(self, client: Client, charge: UsageEvent | None) -> str:
+        """Who has got an answer to its end pays for that, not for what a checkpoint knew of it."""
+        lost = charge is not None and charge.outcome == ErrorType.GATEWAY_DISPATCHER_LOST
+        return "charged by a checkpoint" if lost and self.lossless and not client.error_after_done else ""
 
     def _check_costs(self) -> None:
         """Without deaths and losses, whatever a provider reported to us is booked, and nothing else."""

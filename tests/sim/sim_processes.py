@@ -1,32 +1,35 @@
 """The processes of the simulated gateway, wired from the real parts as their ``app.py`` does.
 
 In place of the HTTP server stand the clients of `sim_clients`, in place of upstream connections `sim_upstream`, and
-metering is a stub that grants everybody money.
+metering decides draws and settles nothing (`sim_metering`).
 """
 
 import base64
 import io
-from typing import cast
+from typing import NamedTuple, cast
 
 from prometheus_client import CollectorRegistry
 
 from services.dispatcher.app import TICK_S
 from services.dispatcher.catalog import Catalog
+from services.dispatcher.checkpoints import Checkpoints
+from services.dispatcher.fetching import MediaFetcher
 from services.dispatcher.intake import Intake
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.job_runner import JobRunner
 from services.dispatcher.metrics import DispatcherMetrics
 from services.dispatcher.outcome_outbox import OutcomeOutbox
 from services.dispatcher.settlement import Settlement
-from services.dispatcher.usage_outbox import UsageOutbox
-from services.edge.allowances import Allowances
+from services.edge.allowances import Allowances, Grace
 from services.edge.client_job import ClientJob
 from services.edge.job_board import JobBoard
 from services.edge.key_ring import KeyRing
 from services.edge.metrics import EdgeMetrics
 from services.edge.models import Models
+from services.edge.payments import Payments
 from services.edge.request_log import RequestLog
 from services.edge.request_path import RequestPath
+from services.edge.self_service import SelfService
 from services.edge.usage_keeper import UsageKeeper
 from tests.sim.sim_clients import Client
 from tests.sim.sim_loop import LoopClock
@@ -34,7 +37,7 @@ from tests.sim.sim_upstream import Provider, SimulatedPool
 from trunkline.bus import messages, snapshots, subjects
 from trunkline.bus.fleet import Fleet
 from trunkline.bus.job_table import JobTable
-from trunkline.bus.messages import AllowanceGrant, AllowanceGrants, Beat
+from trunkline.bus.messages import Beat, UsageEvent
 from trunkline.bus.port import Message
 from trunkline.bus.snapshots import ChannelSnapshot, KeyPolicy, ModelSnapshot, Timeouts
 from trunkline.core import limits
@@ -42,9 +45,11 @@ from trunkline.core.ids import JobID, JobIDMint
 from trunkline.policy.keys import key_hash, mint
 from trunkline.policy.vault import Vault, parse_masters
 from trunkline.runtime.http_client import HTTPClientPool
+from trunkline.runtime.http_fetch import HTTPFetcher
 from trunkline.runtime.logging import LineLog
 from trunkline.runtime.memory_bus import MemoryBroker, MemoryBus
 from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.usage_outbox import UsageMetrics, UsageOutbox
 
 PEPPER = b"pepper of the simulation"
 SECRET = mint(bytes(range(64)))
@@ -52,14 +57,13 @@ MASTERS = "1:" + base64.b64encode(bytes(32)).decode()
 DEADLINE_S = 15.0
 DISPATCHER_JOBS_MAX = 12
 TIMEOUTS = Timeouts(connect_s=1.0, first_token_s=3.0, idle_s=2.5, total_s=9.0)
-METERING = "metering-1"
 
 
 def fill_buckets(broker: MemoryBroker) -> None:
     """Write the snapshots that every process starts from."""
     policy = KeyPolicy(key=1, key_name="k", account=1, account_name="a")
     broker.buckets[subjects.KV_KEYS][key_hash(SECRET, PEPPER)] = snapshots.encode(policy)
-    model = ModelSnapshot("public", groups=("default",))
+    model = ModelSnapshot("public", groups=("default",), prices={"input": 1_000_000, "output": 1_000_000})
     broker.buckets[subjects.KV_MODELS][subjects.kv_token("public")] = snapshots.encode(model)
     vault = Vault(parse_masters(MASTERS))
     for number in (1, 2, 3):
@@ -77,6 +81,13 @@ def fill_buckets(broker: MemoryBroker) -> None:
             timeouts=TIMEOUTS,
         )
         broker.buckets[subjects.KV_CHANNELS][str(number)] = snapshots.encode(channel)
+
+
+class Settled(NamedTuple):
+    """What the gateway's edge was told of a job."""
+
+    usage: UsageEvent | None
+    lost: bool
 
 
 class _Mint(JobIDMint):
@@ -100,6 +111,10 @@ class _Process:
         self.failures: list[BaseException] = []
         self.tasks = TaskSet(on_failure=self.failures.append)
         self.dead = False
+
+    def outbox(self) -> UsageOutbox:
+        metrics = UsageMetrics(CollectorRegistry(), self.role)
+        return UsageOutbox(self.bus, self.name, clock=self.clock, tasks=self.tasks, metrics=metrics, spool=None)
 
     def beat(self) -> Beat:
         raise NotImplementedError
@@ -132,10 +147,21 @@ class SimulatedEdge(_Process):
         for token, value in broker.buckets[subjects.KV_MODELS].items():
             self.models.changed(token, value)
         self.keys = KeyRing(bus, PEPPER, clock=clock, tasks=tasks, metrics=metrics)
-        self.keeper = UsageKeeper(bus, name, clock=clock, tasks=tasks, metrics=metrics)
+        self.keeper = UsageKeeper(self.outbox(), metrics=metrics)
+        self.settled: dict[JobID, list[Settled]] = {}
         self.board = JobBoard(
-            bus, name, clock=clock, metrics=metrics, fleet=self.fleet, keeper=self.keeper, on_end=self._ended
+            bus,
+            name,
+            clock=clock,
+            metrics=metrics,
+            fleet=self.fleet,
+            keeper=self.keeper,
+            on_end=self._ended,
+            on_priced=lambda client, usage: self.payments.price(client, usage),
+            on_settled=self._settled,
         )
+        self.allowances = Allowances(bus, name, entropy, Grace(60.0, 10**12), clock=clock, tasks=tasks, metrics=metrics)
+        self.payments = Payments(self.allowances, self.models)
         self.path = RequestPath(
             edge=name,
             jobs_max=1000,
@@ -143,8 +169,9 @@ class SimulatedEdge(_Process):
             mint=self._mint,
             keys=self.keys,
             models=self.models,
-            allowances=Allowances(bus, name, 60.0, clock=clock, tasks=tasks, metrics=metrics),
+            payments=self.payments,
             board=self.board,
+            self_service=SelfService(bus, metrics=metrics),
             clock=clock,
             tasks=tasks,
             metrics=metrics,
@@ -154,8 +181,13 @@ class SimulatedEdge(_Process):
     def _ended(self, job: ClientJob) -> None:
         self.path.finish(job)
 
+    def _settled(self, client: ClientJob, usage: UsageEvent | None, *, lost: bool) -> None:
+        self.settled.setdefault(client.job, []).append(Settled(usage, lost))
+        self.payments.settle(client, usage, lost=lost)
+
     async def start(self) -> None:
         await self.keys.start()
+        await self.allowances.start()
         await self.bus.subscribe(subjects.alive_of("dispatcher"), self._on_beat)
         await self.board.start()
         self.tasks.spawn(self._tick(), name="edge_tick")
@@ -173,6 +205,7 @@ class SimulatedEdge(_Process):
                 self.board.dispatcher_lost(dispatcher)
             self.keeper.sweep(self.fleet)
             self.board.tick()
+            self.allowances.sweep()
 
     def beat(self) -> Beat:
         clock_ms = round(self.clock.now() * 1000)
@@ -191,7 +224,13 @@ class SimulatedEdge(_Process):
             client.exchange.ended = True
 
     def left_over(self) -> dict[str, int]:
-        return {"jobs": len(self.board), "in flight": self.path.in_flight, "usage kept": len(self.keeper)}
+        return {
+            "jobs": len(self.board),
+            "in flight": self.path.in_flight,
+            "usage kept": len(self.keeper),
+            "jobs to settle": self.board.settling,
+            "holds": self.allowances.holds,
+        }
 
 
 class SimulatedDispatcher(_Process):
@@ -205,14 +244,17 @@ class SimulatedDispatcher(_Process):
         self.catalog = Catalog(Vault(parse_masters(MASTERS)), seed, clock=clock, metrics=metrics)
         for token, value in broker.buckets[subjects.KV_CHANNELS].items():
             self.catalog.channel_changed(token, value)
-        self.usage = UsageOutbox(bus, name, clock=clock, tasks=tasks, metrics=metrics)
+        self.usage = self.outbox()
         outcomes = OutcomeOutbox(bus, name, clock=clock, tasks=tasks)
+        settlement = Settlement(self.usage, outcomes, clock=clock, metrics=metrics)
         self.runner = JobRunner(
             self.catalog,
             cast("HTTPClientPool", self.pool),
-            Settlement(self.usage, outcomes, clock=clock, metrics=metrics),
+            MediaFetcher(cast("HTTPFetcher", None), metrics=metrics),  # no channel here wants anything fetched
+            settlement,
             clock=clock,
         )
+        self.checkpoints = Checkpoints(bus, name, self.runner.attempts, settlement, clock=clock, tasks=tasks)
         self.intake = Intake(
             bus,
             name,
@@ -256,15 +298,3 @@ class SimulatedDispatcher(_Process):
     def left_over(self) -> dict[str, int]:
         busy = sum(connection.busy for connection in self.pool.open)
         return {"jobs": len(self.table), "usage": len(self.usage), "calls": busy}
-
-
-async def start_metering(broker: MemoryBroker) -> None:
-    """Grant every account that asks a large allowance for a while."""
-    bus = broker.connect(METERING)
-
-    def answer(message: Message) -> None:
-        draw = messages.decode_allowance_draw(message.data)
-        grants = tuple(AllowanceGrant(account, 10**9, 5000) for account in draw.accounts)
-        bus.publish(message.reply, messages.encode(AllowanceGrants(grants)))
-
-    await bus.subscribe(subjects.ALLOW, answer, queue=subjects.ALLOW_QUEUE)

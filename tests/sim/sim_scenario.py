@@ -9,17 +9,17 @@ from enum import Enum
 from structlog.testing import capture_logs
 
 from tests.sim.sim_books import Books, Ledger
+from tests.sim.sim_checkpoints import CheckpointStream
 from tests.sim.sim_clients import Client, Outcome, Plan
 from tests.sim.sim_loop import LoopClock, SimulatedLoop
+from tests.sim.sim_metering import METERING, start_metering
 from tests.sim.sim_network import Network, Partition, Weather
 from tests.sim.sim_processes import (
     DEADLINE_S,
-    METERING,
     SECRET,
     SimulatedDispatcher,
     SimulatedEdge,
     fill_buckets,
-    start_metering,
 )
 from tests.sim.sim_upstream import Provider
 from trunkline.bus.edge_job import DEADLINE_SLACK_S
@@ -87,6 +87,7 @@ class Simulation:
         self.edges: list[SimulatedEdge] = []
         self.dispatchers: list[SimulatedDispatcher] = []
         self.clients: list[Client] = []
+        self.checkpoints = CheckpointStream()
         self.network = Network(self.random.getrandbits(32), WEATHERS[self.kind], self._partitions())
         self.broker.faults = self.network
 
@@ -154,7 +155,8 @@ class Simulation:
 
     async def run(self) -> Report:
         """See the simulation to its end."""
-        await start_metering(self.broker)
+        await start_metering(self.broker, self._clock())
+        await self.checkpoints.start(self.broker)
         for number in range(2):
             edge = SimulatedEdge(self.broker, f"edge-{number}", self._clock(), self.random.getrandbits(32))
             self.edges.append(edge)
@@ -197,10 +199,13 @@ class Simulation:
         return self.random.uniform(FIRST_ARRIVAL_S, FIRST_ARRIVAL_S + ARRIVALS_S)
 
     def _report(self) -> Report:
+        ledger = Ledger(self.broker.stored)
+        ledger.settle_orphans(self.checkpoints.events({each.name for each in self.dispatchers if each.dead}))
         books = Books(
             self.clients,
             self.provider.calls,
-            Ledger(self.broker.stored),
+            ledger,
+            {job: told for edge in self.edges for job, told in edge.settled.items()},
             lossless=self.kind in {Kind.CALM, Kind.DEATHS},
             deaths=self.kind in {Kind.DEATHS, Kind.STORM},
         )

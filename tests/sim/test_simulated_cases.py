@@ -3,11 +3,14 @@
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+import pytest
 from structlog.testing import capture_logs
 
 from tests.sim.sim_books import Ledger
+from tests.sim.sim_checkpoints import CheckpointStream
 from tests.sim.sim_clients import Client, Outcome, Plan
 from tests.sim.sim_loop import LoopClock, SimulatedLoop
+from tests.sim.sim_metering import start_metering
 from tests.sim.sim_processes import (
     DEADLINE_S,
     DISPATCHER_JOBS_MAX,
@@ -15,12 +18,14 @@ from tests.sim.sim_processes import (
     SimulatedDispatcher,
     SimulatedEdge,
     fill_buckets,
-    start_metering,
 )
 from tests.sim.sim_upstream import Behaviour, Call, Provider
 from trunkline.bus import frames
 from trunkline.bus.frames import FrameError, Kind
+from trunkline.bus.messages import UsageEvent
 from trunkline.core import limits
+from trunkline.core.errors import ErrorType, Fault
+from trunkline.core.usage import UsageSource
 from trunkline.runtime.memory_bus import Delivery, MemoryBroker
 
 LATENCY_S = 0.001
@@ -85,7 +90,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def _opened(stage: Stage) -> AsyncIterator[Stage]:
-    await start_metering(stage.broker)
+    await start_metering(stage.broker, stage.clock)
     await stage.edge.start()
     for dispatcher in stage.dispatchers:
         await dispatcher.start()
@@ -184,6 +189,194 @@ def test_a_client_that_leaves_takes_its_upstream_call_along() -> None:
             assert client.outcome() is Outcome.LEFT
 
     play(course, script=[Behaviour.SILENT, Behaviour.SILENT])
+
+
+async def _leave(stage: Stage, client: Client, *, closed: bool) -> UsageEvent | None:
+    """Let a client leave; returns what the edge is told within a second, which is what is charged."""
+    client.leave()
+    await stage.until(lambda: bool(stage.edge.settled), within_s=1)
+    assert stage.provider.calls[-1].closed is closed
+    await stage.clock.sleep(2)
+    [[settled]] = stage.edge.settled.values()
+    assert not settled.lost
+    assert Ledger(stage.broker.stored).charges.get(client.job) == settled.usage
+    return settled.usage
+
+
+def test_a_client_that_leaves_a_stream_pays_for_what_came() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send()
+        await stage.until(lambda: client.wire.count(b"content") > 1, within_s=9)
+        usage = await _leave(stage, client, closed=True)
+        assert usage is not None
+        assert (usage.outcome, usage.source) == ("client_gone", UsageSource.COUNTED)
+        assert usage.units.output > 0
+
+    play(course, script=[Behaviour.SLOW])
+
+
+def test_a_client_that_leaves_before_anything_was_made_pays_nothing() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send()
+        await stage.until(lambda: bool(stage.provider.calls), within_s=1)
+        assert await _leave(stage, client, closed=True) is None
+
+    play(course, script=[Behaviour.SILENT])
+
+
+def test_a_client_that_leaves_before_its_job_was_taken_pays_nothing() -> None:
+    async def course(stage: Stage) -> None:
+        await stage.answered(stage.send(), within_s=3)
+        stage.edge.settled.clear()
+        client = stage.send()
+        while not len(stage.edge.board):
+            await stage.clock.sleep(LATENCY_S / 10)  # published now, and not yet with the dispatcher
+        client.leave()
+        await stage.until(lambda: bool(stage.edge.settled), within_s=0.1)
+        [[settled]] = stage.edge.settled.values()
+        assert settled == (None, False)
+        assert len(stage.provider.calls) == 1
+
+    play(course, script=[Behaviour.GOOD])
+
+
+def test_a_plain_answer_on_its_way_to_a_client_that_left_is_paid_as_reported() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send(stream=False)
+        await stage.until(lambda: bool(stage.provider.calls), within_s=1)
+        usage = await _leave(stage, client, closed=False)
+        assert usage is not None
+        assert (usage.outcome, usage.source) == ("", UsageSource.REPORTED)
+        assert usage.units.input == stage.provider.calls[0].number
+
+    play(course, script=[Behaviour.GOOD])
+
+
+def test_a_plain_answer_that_does_not_come_in_time_is_paid_as_far_as_it_came() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send(stream=False)
+        await stage.until(lambda: bool(stage.provider.calls), within_s=1)
+        usage = await _leave(stage, client, closed=True)
+        assert usage is not None
+        assert (usage.outcome, usage.source) == ("client_gone", UsageSource.COUNTED)
+        assert usage.units.output > stage.provider.calls[0].output_tokens
+
+    play(course, script=[Behaviour.LARGE])
+
+
+def test_a_whole_answer_that_waited_for_its_reader_is_paid_when_he_leaves() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send(stream=False, bytes_per_s=1)
+        await stage.until(lambda: bool(stage.provider.calls) and stage.provider.calls[0].whole, within_s=3)
+        usage = await _leave(stage, client, closed=False)
+        assert usage is not None
+        assert usage.source is UsageSource.REPORTED
+
+    play(course, script=[Behaviour.LARGE])
+
+
+def test_what_a_client_that_left_used_is_lost_with_its_dispatcher() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send()
+        await stage.until(lambda: bool(client.wire), within_s=9)
+        await stage.dispatchers[0].die()
+        client.leave()
+        await stage.until(lambda: bool(stage.edge.settled), within_s=5)
+        [[settled]] = stage.edge.settled.values()
+        assert settled == (None, True)
+
+    play(course, dispatchers=1, script=[Behaviour.SLOW])
+
+
+@pytest.mark.parametrize("edge_dies", [False, True])
+def test_a_stream_whose_dispatcher_dies_is_paid_by_its_last_checkpoint(edge_dies: bool) -> None:
+    async def course(stage: Stage) -> None:
+        stream = CheckpointStream()
+        await stream.start(stage.broker)
+        client = stage.send()
+        await stage.until(lambda: client.wire.count(b"content") > 3, within_s=15)
+        got = client.wire.count(b"content")
+        await stage.clock.sleep(limits.CHECKPOINT_INTERVAL_S + 0.1)
+        await stage.dispatchers[0].die()
+        if edge_dies:
+            await stage.edge.die()
+            stage.edge.board._entries.clear()
+        await stage.until(lambda: client.done, within_s=5)
+        await stage.clock.sleep(2)
+        ledger = Ledger(stage.broker.stored)
+        assert client.job not in ledger.charges
+        assert stream.events({"dispatcher-1"}) == []
+        ledger.settle_orphans(stream.events({"dispatcher-0"}))
+        charge = ledger.charges[client.job]
+        assert (charge.outcome, charge.source) == ("gateway_dispatcher_lost", UsageSource.COUNTED)
+        assert got <= charge.units.output
+
+    play(course, dispatchers=1, script=[Behaviour.SLOW])
+
+
+def test_an_answer_that_has_ended_is_in_no_checkpoint() -> None:
+    async def course(stage: Stage) -> None:
+        stream = CheckpointStream()
+        await stream.start(stage.broker)
+        client = stage.send()
+        await stage.until(lambda: bool(stream.events({"dispatcher-0"})), within_s=15)
+        await stage.answered(client, within_s=30)
+        await stage.clock.sleep(limits.CHECKPOINT_INTERVAL_S + 0.1)
+        assert stream.events({"dispatcher-0"}) == []
+
+    play(course, dispatchers=1, script=[Behaviour.SLOW])
+
+
+_STOPPING = Fault(ErrorType.GATEWAY_SHUTTING_DOWN, "The worker of this request is restarting. Please retry.")
+
+
+def _stop_calls(stage: Stage) -> None:
+    """What a stopping dispatcher does with the jobs that its grace time did not suffice for."""
+    for dispatcher in stage.dispatchers:
+        if len(dispatcher.table):
+            dispatcher.table.draining = True
+            for entry in dispatcher.table.entries():
+                entry.give_back(_STOPPING)
+
+
+def test_a_dispatcher_that_stops_gives_back_what_has_not_begun() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send()
+        await stage.until(lambda: bool(stage.provider.calls), within_s=1)
+        _stop_calls(stage)
+        assert await stage.answered(client, within_s=1) is stage.provider.calls[1]
+        assert stage.provider.calls[0].closed
+
+    play(course, script=[Behaviour.SILENT, Behaviour.GOOD])
+
+
+def test_a_dispatcher_that_stops_tells_what_was_used_of_what_has_begun() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send()
+        await stage.until(lambda: client.wire.count(b"content") > 1, within_s=9)
+        _stop_calls(stage)
+        await stage.until(lambda: client.done, within_s=1)
+        assert client.outcome() is Outcome.IN_BAND
+        assert b"is restarting" in client.wire
+        [[settled]] = stage.edge.settled.values()
+        await stage.clock.sleep(1)
+        assert settled.usage == Ledger(stage.broker.stored).charges[client.job]
+
+    play(course, script=[Behaviour.SLOW])
+
+
+def test_a_last_word_that_is_lost_is_not_waited_for_forever() -> None:
+    async def course(stage: Stage) -> None:
+        client = stage.send()
+        await stage.until(lambda: bool(client.wire), within_s=9)
+        stage.lose(Kind.FAIL)
+        client.leave()
+        await stage.until(lambda: bool(stage.edge.settled), within_s=limits.SETTLE_WAIT_S + 1)
+        [[settled]] = stage.edge.settled.values()
+        assert settled == (None, True)
+        assert client.job in Ledger(stage.broker.stored).charges
+
+    play(course, dispatchers=1, script=[Behaviour.SLOW])
 
 
 def test_a_dispatcher_that_dies_before_the_first_byte_is_replaced() -> None:

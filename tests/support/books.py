@@ -80,6 +80,7 @@ async def _unrest(stack: LiveStack, http: aiohttp.ClientSession) -> list[str]:
     """Return what is still in flight."""
     found = {
         "jobs at edges": await stack.metric_sum(http, "edge", "trunkline_edge_jobs"),
+        "jobs to settle at edges": await stack.metric_sum(http, "edge", "trunkline_edge_jobs_settling"),
         "jobs at dispatchers": await stack.metric_sum(http, "dispatcher", "trunkline_dispatcher_jobs"),
         "usage at dispatchers": await stack.metric_sum(http, "dispatcher", "trunkline_dispatcher_usage_pending"),
         "usage kept by edges": await stack.metric_sum(http, "edge", "trunkline_edge_usage_unconfirmed"),

@@ -36,6 +36,8 @@ def usage_event(
     outcome: str = "",
     started_ms: int = STARTED_MS,
     variant: str = "",
+    lease: int = 0,
+    user: int = 0,
 ) -> UsageEvent:
     """Return an event: by default a complete answer of 100 input and 50 output tokens, worth 200 nano-USD."""
     return UsageEvent(
@@ -58,6 +60,8 @@ def usage_event(
         first_token_ms=120,
         duration_ms=900,
         variant=variant,
+        lease=lease,
+        user=user,
     )
 
 

@@ -251,7 +251,7 @@ millisecond for each million, since the provider will report it in all likelihoo
 
 ORPHANS_AFTER_S = 10.0
 """How long a dispatcher must be silent until metering settles what it had under way by its last checkpoint. Its edges
-have noticed after three beats and a half, and publish what they know within a second: that is exact, and goes before."""
+notice after three beats and a half, and publish what they know within a second: that is exact, and goes before."""
 
 USAGE_PENDING_MAX = 1_000_000
 """Usage events a process holds in memory while JetStream is away and it has no spool, or the disk fails: about 500 MB,

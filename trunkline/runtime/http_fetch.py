@@ -103,12 +103,8 @@ class HTTPFetcher:
         raise FetchError(FetchResult.REDIRECTS)
 
     async def _exchange(self, target: FetchTarget, reception: Reception) -> None:
-        try:
-            addresses = await self._resolve(target.host, target.port)
-        except (OSError, UnicodeError):
-            raise FetchError(FetchResult.UNRESOLVED) from None
-        check_addresses(addresses, self._rules)
-        connection = await self._connect(target, addresses)
+        addresses = await look_up(target, self._rules, self._resolve)
+        connection = await connect(self._pool, target, addresses)
         receiver = _Receiver(reception)
         try:
             connection.send(request_head(target, self._agent), receiver)
@@ -118,15 +114,34 @@ class HTTPFetcher:
         if error is not None:
             raise error
 
-    async def _connect(self, target: FetchTarget, addresses: list[str]) -> ClientConnection:
-        """Return a connection to one of the very addresses that were checked: none is looked up again."""
-        endpoint = Endpoint(target.host, target.port, target.tls)
-        for address in addresses[: limits.FETCH_ADDRESSES_MAX]:
-            try:
-                return await self._pool.connect(endpoint, limits.FETCH_CONNECT_TIMEOUT_S, address=address)
-            except HTTPClientError:
-                continue
-        raise FetchError(FetchResult.UNREACHABLE)
+
+async def look_up(target: FetchTarget, rules: FetchRules, resolve: Resolve) -> list[str]:
+    """Return the addresses of a target's host, all of which may be connected to.
+
+    Raises:
+        FetchError: there are none, or one may not.
+    """
+    try:
+        addresses = await resolve(target.host, target.port)
+    except (OSError, UnicodeError):
+        raise FetchError(FetchResult.UNRESOLVED) from None
+    check_addresses(addresses, rules)
+    return addresses
+
+
+async def connect(pool: HTTPClientPool, target: FetchTarget, addresses: list[str]) -> ClientConnection:
+    """Return a connection to one of the very addresses that were checked: none is looked up again.
+
+    Raises:
+        FetchError: none of them can be reached.
+    """
+    endpoint = Endpoint(target.host, target.port, target.tls)
+    for address in addresses[: limits.FETCH_ADDRESSES_MAX]:
+        try:
+            return await pool.connect(endpoint, limits.FETCH_CONNECT_TIMEOUT_S, address=address)
+        except HTTPClientError:
+            continue
+    raise FetchError(FetchResult.UNREACHABLE)
 
 
 class _Receiver:

@@ -221,7 +221,8 @@ class NATSBus:
             state = (await self._jetstream.stream_info(stream)).state
         except (NATSError, TimeoutError) as error:
             raise BusError(f"stream {stream} cannot be asked: {type(error).__name__}") from error
-        return StreamSpan(state.first_seq, state.last_seq)
+        # Of a stream that never held any message, the broker says that the first has number 0.
+        return StreamSpan(state.first_seq if state.messages else state.last_seq + 1, state.last_seq)
 
     def on_connection(self, callback: Callable[[bool], None]) -> None:
         """See `bus.port.Bus.on_connection`."""

@@ -3,19 +3,33 @@
 What the configuration does not name is left alone. Applying the same one again changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from trunkline.core.money import usd_text
 from trunkline.policy.changes import Change, EntityID, FieldChange, compare, entity_id, fingerprint, wanted_entities
 from trunkline.policy.configuration import Configuration
 from trunkline.policy.configuration_values import nano_amount
-from trunkline.policy.entities import Account, Channel, Cost, DiscountSchedules, Entity, Group, Key, Model, Tier, User
+from trunkline.policy.entities import (
+    Account,
+    Channel,
+    Cost,
+    DiscountSchedules,
+    Entity,
+    FreeTrial,
+    Group,
+    Key,
+    Model,
+    SiteAlerts,
+    Tier,
+    User,
+)
 from trunkline.store import configuration_writes as writes
 from trunkline.store import ledger, outbox
-from trunkline.store.configuration import read_current, read_names
+from trunkline.store.configuration import read_current, read_names, read_trial
 from trunkline.store.database import Connection
 from trunkline.store.key_writes import put_key
 from trunkline.store.price_versions import add_cost_version, add_model_version
+from trunkline.store.trials import grant_trial
 
 CREDIT_REFERENCE = "configuration"
 """Reference of an account's credit from a configuration: one per account, so that it is granted once."""
@@ -48,6 +62,8 @@ async def apply_configuration(
         await application.write(entity)
         changes.append(change)
     changes += await _grant_credits(connection, configuration)
+    new = [entry.name for entry in configuration.accounts if entry.trial and ("account", entry.name) not in current]
+    changes += await _grant_trials(connection, new)
     await application.project()
     return changes
 
@@ -98,6 +114,8 @@ class _Application:
             case DiscountSchedules():
                 await writes.put_discounts(self._connection, entity)
                 self._settings = True
+            case FreeTrial() | SiteAlerts():
+                await writes.put_console_setting(self._connection, entity)
 
     async def _write_model(self, model: Model, there: Entity | None) -> None:
         await writes.put_model(self._connection, model)
@@ -133,4 +151,15 @@ async def _grant_credits(connection: Connection, configuration: Configuration) -
         if await ledger.grant_credit(connection, account_id, amount_nano, CREDIT_REFERENCE):
             credit = FieldChange("credit", "none", f"{usd_text(amount_nano)} USD")
             changes.append(Change("grant", "account", entry.name, (credit,)))
+    return changes
+
+
+async def _grant_trials(connection: Connection, accounts: Sequence[str]) -> list[Change]:
+    """Give new accounts the free trial."""
+    trial = await read_trial(connection)
+    changes = []
+    for name in accounts if trial.amount_nano else ():
+        if await grant_trial(connection, await writes.find_account(connection, name), trial):
+            given = FieldChange("trial", "none", f"{usd_text(trial.amount_nano)} USD for {trial.days} days")
+            changes.append(Change("grant", "account", name, (given,)))
     return changes

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from trunkline.bus.snapshots import Timeouts
+from trunkline.policy.alerts import AlertTerms
 from trunkline.policy.changes import EntityID, entity_id
 from trunkline.policy.configuration import Configuration, Names, ParamsEntry
 from trunkline.policy.configuration_values import parameter_rules
@@ -21,10 +22,12 @@ from trunkline.policy.entities import (
     Cost,
     DiscountSchedules,
     Entity,
+    FreeTrial,
     Group,
     Key,
     Model,
     Prices,
+    SiteAlerts,
     Tier,
     User,
 )
@@ -41,6 +44,8 @@ decode_timeouts = msgspec.json.Decoder(Timeouts).decode
 decode_prices = msgspec.json.Decoder(Prices).decode
 decode_limits = msgspec.json.Decoder(Limits).decode
 decode_budgets = msgspec.json.Decoder(Budgets).decode
+decode_alerts = msgspec.json.Decoder(AlertTerms).decode
+_decode_trial = msgspec.json.Decoder(FreeTrial).decode
 _decode_params = msgspec.json.Decoder(ParamsEntry).decode
 _decode_options = msgspec.json.Decoder(VendorOptions).decode
 
@@ -60,6 +65,11 @@ MODELS_WITH_PRICES = """
 """
 """Models with the prices in force. By the time of the statement, as versions are written: a transaction that has waited
 for another began before the other's version did."""
+
+
+TRIAL_SETTING = "trial"
+ALERTS_SETTING = "alerts"
+"""Names of settings that the console alone reads: what new accounts may have; where the site's operators are told."""
 
 
 class NotFoundError(Exception):
@@ -109,6 +119,7 @@ async def read_names(connection: Connection, accounts: Collection[str] | None = 
             row["name"] for row in await connection.fetch(f"{MODELS_WITH_PRICES} where p.source = $1", FROM_OPERATOR)
         ),
         users=frozenset(row["name"] for row in users),
+        trial=(await read_trial(connection)).amount_nano > 0,
     )
 
 
@@ -129,6 +140,8 @@ async def read_current(connection: Connection, configuration: Configuration) -> 
         *await read_channels(connection, channels),
         *await _costs(connection, channels),
         DiscountSchedules(await read_steps(connection)),
+        await read_trial(connection),
+        SiteAlerts(await read_site_alerts(connection)),
     ]
     return {entity_id(entity): entity for entity in found}
 
@@ -145,11 +158,16 @@ async def _tiers(connection: Connection, names: list[str]) -> Iterable[Tier]:
 
 async def _accounts(connection: Connection, names: list[str]) -> Iterable[Account]:
     rows = await connection.fetch(
-        "select name, tier, time_zone, limits, budgets from accounts where name = any($1)", names
+        "select name, tier, time_zone, limits, budgets, alerts from accounts where name = any($1)", names
     )
     return [
         Account(
-            row["name"], row["tier"], row["time_zone"], decode_limits(row["limits"]), decode_budgets(row["budgets"])
+            name=row["name"],
+            tier=row["tier"],
+            time_zone=row["time_zone"],
+            limits=decode_limits(row["limits"]),
+            budgets=decode_budgets(row["budgets"]),
+            alerts=decode_alerts(row["alerts"]),
         )
         for row in rows
     ]
@@ -271,3 +289,20 @@ async def _costs(connection: Connection, channels: list[str]) -> Iterable[Cost]:
         channels,
     )
     return [Cost(row["channel"], row["model"], decode_prices(row["prices"])) for row in rows]
+
+
+async def read_trial(connection: Connection) -> FreeTrial:
+    """Return what new accounts may have; an amount of zero is nothing."""
+    value = await _console_setting(connection, TRIAL_SETTING)
+    return FreeTrial() if value is None else _decode_trial(value)
+
+
+async def read_site_alerts(connection: Connection) -> AlertTerms:
+    """Return where the site's operators are told."""
+    value = await _console_setting(connection, ALERTS_SETTING)
+    return AlertTerms() if value is None else decode_alerts(value)
+
+
+async def _console_setting(connection: Connection, name: str) -> str | None:
+    value: str | None = await connection.fetchval("select value from console_settings where name = $1", name)
+    return value

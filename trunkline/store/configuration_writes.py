@@ -3,8 +3,18 @@
 from collections.abc import Callable, Mapping
 
 from trunkline.bus.snapshots import SealedCredential
-from trunkline.policy.entities import Account, Channel, DiscountSchedules, Group, Model, Tier, User
-from trunkline.store.configuration import NotFoundError, json_text
+from trunkline.policy.entities import (
+    Account,
+    Channel,
+    DiscountSchedules,
+    FreeTrial,
+    Group,
+    Model,
+    SiteAlerts,
+    Tier,
+    User,
+)
+from trunkline.store.configuration import ALERTS_SETTING, TRIAL_SETTING, NotFoundError, json_text
 from trunkline.store.database import Connection
 from trunkline.store.discounts import SETTING
 
@@ -35,14 +45,15 @@ async def put_tier(connection: Connection, tier: Tier) -> None:
 async def put_account(connection: Connection, account: Account) -> int:
     """Write an account and return its id."""
     account_id: int = await connection.fetchval(
-        "insert into accounts (name, tier, time_zone, limits, budgets) values ($1, $2, $3, $4, $5)"
+        "insert into accounts (name, tier, time_zone, limits, budgets, alerts) values ($1, $2, $3, $4, $5, $6)"
         " on conflict (name) do update set tier = excluded.tier, time_zone = excluded.time_zone,"
-        " limits = excluded.limits, budgets = excluded.budgets returning id",
+        " limits = excluded.limits, budgets = excluded.budgets, alerts = excluded.alerts returning id",
         account.name,
         account.tier,
         account.time_zone,
         json_text(account.limits),
         json_text(account.budgets),
+        json_text(account.alerts),
     )
     return account_id
 
@@ -145,6 +156,17 @@ async def put_discounts(connection: Connection, schedules: DiscountSchedules) ->
         "insert into settings (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value",
         SETTING,
         json_text(schedules.steps),
+    )
+
+
+async def put_console_setting(connection: Connection, setting: FreeTrial | SiteAlerts) -> None:
+    """Write what there is one of and the console alone reads."""
+    name, value = (TRIAL_SETTING, setting) if isinstance(setting, FreeTrial) else (ALERTS_SETTING, setting.alerts)
+    await connection.execute(
+        "insert into console_settings (name, value) values ($1, $2)"
+        " on conflict (name) do update set value = excluded.value",
+        name,
+        json_text(value),
     )
 
 

@@ -1,15 +1,20 @@
 """The ledger: append-only double entry in Postgres, and the balances projected from it (docs/ledger.md).
 
-Metering settles usage events here; the console grants credit and reads balances. Every function takes the
-connection, so that its caller chooses the transaction.
+Metering settles usage events here; the console books what people and payments bring, and reads balances. Every
+function takes the connection, so that its caller chooses the transaction. `store.corrections` has refunds and
+adjustments, `store.ledger_checks` looks whether all of it agrees.
 """
 
 import enum
 from collections.abc import Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 from trunkline.core.money import NanoUSD
 from trunkline.store.database import Connection
+
+WHOLE_LEDGER_TIMEOUT_S = 300.0
+"""One statement that reads all transfers. A hundred million of them take about a minute to add up."""
 
 
 class Book(enum.IntEnum):
@@ -25,11 +30,34 @@ class Book(enum.IntEnum):
     """Of a channel: what we owe its provider."""
     GRANTS = 5
     """The site's: the other side of all credit given."""
+    PAYMENTS = 6
+    """The site's: the other side of all that was paid in."""
 
 
 def book_number(book: Book, owner_id: int = 0) -> int:
     """Return the number of a book; ``owner_id`` is an account's or a channel's id, 0 for the site."""
     return owner_id * 8 + book
+
+
+class Transfer(NamedTuple):
+    """A transfer that is named by a reference: anything but a job's charge and cost.
+
+    Attributes:
+        kind: one of `transfer_kind` in the migrations.
+        debit, credit: books.
+        amount_nano: positive.
+        reference: names it; the same kind between the same books is booked once per reference.
+        corrects_job: of a refund, the job whose charge it gives back.
+        corrects_reference: of an adjustment, the reference of the transfer that it corrects.
+    """
+
+    kind: str
+    debit: int
+    credit: int
+    amount_nano: int
+    reference: str
+    corrects_job: UUID | None = None
+    corrects_reference: str | None = None
 
 
 class BookBalance(NamedTuple):
@@ -65,8 +93,8 @@ PROJECT_MOVED = """
 
 _TRANSFER_ONCE = f"""
 with moved as (
-    insert into transfers (occurred_at, kind, debit, credit, amount_nano, reference)
-    values (now(), $1::text::transfer_kind, $2, $3, $4, $5)
+    insert into transfers (occurred_at, kind, debit, credit, amount_nano, reference, corrects_job, corrects_reference)
+    values (now(), $1::text::transfer_kind, $2, $3, $4, $5, $6, $7)
     on conflict do nothing
     returning debit, credit, amount_nano
 ), projected as ({PROJECT_MOVED})
@@ -79,6 +107,11 @@ _RECOMPUTED = """
           union all
           select credit, amount_nano from transfers) as sides
     group by book
+"""
+
+_RECOMPUTED_SPENDING = """
+    select debit >> 3, date_trunc('month', occurred_at at time zone 'UTC')::date, sum(amount_nano)::bigint
+    from transfers where kind = 'charge' group by 1, 2
 """
 
 _VERIFY = f"""
@@ -107,29 +140,21 @@ async def grant_credit(connection: Connection, account_id: int, amount_nano: int
     """
     if amount_nano <= 0:
         raise ValueError("a grant is a positive amount; book an adjustment to take credit away")
-    sides = book_number(Book.GRANTS), book_number(Book.WALLET, account_id)
-    return await _transfer_once(connection, "grant", sides, amount_nano, reference)
+    return await transfer_once(
+        connection,
+        Transfer("grant", book_number(Book.GRANTS), book_number(Book.WALLET, account_id), amount_nano, reference),
+    )
 
 
-async def adjust_wallet(connection: Connection, account_id: int, amount_nano: int, reference: str) -> bool:
-    """Correct an account's wallet upwards or downwards: the only way to take back what was booked.
+async def transfer_once(connection: Connection, transfer: Transfer) -> bool:
+    """Book a transfer and return whether it was booked now; False if one of its kind and reference was there already.
 
-    Arguments, result and errors as for `grant_credit`, but the amount may be negative; it may not be zero.
+    Raises:
+        ValueError: it has no reference.
     """
-    if amount_nano == 0:
-        raise ValueError("an adjustment of zero adjusts nothing")
-    sides = book_number(Book.GRANTS), book_number(Book.WALLET, account_id)
-    if amount_nano < 0:
-        sides = sides[1], sides[0]
-    return await _transfer_once(connection, "adjustment", sides, abs(amount_nano), reference)
-
-
-async def _transfer_once(
-    connection: Connection, kind: str, sides: tuple[int, int], amount_nano: int, reference: str
-) -> bool:
-    if not reference:
-        raise ValueError("a transfer made by a person needs a reference")
-    return bool(await connection.fetchval(_TRANSFER_ONCE, kind, *sides, amount_nano, reference))
+    if not transfer.reference:
+        raise ValueError("a transfer that no job has caused needs a reference")
+    return bool(await connection.fetchval(_TRANSFER_ONCE, *transfer))
 
 
 async def balance(connection: Connection, account_id: int) -> NanoUSD:
@@ -157,16 +182,21 @@ async def verify(connection: Connection) -> list[BookBalance]:
 
     One statement, so one state of the database: it may run while metering settles. It reads the whole ledger.
     """
-    return [BookBalance(**row) for row in await connection.fetch(_VERIFY)]
+    return [BookBalance(**row) for row in await connection.fetch(_VERIFY, timeout=WHOLE_LEDGER_TIMEOUT_S)]
 
 
 async def rebuild(connection: Connection) -> int:
-    """Make the balances anew from the transfers and return how many books there are.
+    """Make the balances and the monthly spending anew from the transfers and return how many books there are.
 
     Settlement waits meanwhile, and goes on from the new balances.
     """
+    whole = WHOLE_LEDGER_TIMEOUT_S
     async with connection.transaction():
-        await connection.execute("lock table balances in share row exclusive mode")
+        await connection.execute("lock table balances, monthly_spending in share row exclusive mode", timeout=whole)
+        await connection.execute("delete from monthly_spending")
+        await connection.execute(
+            f"insert into monthly_spending (account_id, month, spent_nano) {_RECOMPUTED_SPENDING}", timeout=whole
+        )
         await connection.execute("delete from balances")
-        status = await connection.execute(f"insert into balances (book, balance_nano) {_RECOMPUTED}")
+        status = await connection.execute(f"insert into balances (book, balance_nano) {_RECOMPUTED}", timeout=whole)
     return int(status.rsplit(" ", 1)[1])

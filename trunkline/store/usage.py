@@ -1,10 +1,10 @@
 """Usage as people ask for it: sums by day, account, key, model, channel or group, and the attempts of one request.
 
-Called by the console. Metering calls `forget_before`, which ends what is kept of a request, and `set_aside`.
+Called by the console. Metering calls `set_aside`. Of days past their time only sums are left (`store.usage_history`).
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 
 import asyncpg
@@ -21,7 +21,7 @@ SUMMARIES_MAX = 10_000
 
 DIMENSIONS: Mapping[str, str] = MappingProxyType(
     {
-        "day": "(started_at at time zone 'UTC')::date",
+        "day": "day",
         "account": "account_id",
         "key": "key_id",
         "model": "model",
@@ -30,6 +30,27 @@ DIMENSIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 """What usage can be summed by, and the column behind it. Nothing else ever becomes part of a statement's text."""
+
+
+_KEPT = """
+    select (started_at at time zone 'UTC')::date as day, account_id, key_id, model, channel_id, group_name,
+           1 as attempts, charged::integer as answers,
+           input + cache_read + cache_write_5m + cache_write_1h + coalesce((other_units->>'input_audio')::bigint, 0)
+           + coalesce((other_units->>'input_image')::bigint, 0) as input_tokens,
+           cache_read,
+           output + reasoning + coalesce((other_units->>'output_audio')::bigint, 0)
+           + coalesce((other_units->>'output_image')::bigint, 0) as output_tokens,
+           charge_nano, cost_nano
+    from usage where started_at >= $1 and started_at < $2
+    and ($3::bigint is null or account_id = $3) and ($4::bigint is null or key_id = $4)
+"""
+_PAST = """
+    select day, account_id, key_id, model, channel_id, group_name, attempts, answers,
+           input + cache_read + cache_write_5m + cache_write_1h + input_audio + input_image, cache_read,
+           output + reasoning + output_audio + output_image, charge_nano, cost_nano
+    from usage_history where day >= $5 and day < $6
+    and ($3::bigint is null or account_id = $3) and ($4::bigint is null or key_id = $4)
+"""
 
 
 class UsageSummary(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,6 +91,8 @@ class AttemptUsage(msgspec.Struct, frozen=True):
         charge_nano, cost_nano: what the client paid and the provider got, in nano-USD.
         price_version, cost_version: the prices used; None where there was none.
         multiplier_ppm: of the group, at that time.
+        discount_ppm: of the account, at that time.
+        variant: of images: size and quality, as far as they are known.
     """
 
     attempt: int
@@ -94,6 +117,8 @@ class AttemptUsage(msgspec.Struct, frozen=True):
     price_version: int | None
     cost_version: int | None
     multiplier_ppm: int
+    discount_ppm: int
+    variant: str
 
 
 async def summarise(
@@ -106,6 +131,8 @@ async def summarise(
     by: tuple[str, ...],
 ) -> list[UsageSummary]:
     """Sum up the attempts that began in a span of time.
+
+    A day past its time, of which only sums are left, counts as if all of it had been at its first moment.
 
     Args:
         connection: in any state.
@@ -131,23 +158,25 @@ async def summarise(
     grouping = f"group by {positions} order by {positions}" if by else "having count(*) > 0"
     rows = await connection.fetch(
         f"select {dimensions}"  # noqa: S608 - made of the constants of DIMENSIONS
-        " count(*) as attempts, count(*) filter (where charged) as answers,"
-        " sum(input + cache_read + cache_write_5m + cache_write_1h + coalesce((other_units->>'input_audio')::bigint, 0)"
-        "  + coalesce((other_units->>'input_image')::bigint, 0))::bigint as input_tokens,"
-        " sum(cache_read)::bigint as cache_read_tokens,"
-        " sum(output + reasoning + coalesce((other_units->>'output_audio')::bigint, 0)"
-        "  + coalesce((other_units->>'output_image')::bigint, 0))::bigint as output_tokens,"
+        " sum(attempts)::bigint as attempts, sum(answers)::bigint as answers,"
+        " sum(input_tokens)::bigint as input_tokens, sum(cache_read)::bigint as cache_read_tokens,"
+        " sum(output_tokens)::bigint as output_tokens,"
         " sum(charge_nano)::bigint as charge_nano, sum(cost_nano)::bigint as cost_nano"
-        " from usage"
-        " where started_at >= $1 and started_at < $2"
-        " and ($3::bigint is null or account_id = $3) and ($4::bigint is null or key_id = $4)"
-        f" {grouping} limit {SUMMARIES_MAX}",
+        f" from ({_KEPT} union all {_PAST}) as used {grouping} limit {SUMMARIES_MAX}",
         since,
         until,
         account,
         key,
+        _first_day(since),
+        _first_day(until),
     )
     return [UsageSummary(**row) for row in rows]
+
+
+def _first_day(moment: datetime) -> date:
+    """Return the first day in UTC whose first moment is not before ``moment``."""
+    day = moment.astimezone(UTC)
+    return day.date() + timedelta(days=day.time() > time.min)
 
 
 async def find_request(connection: Connection, job: JobID) -> list[AttemptUsage]:
@@ -182,26 +211,9 @@ def _attempt(row: asyncpg.Record) -> AttemptUsage:
         price_version=row["price_version"],
         cost_version=row["cost_version"],
         multiplier_ppm=row["multiplier_ppm"],
+        discount_ppm=row["discount_ppm"],
+        variant=row["variant"],
     )
-
-
-async def forget_before(connection: Connection, before: datetime, *, rows_max: int) -> int:
-    """Delete what is kept of attempts that began before a moment; the ledger's transfers stay.
-
-    Args:
-        connection: in any state.
-        before: with a time zone.
-        rows_max: how many to delete at most, so that no transaction becomes long.
-
-    Returns:
-        How many were deleted; fewer than ``rows_max`` means that none is left.
-    """
-    status = await connection.execute(
-        "delete from usage where ctid = any(array(select ctid from usage where started_at < $1 limit $2))",
-        before,
-        rows_max,
-    )
-    return int(status.rsplit(" ", 1)[1])
 
 
 async def set_aside(connection: Connection, *, subject: str | None, payload: bytes, reason: str) -> None:

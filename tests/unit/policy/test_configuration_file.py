@@ -100,7 +100,7 @@ def test_all_faults_are_found_at_once() -> None:
         """
     )
     assert faults_of(parsed) == [
-        "chanels: unknown section; known are: channels, models, groups, tiers, accounts, discounts",
+        "chanels: unknown section; known are: channels, models, groups, tiers, accounts, discounts, trial, alerts",
         f"channels[0].wieght: unknown field; known here are: {', '.join(ChannelEntry.__struct_fields__)}",
         "groups[1].name: is missing",
         "accounts[0].keys[1].secret: the environment variable MISSING is not set",

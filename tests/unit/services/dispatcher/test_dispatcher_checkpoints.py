@@ -28,7 +28,6 @@ from trunkline.core import limits
 from trunkline.core.ids import JobIDMint
 from trunkline.core.usage import UsageSource
 from trunkline.policy.routing import Candidate
-from trunkline.protocol.names import OPENAI_CHAT
 from trunkline.protocol.rules import RequestRules
 from trunkline.runtime.memory_bus import MemoryBroker
 from trunkline.runtime.tasks import TaskSet
@@ -55,7 +54,6 @@ class Rig:
         metrics = DispatcherMetrics(CollectorRegistry())
         outcomes = OutcomeOutbox(self.bus, "dispatcher-1", clock=self.clock, tasks=tasks)
         settlement = Settlement(cast("UsageOutbox", None), outcomes, clock=self.clock, metrics=metrics)
-        self.settlement = settlement
         self.checkpoints = Checkpoints(
             self.bus, "dispatcher-1", lambda: self.attempts, settlement, clock=self.clock, tasks=tasks
         )

@@ -1,0 +1,73 @@
+"""Keeps usage by day: makes partitions ahead, and turns what is past its time into sums.
+
+It is a loop of its own, since summing up a day may take half a minute.
+"""
+
+import datetime as dt
+
+import asyncpg
+import structlog
+
+from services.metering.metrics import MeteringMetrics
+from trunkline.core.clock import Clock
+from trunkline.store.database import Database, StoreError
+from trunkline.store.usage_history import days_before, make_partitions, retire_day, retire_late
+
+log = structlog.get_logger()
+
+INTERVAL_S = 60.0
+RETRY_S = 5.0
+
+DAYS_AHEAD = 3
+"""Partitions beyond today's: where there is none, usage goes to the default one, and has to be moved from there."""
+
+
+class Retention:
+    """Runs once a minute.
+
+    Args:
+        database: where usage is.
+        usage_days: how long it is kept.
+        clock, metrics: of the process.
+    """
+
+    def __init__(self, database: Database, usage_days: int, *, clock: Clock, metrics: MeteringMetrics) -> None:
+        self._database = database
+        self._usage_days = usage_days
+        self._clock = clock
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Run until the process ends."""
+        while True:
+            try:
+                await self.keep()
+            except (StoreError, asyncpg.PostgresError) as error:
+                # Postgres is away, or somebody reads what is to be dropped: the next time will do.
+                log.warning("usage_not_kept", error=type(error.__cause__ or error).__name__)
+                self._metrics.postgres_failures.labels("retention").inc()
+                await self._clock.sleep(RETRY_S)
+            else:
+                await self._clock.sleep(INTERVAL_S)
+
+    async def keep(self) -> None:
+        """Do what is to be done now.
+
+        Raises:
+            StoreError, asyncpg.PostgresError: it could not be done; nothing is lost, and it may be tried again.
+        """
+        today = dt.datetime.fromtimestamp(self._clock.wall_ms() / 1000, dt.UTC).date()
+        first_kept = today - dt.timedelta(days=self._usage_days)
+        async with self._database.connection() as connection:
+            made = await make_partitions(connection, today, DAYS_AHEAD + 1)
+            if made:
+                log.info("usage_partitions_made", days=made)
+            for day in await days_before(connection, first_kept):
+                self._retired(await retire_day(connection, day), day.isoformat())
+            begins = dt.datetime(first_kept.year, first_kept.month, first_kept.day, tzinfo=dt.UTC)
+            self._retired(await retire_late(connection, begins), "late")
+
+    def _retired(self, attempts: int | None, day: str) -> None:
+        if attempts:
+            self._metrics.forgotten.inc(attempts)
+            log.info("usage_retired", day=day, attempts=attempts)

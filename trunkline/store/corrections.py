@@ -1,0 +1,128 @@
+"""Corrections of the ledger, by transfers that point at what they correct. Called by the console.
+
+A refund gives back what a job was charged: from the channel's revenue to the wallet, once per job and no more than the
+charge. An adjustment moves credit between the site and a wallet, in either direction. What they correct stays as it is.
+"""
+
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from trunkline.core.ids import JobID
+from trunkline.core.money import usd_text
+from trunkline.store.configuration import ConflictError, NotFoundError
+from trunkline.store.database import Connection
+from trunkline.store.ledger import Book, Transfer, book_number, transfer_once
+
+SITE_BOOKS = (int(Book.GRANTS), int(Book.PAYMENTS))
+
+
+class Refund(NamedTuple):
+    """A refund as it stands in the ledger.
+
+    Attributes:
+        booked: now; False if it was there already.
+        amount_nano: given back.
+        reference: its name.
+    """
+
+    booked: bool
+    amount_nano: int
+    reference: str
+
+
+async def adjust_wallet(
+    connection: Connection, account_id: int, amount_nano: int, reference: str, corrects: str | None = None
+) -> bool:
+    """Correct an account's wallet upwards or downwards, once per account, direction and reference.
+
+    Args:
+        connection: in any state.
+        account_id: whose wallet.
+        amount_nano: in nano-USD; negative to take away, also what is not there.
+        reference: names the adjustment.
+        corrects: reference of the transfer to or from the wallet that it corrects, if it is of one.
+
+    Returns:
+        Whether it was booked now; False if it was there already.
+
+    Raises:
+        ValueError: the amount is zero, or the reference is empty.
+        NotFoundError: the account has no transfer of the reference ``corrects``.
+    """
+    if amount_nano == 0:
+        raise ValueError("an adjustment of zero adjusts nothing")
+    wallet = book_number(Book.WALLET, account_id)
+    if corrects is not None and not await _has_transfer(connection, wallet, corrects):
+        raise NotFoundError(f"the account has no transfer of reference {corrects!r}")
+    debit, credit = book_number(Book.GRANTS), wallet
+    if amount_nano < 0:
+        debit, credit = credit, debit
+    return await transfer_once(
+        connection,
+        Transfer("adjustment", debit, credit, abs(amount_nano), reference, corrects_reference=corrects),
+    )
+
+
+async def _has_transfer(connection: Connection, wallet: int, reference: str) -> bool:
+    # Both parts by the beginning of the index transfers_reference.
+    found: bool = await connection.fetchval(
+        "select exists (select from transfers where reference = $2 and credit = $1)"
+        " or exists (select from transfers where reference = $2 and credit = any($3::bigint[]) and debit = $1)",
+        wallet,
+        reference,
+        SITE_BOOKS,
+    )
+    return found
+
+
+async def refund_charge(
+    connection: Connection, account_id: int, job: JobID, *, amount_nano: int | None = None, reference: str
+) -> Refund:
+    """Give back what an account was charged for a job, or part of it; once.
+
+    The budgets and the month's spending that the charge counted for stay as they are.
+
+    Args:
+        connection: in any state.
+        account_id: whose job.
+        job: of the charge.
+        amount_nano: positive and at most the charge; None for all of it.
+        reference: names the refund.
+
+    Raises:
+        ValueError: the amount is not positive, or the reference is empty.
+        NotFoundError: the account was charged nothing for such a job.
+        ConflictError: that is more than was charged; the job was refunded otherwise; or the reference is another's.
+    """
+    if amount_nano is not None and amount_nano <= 0:
+        raise ValueError("a refund is a positive amount")
+    wallet = book_number(Book.WALLET, account_id)
+    charge = await connection.fetchrow(
+        "select credit, amount_nano from transfers where kind = 'charge' and job = $1 and debit = $2",
+        UUID(bytes=job),
+        wallet,
+    )
+    if charge is None:
+        raise NotFoundError("the account was charged nothing for such a job")
+    wanted_nano: int = charge["amount_nano"] if amount_nano is None else amount_nano
+    if wanted_nano > charge["amount_nano"]:
+        raise ConflictError(f"the job was charged {usd_text(charge['amount_nano'])} USD; no more can be given back")
+    transfer = Transfer("refund", charge["credit"], wallet, wanted_nano, reference, corrects_job=UUID(bytes=job))
+    if await transfer_once(connection, transfer):
+        return Refund(booked=True, amount_nano=wanted_nano, reference=reference)
+    there = await _refund_of(connection, job)
+    if there is None:
+        raise ConflictError(f"the reference {reference!r} names another refund")
+    if (there["amount_nano"], there["reference"]) != (wanted_nano, reference):
+        raise ConflictError(
+            f"the job was refunded before: {usd_text(there['amount_nano'])} USD, reference {there['reference']!r}"
+        )
+    return Refund(booked=False, amount_nano=wanted_nano, reference=reference)
+
+
+async def _refund_of(connection: Connection, job: JobID) -> asyncpg.Record | None:
+    return await connection.fetchrow(
+        "select amount_nano, reference from transfers where corrects_job = $1", UUID(bytes=job)
+    )
