@@ -52,9 +52,10 @@ golden: .venv/test.stamp ## Write anew the translations in tests/interop/golden 
 lock: .venv/build.stamp ## Resolve all dependencies anew and write their hashes.
 	@$(LOCK) requirements/build.in -o requirements/build.txt
 	@$(LOCK) requirements/model.in --no-deps -o requirements/model.txt
-	@$(LOCK) pyproject.toml --extra dev-servers --extra test -o requirements/test.txt
+	@$(LOCK) pyproject.toml --extra dev-servers --extra export --extra test -o requirements/test.txt
 	@$(LOCK) pyproject.toml --extra dev-servers -c requirements/test.txt -o requirements/run.txt
 	@$(LOCK) pyproject.toml -c requirements/test.txt -o requirements/base.txt
+	@$(LOCK) pyproject.toml --extra export -c requirements/test.txt -o requirements/export.txt
 	@$(LOCK) pyproject.toml --extra fuzz -c requirements/test.txt -o requirements/fuzz.txt
 
 clean: ## Remove the virtual environment, caches and all data of the development stack.

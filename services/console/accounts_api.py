@@ -54,6 +54,8 @@ class AccountsAPI:
             credit=new.credit,
             limits=new.limits,
             budgets=new.budgets,
+            trial=new.trial,
+            alerts=new.alerts,
         )
         async with self._context.changing() as connection:
             faults = FaultList()

@@ -8,27 +8,43 @@ import structlog
 from aiohttp import web
 
 from services.console.accounts_api import AccountsAPI
+from services.console.alerts_api import AlertsAPI
 from services.console.channels_api import ChannelsAPI
+from services.console.codes_api import CodesAPI
 from services.console.config import ConsoleSettings
 from services.console.context import Context
+from services.console.deliverer import Deliverer
+from services.console.export_api import ExportAPI
 from services.console.http import BODY_BYTES_MAX, shell
 from services.console.keys_api import KeysAPI
 from services.console.ledger_api import LedgerAPI
 from services.console.metrics import ConsoleMetrics
+from services.console.payments_api import PaymentsAPI, configured_providers
 from services.console.peers import Peers
 from services.console.prices_api import PricesAPI
 from services.console.projector import Projector
+from services.console.savings_api import SavingsAPI
+from services.console.streams import Room
 from services.console.system_api import SystemAPI
 from services.console.terms_api import TermsAPI
+from services.console.upkeep import Upkeep
 from services.console.users_api import UsersAPI
 from trunkline.bus.messages import Beat
+from trunkline.policy.fetching import FetchRules, parse_networks
 from trunkline.policy.vault import Vault, parse_masters
 from trunkline.runtime import config
+from trunkline.runtime.http_client import HTTPClientPool
+from trunkline.runtime.http_fetch import SystemResolver
+from trunkline.runtime.http_post import HTTPPoster
 from trunkline.runtime.process import Process
+from trunkline.runtime.smtp import SMTPMailer, SMTPServer
 from trunkline.store import database
 from trunkline.store.database import Database
 
 log = structlog.get_logger()
+
+AGENT = "trunkline"
+"""What webhooks say they come from."""
 
 SHUTDOWN_TIMEOUT_S = 10.0
 """Requests in progress get this long when the console stops."""
@@ -47,6 +63,20 @@ class Console:
         self._process = process
         metrics = ConsoleMetrics(process.registry)
         self._projector = Projector(pool, process.bus, clock=process.clock, metrics=metrics)
+        self._upkeep = Upkeep(pool, clock=process.clock, metrics=metrics)
+        self._resolver = SystemResolver()
+        self._mailer = _mailer(settings)
+        rules = FetchRules(parse_networks(settings.alert_allow), frozenset(map(int, settings.alert_ports)))
+        self._deliverer = Deliverer(
+            pool,
+            clock=process.clock,
+            metrics=metrics,
+            pepper=settings.key_pepper.encode(),
+            poster=HTTPPoster(
+                HTTPClientPool(clock=process.clock, tasks=process.tasks), rules, self._resolver, agent=AGENT
+            ),
+            mailer=self._mailer,
+        )
         self._peers = Peers(process.bus, process.clock)
         context = Context(
             database=pool,
@@ -56,6 +86,7 @@ class Console:
             projector=self._projector,
         )
         app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[shell(settings.admin_key, metrics)])
+        room = Room()
         apis = (
             AccountsAPI(context),
             UsersAPI(context),
@@ -63,20 +94,29 @@ class Console:
             TermsAPI(context),
             ChannelsAPI(context),
             PricesAPI(context),
-            LedgerAPI(context),
+            LedgerAPI(context, room),
+            ExportAPI(context, room),
+            SavingsAPI(context),
+            CodesAPI(context),
+            AlertsAPI(context),
+            PaymentsAPI(context, configured_providers(settings), metrics),
             SystemAPI(context, self._peers),
         )
         for api in apis:
             app.router.add_routes(api.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         self._site: web.TCPSite | None = None
-        self._projection: asyncio.Task[None] | None = None
+        self._loops: list[asyncio.Task[None]] = []
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
         """Begin to project and to answer."""
         await self._peers.start()
-        self._projection = self._process.tasks.spawn(self._projector.run(), name="projector")
+        self._loops = [
+            self._process.tasks.spawn(self._projector.run(), name="projector"),
+            self._process.tasks.spawn(self._upkeep.run(), name="upkeep"),
+            self._process.tasks.spawn(self._deliverer.run(), name="deliverer"),
+        ]
         await self._runner.setup()
         self._site = web.TCPSite(self._runner, host, port)
         try:
@@ -100,10 +140,27 @@ class Console:
             await self._site.stop()
 
     async def stop(self) -> None:
-        """End what is left, and give the projector's connection back to the pool."""
+        """End what is left, and give all connections back to the pool."""
         await self._runner.cleanup()
-        if self._projection is not None:
-            await self._process.tasks.end(self._projection)
+        await self._process.tasks.end(*self._loops)
+        self._resolver.close()
+        if self._mailer is not None:
+            self._mailer.close()
+
+
+def _mailer(settings: ConsoleSettings) -> SMTPMailer | None:
+    if not settings.smtp_host:
+        return None
+    return SMTPMailer(
+        SMTPServer(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            security=settings.smtp_security,
+            user=settings.smtp_user,
+            password=settings.smtp_password,
+            sender=settings.smtp_from,
+        )
+    )
 
 
 @contextlib.asynccontextmanager

@@ -2,9 +2,11 @@
 
 import dataclasses
 
+from trunkline.policy.fetching import check_networks, check_ports
 from trunkline.policy.vault import check_masters
 from trunkline.runtime.config import setting
 from trunkline.runtime.process import ProcessSettings
+from trunkline.runtime.smtp import SECURITIES, STARTTLS
 
 SECRET_CHARS_MIN = 16
 
@@ -50,3 +52,31 @@ class ConsoleSettings(ProcessSettings):
         secret=True,
         check=check_masters,
     )
+    stripe_webhook_secrets: tuple[str, ...] = setting(
+        "TRUNKLINE_STRIPE_WEBHOOK_SECRETS",
+        (),
+        help="Signing secrets of the endpoint /webhooks/payments/stripe at Stripe (whsec_…), the present one and one "
+        "that it replaces; without any, there is no such endpoint.",
+        secret=True,
+    )
+    alert_allow: tuple[str, ...] = setting(
+        "TRUNKLINE_ALERT_ALLOW",
+        (),
+        help="Networks, such as 10.1.2.0/24, that alerts' webhooks may go to although they are not public, also over "
+        "plain http: whatever takes a POST there can be reached by whoever sets an account's alerts.",
+        check=check_networks,
+    )
+    alert_ports: tuple[str, ...] = setting(
+        "TRUNKLINE_ALERT_PORTS", ("443",), help="Ports that such a webhook may name.", check=check_ports
+    )
+    smtp_host: str = setting("TRUNKLINE_SMTP_HOST", "", help="Server that alerts are mailed through; empty for none.")
+    smtp_port: int = setting("TRUNKLINE_SMTP_PORT", 587, help="Its port.")
+    smtp_security: str = setting(
+        "TRUNKLINE_SMTP_SECURITY",
+        STARTTLS,
+        help="How the connection is encrypted: starttls, tls (from the first byte, usually port 465) or none.",
+        check=lambda name: None if name in SECURITIES else f"must be one of {', '.join(SECURITIES)}",
+    )
+    smtp_user: str = setting("TRUNKLINE_SMTP_USER", "", help="Name to log in with; empty to send without.")
+    smtp_password: str = setting("TRUNKLINE_SMTP_PASSWORD", "", help="Its password.", secret=True)
+    smtp_from: str = setting("TRUNKLINE_SMTP_FROM", "trunkline@localhost", help="Address that alerts come from.")

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from services.console.context import Context
 from services.console.http import answer, bad_request, error_message, read_struct
-from services.console.streams import NDJSON, lines, stream, streaming
+from services.console.streams import NDJSON, Room, lines, stream, streaming
 from trunkline.core.ids import parse_job
 from trunkline.policy.admin_api import PREFIX
 from trunkline.policy.admin_credit import AdjustmentRequest, BookedTransfer, LedgerStep, RefundRequest
@@ -20,10 +20,12 @@ class LedgerAPI:
 
     Args:
         context: of the console.
+        room: for long answers.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, room: Room) -> None:
         self._context = context
+        self._room = room
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -81,7 +83,8 @@ class LedgerAPI:
 
     @streaming
     async def _verify(self, request: web.Request) -> web.StreamResponse:
-        return await stream(request, lines(self._checks(), _failed), content_type=NDJSON)
+        with self._room.place():
+            return await stream(request, lines(self._checks(), _failed), content_type=NDJSON)
 
     async def _checks(self) -> AsyncIterator[LedgerStep]:
         async with (
@@ -94,7 +97,8 @@ class LedgerAPI:
 
     @streaming
     async def _rebuild(self, request: web.Request) -> web.StreamResponse:
-        return await stream(request, lines(self._rebuilds(), _failed), content_type=NDJSON)
+        with self._room.place():
+            return await stream(request, lines(self._rebuilds(), _failed), content_type=NDJSON)
 
     async def _rebuilds(self) -> AsyncIterator[LedgerStep]:
         async with self._context.database.connection() as connection:

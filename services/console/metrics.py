@@ -25,3 +25,22 @@ class ConsoleMetrics:
         self.projecting = Gauge(
             "trunkline_console_projecting", "Whether this replica is the one that projects.", registry=registry
         )
+        self.upkeep_failures = Counter(
+            "trunkline_console_upkeep_failures",
+            "Work by the clock that Postgres did not let be done, and that is tried again.",
+            registry=registry,
+        )
+        self.alerts = Counter("trunkline_console_alerts", "Alerts found by the sweep.", registry=registry)
+        self.deliveries = Counter(
+            "trunkline_console_alert_deliveries",
+            "Tries to deliver an alert, by channel and result: delivered, failed (tried again later), given_up.",
+            ["channel", "result"],
+            registry=registry,
+        )
+        self.payments = Counter(
+            "trunkline_console_payments",
+            "Payments announced, by provider and result: booked, known already, kept aside for a person, ignored (not"
+            " of a payment), refused (forged, too old or not understood).",
+            ["provider", "result"],
+            registry=registry,
+        )

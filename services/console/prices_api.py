@@ -163,7 +163,7 @@ class PricesAPI:
         if len(models) > MODELS_MAX:
             raise bad_request(f"At most {MODELS_MAX} models can be compared.")
         now_ms = self._context.clock.wall_ms()
-        month = _month(request.query.get("month"), now_ms)
+        month = asked_month(request.query.get("month"), now_ms)
         async with self._context.database.connection() as connection:
             account_id = await find_account(connection, account)
             used = await comparison.month_usage(connection, account_id, month)
@@ -208,7 +208,12 @@ def _newest(models: list[Model], channels: list[Channel], now_ms: int) -> tuple[
     return found, unlisted
 
 
-def _month(text: str | None, now_ms: int) -> dt.date:
+def asked_month(text: str | None, now_ms: int) -> dt.date:
+    """Return the first day of the month that a request names, or of the present one.
+
+    Raises:
+        RequestError: it is none, or to come.
+    """
     if text is None:
         return month_of(now_ms)
     try:

@@ -6,13 +6,16 @@ cut off, so that no client takes a part for the whole.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 from aiohttp import web
 
+from services.console.http import RequestError
+from trunkline.core.errors import ErrorType
 from trunkline.runtime.tasks import TaskSet
 
 log = structlog.get_logger()
@@ -23,7 +26,12 @@ STREAM_TIMEOUT_S = 900.0
 HEARTBEAT_S = 5.0
 """How often a stream of lines shows that its work goes on: clients and proxies give up on what is silent for 30 s."""
 
+BUSY_RETRY_S = 30
+
 NDJSON = "application/x-ndjson"
+
+LONG_ANSWERS_MAX = 3
+"""Long answers at a time: each holds one of the console's connections to Postgres."""
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -34,6 +42,29 @@ def streaming(handler: H) -> H:
     """Give a handler `STREAM_TIMEOUT_S` instead of the usual limit; the shell looks for it."""
     handler.timeout_s = STREAM_TIMEOUT_S  # type: ignore[attr-defined]  # functions take attributes
     return handler
+
+
+class Room:
+    """Bounds how many long answers are made at a time; those beyond are refused at once."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """Take a place for the length of the block.
+
+        Raises:
+            RequestError: there is none.
+        """
+        if self._taken >= LONG_ANSWERS_MAX:
+            message = f"{LONG_ANSWERS_MAX} long answers are being made already. Try again when one of them is done."
+            raise RequestError(503, ErrorType.GATEWAY_BUSY, message, retry_after_s=BUSY_RETRY_S)
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1
 
 
 async def stream(
@@ -102,7 +133,8 @@ async def lines(
                 if isinstance(step, Exception):
                     if not begun:
                         raise step
-                    step = failed(step)
+                    yield _encode(failed(step)) + b"\n"
+                    return
                 yield _encode(step) + b"\n"
             begun = True
     finally:

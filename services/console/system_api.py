@@ -65,8 +65,8 @@ class SystemAPI:
 
     async def _usage(self, request: web.Request) -> web.Response:
         now = dt.datetime.fromtimestamp(self._context.clock.wall_ms() / 1000, dt.UTC)
-        since = _moment(request, "since", now - dt.timedelta(days=USAGE_DAYS))
-        until = _moment(request, "until", now)
+        since = moment(request, "since", now - dt.timedelta(days=USAGE_DAYS))
+        until = moment(request, "until", now)
         by = tuple(part for part in request.query.get("by", "").split(",") if part)
         if unknown := set(by) - set(usage.DIMENSIONS) or {name for name in by if by.count(name) > 1}:
             raise bad_request(
@@ -100,7 +100,12 @@ class _DryRunError(Exception):
     """Rolls back the transaction of a dry run."""
 
 
-def _moment(request: web.Request, name: str, default: dt.datetime) -> dt.datetime:
+def moment(request: web.Request, name: str, default: dt.datetime) -> dt.datetime:
+    """Return a day or moment of the query, in UTC unless it names another zone.
+
+    Raises:
+        RequestError: it is none.
+    """
     text = request.query.get(name)
     if text is None:
         return default

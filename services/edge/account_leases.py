@@ -197,7 +197,7 @@ class AccountLeases:
                 waiter.fail(refused)
             else:
                 passed.append(waiter)
-                if not isinstance(held, Short) or held.slice.state is not SliceState.SPENT:
+                if not (isinstance(held, Short) and held.own and held.slice.state is SliceState.SPENT):
                     ask_s = POLL_S
         self.waiting.extendleft(reversed(passed))
         return ask_s if self.waiting else None

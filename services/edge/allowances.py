@@ -6,8 +6,6 @@ metering away, an edge goes on within a grace, on what it last heard.
 """
 
 import dataclasses
-from collections import deque
-from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -40,9 +38,6 @@ DRAWS_MAX = 100
 """Leases in one message. An answer has 2 KB for a lease with twenty meters, and must be under the broker's megabyte
 also where there are more; a hundred thousand leases a second get through like this."""
 
-LOST_RELEASE_S = 20.0
-"""Usage of a lost dispatcher's jobs is booked by then: by its edges after seconds, or from its last checkpoint."""
-
 LEASES_PER_PROCESS = 1 << 23
 """Lease numbers of one process: eight million accounts that come and go."""
 
@@ -50,14 +45,6 @@ CLOSE_WAIT_S = 2.0
 """How long a stopping edge tries to give its leases back. What is not taken by then ends by its silence."""
 
 CLOSE_POLL_S = 0.01
-
-
-class _Lost(NamedTuple):
-    """The hold of a job whose usage nobody here was told."""
-
-    until: float
-    account: int
-    hold: Hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +83,6 @@ class Allowances:
         self._accounts: dict[int, AccountLeases] = {}
         self._wanted: dict[int, LeaseEntry] = {}
         self._drawing = False
-        self._lost: deque[_Lost] = deque()
         self._heard = clock.now()
         # 40 bits of the process and 23 that count: below 2⁶³, so that Postgres holds it.
         self._next_lease = (entropy & ((1 << 40) - 1)) * LEASES_PER_PROCESS
@@ -107,8 +93,7 @@ class Allowances:
     @property
     def holds(self) -> int:
         """Jobs under way that hold something."""
-        held = sum(entry.lease.jobs for found in self._accounts.values() for entry in found.entries())
-        return held - sum(self._entry(lost.account, lost.hold) is not None for lost in self._lost)
+        return sum(entry.lease.jobs for found in self._accounts.values() for entry in found.entries())
 
     async def start(self) -> None:
         """Listen for recalls."""
@@ -160,13 +145,17 @@ class Allowances:
         elif entry.lease.scarce:
             self._ask_soon(entry, POLL_S)  # others may wait for what it gives back
 
-    def release_later(self, account: int, hold: Hold) -> None:
-        """A job has ended and nobody can say what it came to: its hold stays until that must have been booked."""
-        self._lost.append(_Lost(self._clock.now() + LOST_RELEASE_S, account, hold))
+    def settle_lost(self, account: int, hold: Hold) -> None:
+        """A job has ended and nobody can say what it came to: all that was held for it counts as spent.
+
+        Metering releases what it did not come to when its lease ends, so that one is given up. Only metering knows
+        when nothing more can be booked of it.
+        """
         entry = self._entry(account, hold)
         if entry is not None and entry.current:
-            # From now on more may be booked of this lease than is known here, so what it has left cannot be told.
             self._retire(entry.account)
+        nano, _, tokens, images = hold.need.amounts
+        self.settle(account, hold, nano, tokens, images)
 
     def slices(self, account: int, need: JobNeed) -> tuple[Slice, ...]:
         """Return what is leased here of the meters that count a job, as far as they are known."""
@@ -312,10 +301,6 @@ class Allowances:
     def sweep(self) -> None:
         """Give back what idle accounts hold, and their leases in the end. Call about twice a second."""
         now = self._clock.now()
-        while self._lost and self._lost[0].until <= now:
-            lost = self._lost.popleft()
-            # What was booked of it meanwhile is in the lease's `settled`.
-            self.settle(lost.account, lost.hold, 0, 0, 0)
         for found in list(self._accounts.values()):
             for entry in list(found.retired.values()):
                 if not entry.lease.jobs or now - entry.asked_at > limits.LEASE_IDLE_S / 3:

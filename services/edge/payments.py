@@ -92,8 +92,9 @@ class Payments:
         account = client.key.policy.account
         if usage is None:
             if lost:
-                # It may still be charged: until then its hold stays, since the edge would not hear of it.
-                self._allowances.release_later(account, hold)
+                self._allowances.settle_lost(
+                    account, hold
+                )  # it may still be charged, and this edge would not hear of it
             else:
                 self._allowances.settle(account, hold, 0, 0, 0)
             return

@@ -30,7 +30,7 @@ async def test_a_mail_arrives_as_it_was_written(tmp_path: Path) -> None:
     assert mail.message["subject"] == "acme: 80 % — used"
     assert mail.message["message-id"] == "<alert-1-2@trunkline>"
     assert mail.message["auto-submitted"] == "auto-generated"
-    assert mail.message.get_content() == "line one\n.\nGrüße\n"
+    assert mail.message.get_content().splitlines() == ["line one", ".", "Grüße"]
 
 
 async def test_tls_from_the_first_byte_and_none_at_all(tmp_path: Path) -> None:
@@ -69,8 +69,9 @@ async def test_what_the_server_refuses_is_said_with_its_code_alone(tmp_path: Pat
         with pytest.raises(MailError, match=r"answered 451 \(SMTPDataError\)") as caught:
             await send(SMTPMailer(server(mailbox, PLAIN)))
         assert "planted-text" not in str(caught.value)
-        with pytest.raises(MailError, match="refused the recipient"):
-            await send(SMTPMailer(server(mailbox, PLAIN)), to="no address <")
+        mailbox.refused.add("nobody@example.com")
+        with pytest.raises(MailError, match=r"refused the recipient \(550\)$"):
+            await send(SMTPMailer(server(mailbox, PLAIN)), to="nobody@example.com")
 
 
 async def test_a_server_that_is_not_there() -> None:

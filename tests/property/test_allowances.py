@@ -95,7 +95,7 @@ class Allowances(RuleBasedStateMachine):
         jobs=st.integers(1, 4),
         lose=st.sampled_from(["", "", "", "question", "answer"]),
     )
-    def ask(self, edge: str, key: int, model: str, nano: int, tokens: int, jobs: int, lose: str) -> None:
+    def ask(self, edge: str, *, key: int, model: str, nano: int, tokens: int, jobs: int, lose: str) -> None:
         """Jobs come; those that cannot be held wait for a draw, and some of them go then."""
         lease = self.lease(edge)
         waiting = [JobNeed((nano, 1, tokens, 0), (nano, 1, tokens, 0), key, 0, model, "default") for _ in range(jobs)]

@@ -149,6 +149,8 @@ class SimulatedEdge(_Process):
         self.keys = KeyRing(bus, PEPPER, clock=clock, tasks=tasks, metrics=metrics)
         self.keeper = UsageKeeper(self.outbox(), metrics=metrics)
         self.settled: dict[JobID, list[Settled]] = {}
+        self.allowances = Allowances(bus, name, entropy, Grace(60.0, 10**12), clock=clock, tasks=tasks, metrics=metrics)
+        self.payments = Payments(self.allowances, self.models)
         self.board = JobBoard(
             bus,
             name,
@@ -157,11 +159,9 @@ class SimulatedEdge(_Process):
             fleet=self.fleet,
             keeper=self.keeper,
             on_end=self._ended,
-            on_priced=lambda client, usage: self.payments.price(client, usage),
+            on_priced=self.payments.price,
             on_settled=self._settled,
         )
-        self.allowances = Allowances(bus, name, entropy, Grace(60.0, 10**12), clock=clock, tasks=tasks, metrics=metrics)
-        self.payments = Payments(self.allowances, self.models)
         self.path = RequestPath(
             edge=name,
             jobs_max=1000,

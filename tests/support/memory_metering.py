@@ -93,6 +93,12 @@ class MemoryMetering:
         assert self._unsubscribe is not None
         await self._unsubscribe()
 
+    def end_closed(self, account: int) -> None:
+        """End the leases that were given up, as metering does after a while."""
+        leases = self.accounts[account].state.leases
+        for number in [number for number, lease in leases.items() if lease.closing]:
+            del leases[number]
+
     def recall(self, edge: str, account: int) -> None:
         """Ask an edge for what is idle."""
         self._bus.publish(subjects.recall(edge), messages.encode(Recall((account,))))

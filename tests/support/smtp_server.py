@@ -27,13 +27,24 @@ class Mailbox:
     Attributes:
         mails: those that have come.
         answers: what is said to the next mails instead of taking them, such as ``451 later``.
+        refused: addresses that nobody here has.
         port: where it listens.
     """
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
+        self.refused: set[str] = set()
         self.answers: list[str] = []
         self.port = 0
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        """Called by aiosmtpd."""
+        if address in self.refused:
+            return "550 planted-text"
+        envelope.rcpt_tos.append(address)
+        return "250 known"
 
     async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's
         """Called by aiosmtpd."""
@@ -59,7 +70,7 @@ async def running_smtp(
     def authenticate(*arguments: object) -> AuthResult:
         given = arguments[-1]
         assert isinstance(given, LoginPassword)
-        return AuthResult(success=login is not None and (given.login.decode(), given.password.decode()) == login)
+        return AuthResult(success=(given.login.decode(), given.password.decode()) == login, handled=False)
 
     def make() -> SMTP:
         return SMTP(

@@ -5,7 +5,22 @@ import sys
 
 import typer
 
-from trunkline.cli import accounts, channels, chat, configure, doctor, keys, ledger, prices, terms
+from trunkline.cli import (
+    accounts,
+    alerts,
+    channels,
+    chat,
+    codes,
+    configure,
+    doctor,
+    keys,
+    ledger,
+    payments,
+    prices,
+    savings,
+    terms,
+    usage,
+)
 from trunkline.cli.failure import CLIError
 from trunkline.runtime.config import EXIT_USAGE, SettingsError
 
@@ -22,7 +37,7 @@ app = typer.Typer(
 )
 app.command()(configure.apply)
 app.add_typer(keys.keys, name="keys")
-app.add_typer(accounts.accounts, name="accounts")
+app.add_typer(savings.accounts, name="accounts")
 app.add_typer(accounts.users, name="users")
 app.add_typer(terms.limits, name="limits")
 app.add_typer(terms.budgets, name="budgets")
@@ -31,7 +46,10 @@ app.add_typer(channels.models, name="models")
 app.add_typer(prices.prices, name="prices")
 app.add_typer(prices.costs, name="costs")
 app.add_typer(ledger.ledger, name="ledger")
-app.command()(channels.usage)
+app.add_typer(payments.payments, name="payments")
+app.add_typer(codes.codes, name="codes")
+app.add_typer(alerts.alerts, name="alerts")
+app.add_typer(usage.usage, name="usage")
 app.command()(chat.chat)
 app.command()(doctor.doctor)
 app.command()(configure.migrate)

@@ -35,12 +35,14 @@ def create_account(
     *,
     tier: Annotated[str | None, typer.Option(help="Whose limits it has.")] = None,
     credit: Annotated[str, typer.Option(help="USD to begin with.")] = "0",
+    trial: Annotated[bool, typer.Option("--trial", help="Give it the free trial.")] = False,
     daily: terms.Daily = None,
     monthly: terms.Monthly = None,
     time_zone: Annotated[str, typer.Option(help=Zone)] = UTC,
 ) -> None:
     """Make an account."""
-    new = NewAccount(name, tier, time_zone, typed.amount(credit), budgets=typed.budgets(daily, monthly))
+    budgets = typed.budgets(daily, monthly)
+    new = NewAccount(name, tier, time_zone, typed.amount(credit), budgets=budgets, trial=trial)
     render.show(render_accounts.accounts([admin.connect().post(AccountView, "accounts", body=new)]))
 
 

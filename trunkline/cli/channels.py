@@ -1,11 +1,9 @@
-"""`trunkline channels`, `trunkline models` and `trunkline usage`."""
-
-from typing import Annotated
+"""`trunkline channels` and `trunkline models`."""
 
 import typer
 
 from trunkline.cli import admin, render
-from trunkline.policy.admin_api import ChannelView, ModelView, UsageRow
+from trunkline.policy.admin_api import ChannelView, ModelView
 
 channels = typer.Typer(no_args_is_help=True, help="Upstreams: channels and their state.")
 models = typer.Typer(no_args_is_help=True, help="Public models, their prices and who serves them.")
@@ -46,21 +44,3 @@ def delete_channel(name: str) -> None:
 def list_models() -> None:
     """List all models."""
     render.show(render.models(admin.connect().get(list[ModelView], "models")))
-
-
-def usage(
-    by: Annotated[
-        str, typer.Option(help="What to sum by: day, account, key, model, channel, group; separated by commas.")
-    ] = "day,model",
-    account: Annotated[str | None, typer.Option(help="Only of this account.")] = None,
-    key: Annotated[str | None, typer.Option(help="Only of this key of the account.")] = None,
-    since: Annotated[str | None, typer.Option(help="First day or moment, in UTC; 30 days ago if left out.")] = None,
-    until: Annotated[str | None, typer.Option(help="Day or moment at which it ends, in UTC.")] = None,
-) -> None:
-    """Sum up what was used, charged and paid."""
-    dimensions = [name for name in by.split(",") if name]
-    query = {"by": ",".join(dimensions), "account": account, "key": key, "since": since, "until": until}
-    rows = admin.connect().get(
-        list[UsageRow], "usage", query={name: value for name, value in query.items() if value is not None}
-    )
-    render.show(render.usage(rows, dimensions))

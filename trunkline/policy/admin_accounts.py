@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from trunkline.policy.configuration import DEFAULT_GROUP, NO_BUDGETS_ENTRY, BudgetsEntry
+from trunkline.policy.configuration import DEFAULT_GROUP, NO_ALERTS_ENTRY, NO_BUDGETS_ENTRY, AlertsEntry, BudgetsEntry
 from trunkline.policy.meters import NO_BUDGETS, NO_LIMITS, Budgets, Limits
 from trunkline.policy.periods import UTC
 
@@ -55,6 +55,8 @@ class NewAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     credit: Decimal = Decimal(0)
     limits: Limits = NO_LIMITS
     budgets: BudgetsEntry = NO_BUDGETS_ENTRY
+    trial: bool = False
+    alerts: AlertsEntry = NO_ALERTS_ENTRY
 
 
 class AccountChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

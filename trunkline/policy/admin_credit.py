@@ -5,8 +5,11 @@ In requests money is USD, as in a configuration; in answers nano-USD.
 
 import datetime as dt
 from decimal import Decimal
+from typing import Any
 
 import msgspec
+
+from trunkline.policy.savings import CheaperModel, UnusedCache
 
 
 class AdjustmentRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -134,3 +137,147 @@ class PaymentAssignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 
     account: str
     usd: Decimal | None = None
+
+
+class NewCodes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Redemption codes to be made.
+
+    Attributes:
+        usd: what each is worth.
+        count: how many.
+        expires: when they end; never if left out.
+        note: for people.
+    """
+
+    usd: Decimal
+    count: int
+    expires: dt.datetime | None = None
+    note: str = ""
+
+
+class CodeBatch(msgspec.Struct, frozen=True):
+    """Codes that were made together.
+
+    Attributes:
+        id: of the batch.
+        amount_nano: what each is worth.
+        codes: how many there are.
+        redeemed: how many of them are used.
+        note: for people.
+        created_at: when they were made.
+        expires_at: when they end.
+        withdrawn_at: since when none can be redeemed.
+    """
+
+    id: int
+    amount_nano: int
+    codes: int
+    redeemed: int
+    note: str
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    withdrawn_at: dt.datetime | None
+
+
+class CreatedCodes(msgspec.Struct, frozen=True):
+    """A batch with its codes, which are shown this once."""
+
+    batch: CodeBatch
+    codes: tuple[str, ...]
+
+
+class RedemptionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A code, as somebody typed it."""
+
+    code: str
+
+
+class Redeemed(msgspec.Struct, frozen=True):
+    """What a code has brought.
+
+    Attributes:
+        redeemed: now; False if the account had redeemed it before.
+        amount_nano: what it was worth.
+        balance_nano: of the wallet.
+    """
+
+    redeemed: bool
+    amount_nano: int
+    balance_nano: int
+
+
+class AlertsView(msgspec.Struct, frozen=True):
+    """When an account's owners are told, and where, or where the site's operators are.
+
+    Attributes:
+        budget_percent, balance_below_nano, webhook, email: as in `policy.alerts.AlertTerms`.
+        signing_secret: what its webhooks are signed with, for the receiver to verify them.
+    """
+
+    budget_percent: tuple[int, ...]
+    balance_below_nano: int | None
+    webhook: str | None
+    email: tuple[str, ...]
+    signing_secret: str
+
+
+class DeliveryView(msgspec.Struct, frozen=True):
+    """An alert's way to one address.
+
+    Attributes:
+        channel: ``webhook`` or ``email``.
+        target: URL or address.
+        state: ``waiting``, ``delivered`` or ``given up``.
+        attempts: tries so far.
+        delivered_at: when it arrived.
+        error: of the last try.
+    """
+
+    channel: str
+    target: str
+    state: str
+    attempts: int
+    delivered_at: dt.datetime | None
+    error: str | None
+
+
+class AlertView(msgspec.Struct, frozen=True):
+    """Something that people are told.
+
+    Attributes:
+        id: of the alert.
+        kind: what has happened.
+        subject: what it has happened to, by name.
+        account: whose owners are told; None for the site's operators.
+        payload: what there is to say of it.
+        created_at: when.
+        deliveries: one for each address.
+    """
+
+    id: int
+    kind: str
+    subject: str
+    account: str | None
+    payload: dict[str, Any]
+    created_at: dt.datetime
+    deliveries: tuple[DeliveryView, ...]
+
+
+class Savings(msgspec.Struct, frozen=True):
+    """Where an account could have paid less.
+
+    Attributes:
+        account: whose usage.
+        month: ``2030-01``, in UTC.
+        prices_at: when it was looked: with the prices that were in force then.
+        note: what the figures do not say.
+        cheaper: cheaper models of the same family, the largest saving first.
+        caching: models whose provider's cache is not used, the largest saving first.
+    """
+
+    account: str
+    month: str
+    prices_at: dt.datetime
+    note: str
+    cheaper: tuple[CheaperModel, ...]
+    caching: tuple[UnusedCache, ...]

@@ -7,13 +7,14 @@ the same list and makes none.
 import datetime as dt
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 
 import msgspec
 
 from trunkline.core.money import usd_text
 from trunkline.policy import configuration_values as values
+from trunkline.policy.alerts import alerts_text
 from trunkline.policy.configuration import (
     AccountEntry,
     ChannelEntry,
@@ -22,6 +23,7 @@ from trunkline.policy.configuration import (
     KeyEntry,
     ModelEntry,
     TierEntry,
+    TrialEntry,
 )
 from trunkline.policy.configuration_file import model_servings
 from trunkline.policy.discounts import DiscountStep, percent_text
@@ -35,10 +37,12 @@ from trunkline.policy.entities import (
     Cost,
     DiscountSchedules,
     Entity,
+    FreeTrial,
     Group,
     Key,
     Model,
     Prices,
+    SiteAlerts,
     Tier,
     User,
     entity_name,
@@ -136,6 +140,8 @@ def wanted_entities(
             for model, price in channel.costs.items()
         ),
         *([] if configuration.discounts is None else [_discounts(configuration.discounts)]),
+        *([] if configuration.trial is None else [_trial(configuration.trial)]),
+        *([] if configuration.alerts is None else [SiteAlerts(values.site_alert_terms(configuration.alerts))]),
     ]
 
 
@@ -144,7 +150,18 @@ def _tier(entry: TierEntry) -> Tier:
 
 
 def _account(entry: AccountEntry) -> Account:
-    return Account(entry.name, entry.tier, entry.time_zone, entry.limits, values.nano_budgets(entry.budgets))
+    return Account(
+        name=entry.name,
+        tier=entry.tier,
+        time_zone=entry.time_zone,
+        limits=entry.limits,
+        budgets=values.nano_budgets(entry.budgets),
+        alerts=values.alert_terms(entry.alerts),
+    )
+
+
+def _trial(entry: TrialEntry) -> FreeTrial:
+    return FreeTrial(values.nano_amount(entry.amount), entry.days)
 
 
 def key_entity(account: str, entry: KeyEntry, current: Entity | None, pepper: bytes) -> Key:
@@ -252,6 +269,7 @@ _SHOWN_AS = {
     "hash": "secret",
     "fingerprints": "credentials",
     "price_source": "prices from",
+    "amount_nano": "amount",
 }
 
 
@@ -273,22 +291,16 @@ def _shown(field: str, entity: Entity | None) -> str:
     value = None if entity is None else getattr(entity, field)
     if value is None:
         return "none"
+    if (text := _TEXTS.get(field)) is not None:
+        return text(value)
     match field:
         case "hash":
             return f"{entity.prefix}…" if isinstance(entity, Key) else ""
         case "fingerprints":
             # The start of a keyed hash tells two sets apart and says nothing of the secrets.
             return f"{len(value)} ({', '.join(mark[:6] for mark in value)})" if value else "0"
-        case "price_source":
-            return str(value) or "none"
-        case "prices" | "overrides":
-            return prices_text(value)
         case "steps":
             return ", ".join(map(_step_text, value)) or "none"
-        case "limits":
-            return limits_text(value)
-        case "budgets":
-            return budgets_text(value)
         case "expires_ms":
             return dt.datetime.fromtimestamp(value / 1000, dt.UTC).isoformat()
         case _:
@@ -303,3 +315,15 @@ def _step_text(step: DiscountStep) -> str:
 def prices_text(prices: Prices) -> str:
     """Return prices as people write them: USD per million units."""
     return ", ".join(f"{kind} {usd_text(nano)}" for kind, nano in prices.items()) or "none"
+
+
+_TEXTS: Mapping[str, Callable[[Any], str]] = {
+    "price_source": lambda source: source or "none",
+    "prices": prices_text,
+    "overrides": prices_text,
+    "limits": limits_text,
+    "budgets": budgets_text,
+    "alerts": alerts_text,
+    "amount_nano": lambda nano: f"{usd_text(nano)} USD",
+}
+"""How values of these fields are shown."""

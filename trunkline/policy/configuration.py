@@ -165,12 +165,51 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     budgets: BudgetsEntry = NO_BUDGETS_ENTRY
 
 
+class AlertsEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """When an account's owners are told something, and where.
+
+    Attributes:
+        budget_percent: of each budget: told when so much of it is used up.
+        balance_below: in USD: told when the balance falls below it.
+        webhook: URL that is sent a signed POST.
+        email: addresses.
+    """
+
+    budget_percent: tuple[int, ...] = ()
+    balance_below: Decimal | None = None
+    webhook: str | None = None
+    email: tuple[str, ...] = ()
+
+
+NO_ALERTS_ENTRY: Final = AlertsEntry()
+
+
+class SiteAlertsEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the site's operators are told something; fields as in `AlertsEntry`."""
+
+    webhook: str | None = None
+    email: tuple[str, ...] = ()
+
+
+class TrialEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What accounts get that are made with a free trial.
+
+    Attributes:
+        amount: in USD; 0 ends the offer.
+        days: after which what is left of it is taken back.
+    """
+
+    amount: Decimal
+    days: int
+
+
 class AccountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who pays.
 
     Attributes:
         time_zone: IANA name; its days and months count for budgets and daily limits.
         credit: in USD, granted once, when the account is first named with a credit.
+        trial: gives it the free trial, if it is new.
     """
 
     name: str
@@ -179,6 +218,8 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     credit: Decimal = Decimal(0)
     limits: Limits = NO_LIMITS
     budgets: BudgetsEntry = NO_BUDGETS_ENTRY
+    trial: bool = False
+    alerts: AlertsEntry = NO_ALERTS_ENTRY
     users: tuple[UserEntry, ...] = ()
     keys: tuple[KeyEntry, ...] = ()
 
@@ -188,6 +229,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     Attributes:
         discounts: all steps; None leaves those that are there.
+        trial: None leaves what is there.
+        alerts: of the site; None leaves what is there.
     """
 
     channels: tuple[ChannelEntry, ...] = ()
@@ -196,6 +239,8 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     tiers: tuple[TierEntry, ...] = ()
     accounts: tuple[AccountEntry, ...] = ()
     discounts: tuple[DiscountEntry, ...] | None = None
+    trial: TrialEntry | None = None
+    alerts: SiteAlertsEntry | None = None
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -205,6 +250,7 @@ class Names(msgspec.Struct, frozen=True):
         groups, tiers, models: see there.
         priced: models whose prices an operator has set.
         users: as ``account/name``.
+        trial: whether new accounts may have a free trial.
     """
 
     groups: frozenset[str] = frozenset()
@@ -212,6 +258,7 @@ class Names(msgspec.Struct, frozen=True):
     models: frozenset[str] = frozenset()
     priced: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
+    trial: bool = False
 
 
 class ConfigurationError(Exception):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from trunkline.policy import configuration_values as values
+from trunkline.policy.alert_checks import check_alerts
 from trunkline.policy.configuration import (
     AccountEntry,
     ChannelEntry,
@@ -15,6 +16,7 @@ from trunkline.policy.configuration import (
     ParamsEntry,
     PriceEntry,
     TierEntry,
+    TrialEntry,
     UserEntry,
 )
 from trunkline.policy.discounts import STEPS_MAX
@@ -32,6 +34,9 @@ elsewhere."""
 
 TIMEOUT_S_MAX = 24 * 3600.0
 """A day. Longer waits are mistakes of unit."""
+
+TRIAL_DAYS_MAX = 3650
+"""Ten years. A longer trial is a gift."""
 
 WEIGHT_MAX = 1_000_000
 PRIORITY_MAX = 1_000_000
@@ -130,6 +135,9 @@ class Checker:
         self._try(values.nano_amount, entry.credit, f"{place}.credit")
         check_limits(entry.limits, f"{place}.limits", self._faults)
         check_budgets(entry.budgets, self._names.models, f"{place}.budgets", self._faults)
+        check_alerts(entry.alerts, f"{place}.alerts", self._faults)
+        if entry.trial and not self._names.trial:
+            self._faults.add(f"{place}.trial", "there is no free trial; declare one under trial")
         self.unique(((user.name, f"{place}.users[{number}].name") for number, user in enumerate(entry.users)), "name")
         self.unique(((key.name, f"{place}.keys[{number}].name") for number, key in enumerate(entry.keys)), "name")
         for number, user in enumerate(entry.users):
@@ -139,6 +147,11 @@ class Checker:
             self.key(key, f"{place}.keys[{number}]")
             if key.user is not None and key.user not in users:
                 self.owner(entry.name, key.user, f"{place}.keys[{number}]")
+
+    def trial(self, entry: TrialEntry, place: str) -> None:
+        """Check the free trial."""
+        self._try(values.nano_amount, entry.amount, f"{place}.amount")
+        self._between(entry.days, 1, TRIAL_DAYS_MAX, f"{place}.days")
 
     def account_terms(self, tier: str | None, time_zone: str, place: str) -> None:
         """Check what can be changed of an account beside its limits and budgets; ``place`` may be empty."""

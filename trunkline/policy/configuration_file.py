@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from trunkline.policy.alert_checks import check_alerts
 from trunkline.policy.configuration import (
     DEFAULT_GROUP,
     AccountEntry,
@@ -18,7 +19,9 @@ from trunkline.policy.configuration import (
     GroupEntry,
     ModelEntry,
     Names,
+    SiteAlertsEntry,
     TierEntry,
+    TrialEntry,
 )
 from trunkline.policy.configuration_checks import ENVIRONMENT_PREFIX, Checker
 from trunkline.policy.list_prices import Serving, list_prices
@@ -32,6 +35,12 @@ _SECTIONS: dict[str, type[msgspec.Struct]] = {
     "accounts": AccountEntry,
     "discounts": DiscountEntry,
 }
+"""Lists of entries."""
+
+_SETTINGS: dict[str, type[msgspec.Struct]] = {"trial": TrialEntry, "alerts": SiteAlertsEntry}
+"""What there is one of."""
+
+_ALL = ", ".join((*_SECTIONS, *_SETTINGS))
 
 
 class _Placed(NamedTuple):
@@ -54,10 +63,10 @@ def load(parsed: object, environment: Mapping[str, str], names: Names, now_ms: i
     faults = FaultList()
     data: object = {} if parsed is None else parsed
     if not isinstance(data, Mapping):
-        raise ConfigurationError([f"must be a mapping of {', '.join(_SECTIONS)}"])
+        raise ConfigurationError([f"must be a mapping of {_ALL}"])
     for name in data:
-        if name not in _SECTIONS:
-            faults.add(str(name), f"unknown section; known are: {', '.join(_SECTIONS)}")
+        if name not in _SECTIONS and name not in _SETTINGS:
+            faults.add(str(name), f"unknown section; known are: {_ALL}")
     sections = {name: _section(data.get(name), name, faults) for name in _SECTIONS}
     for name, resolve in (("channels", _resolve_channel), ("accounts", _resolve_account)):
         sections[name] = [_Placed(resolve(*placed, environment, faults), placed.place) for placed in sections[name]]
@@ -78,12 +87,29 @@ def load(parsed: object, environment: Mapping[str, str], names: Names, now_ms: i
         if name != "discounts":
             checker.unique(((entry.name, f"{place}.name") for entry, place in placed_entries), "name")
     checker.discounts(sections["discounts"])
+    one_of = _settings(data, checker, faults)
     checker.unique(_key_secrets(sections["accounts"]), "secret")
     _check_list_prices(sections["models"], sections["channels"], declared, now_ms, faults)
     if faults.faults:
         raise ConfigurationError(faults.faults)
-    entries = {name: tuple(placed.entry for placed in placed_entries) for name, placed_entries in sections.items()}
-    return Configuration(**entries if data.get("discounts") is not None else {**entries, "discounts": None})
+    entries: dict[str, Any] = {
+        name: tuple(placed.entry for placed in placed_entries) for name, placed_entries in sections.items()
+    }
+    if data.get("discounts") is None:
+        del entries["discounts"]
+    return Configuration(**entries, **one_of)
+
+
+def _settings(data: Mapping[Any, Any], checker: Checker, faults: FaultList) -> dict[str, Any]:
+    """Return what there is one of and the file sets, checked."""
+    found = {
+        name: convert(data[name], kind, name, faults) for name, kind in _SETTINGS.items() if data.get(name) is not None
+    }
+    if isinstance(trial := found.get("trial"), TrialEntry):
+        checker.trial(trial, "trial")
+    if isinstance(alerts := found.get("alerts"), SiteAlertsEntry):
+        check_alerts(alerts, "alerts", faults)
+    return found
 
 
 def model_servings(model: str, channels: Iterable[ChannelEntry]) -> list[Serving]:
@@ -126,6 +152,7 @@ def _declared(data: Mapping[Any, Any], names: Names) -> Names:
         models=names.models | declared("models"),
         priced=names.priced,
         users=names.users,
+        trial=names.trial if data.get("trial") is None else True,
     )
 
 

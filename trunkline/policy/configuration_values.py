@@ -12,7 +12,8 @@ from trunkline.bus.snapshots import ParameterRules
 from trunkline.core.limits import MODEL_NAME_CHARS_MAX
 from trunkline.core.money import PARTS_PER_MILLION, NanoUSD, nano_from_usd
 from trunkline.core.usage import UNIT_KINDS, is_image_variant
-from trunkline.policy.configuration import BudgetsEntry, ParamsEntry, PriceEntry
+from trunkline.policy.alerts import AlertTerms
+from trunkline.policy.configuration import AlertsEntry, BudgetsEntry, ParamsEntry, PriceEntry, SiteAlertsEntry
 from trunkline.policy.entities import Prices
 from trunkline.policy.meters import Budgets, ModelBudget
 from trunkline.policy.pricing import IMAGE_VARIANT_PREFIX
@@ -131,6 +132,21 @@ def nano_budgets(entry: BudgetsEntry) -> Budgets:
         models=tuple(ModelBudget(one.models, nano(one.daily), nano(one.monthly)) for one in entry.models),
         cheaper=entry.cheaper,
     )
+
+
+def alert_terms(entry: AlertsEntry) -> AlertTerms:
+    """Return an account's alerts, thresholds in their order."""
+    return AlertTerms(
+        budget_percent=tuple(sorted(entry.budget_percent)),
+        balance_below_nano=None if entry.balance_below is None else nano_amount(entry.balance_below),
+        webhook=entry.webhook,
+        email=entry.email,
+    )
+
+
+def site_alert_terms(entry: SiteAlertsEntry) -> AlertTerms:
+    """Return where the site's operators are told."""
+    return AlertTerms(webhook=entry.webhook, email=entry.email)
 
 
 def unit_kind(name: str) -> str:

@@ -6,6 +6,7 @@
 import msgspec
 
 from trunkline.bus.snapshots import ParameterRules, Timeouts
+from trunkline.policy.alerts import NO_ALERTS, AlertTerms
 from trunkline.policy.discounts import DiscountStep
 from trunkline.policy.meters import NO_BUDGETS, NO_LIMITS, Budgets, Limits
 from trunkline.policy.periods import UTC
@@ -49,6 +50,7 @@ class Account(msgspec.Struct, frozen=True):
         tier: whose limits it has, too.
         time_zone: IANA name.
         limits, budgets: its own.
+        alerts: when its owners are told.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Account(msgspec.Struct, frozen=True):
     time_zone: str = UTC
     limits: Limits = NO_LIMITS
     budgets: Budgets = NO_BUDGETS
+    alerts: AlertTerms = NO_ALERTS
 
 
 class User(msgspec.Struct, frozen=True):
@@ -157,7 +160,35 @@ class DiscountSchedules(msgspec.Struct, frozen=True):
         return "by monthly spending"
 
 
-Entity = Group | Tier | Account | User | Key | Channel | Model | Cost | DiscountSchedules
+class FreeTrial(msgspec.Struct, frozen=True):
+    """What new accounts may try the service with; there is one such entity.
+
+    Attributes:
+        amount_nano: in nano-USD; 0 for none.
+        days: how long.
+    """
+
+    amount_nano: int = 0
+    days: int = 0
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return "of new accounts"
+
+
+class SiteAlerts(msgspec.Struct, frozen=True):
+    """Where the site's operators are told something; there is one such entity."""
+
+    alerts: AlertTerms = NO_ALERTS
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return "of the site"
+
+
+Entity = Group | Tier | Account | User | Key | Channel | Model | Cost | DiscountSchedules | FreeTrial | SiteAlerts
 
 KINDS: dict[type, str] = {
     Group: "group",
@@ -169,6 +200,8 @@ KINDS: dict[type, str] = {
     Model: "model",
     Cost: "cost",
     DiscountSchedules: "discounts",
+    FreeTrial: "trial",
+    SiteAlerts: "alerts",
 }
 """What each is called in a diff."""
 

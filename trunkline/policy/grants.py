@@ -188,7 +188,7 @@ class _Desk:
             self._forget_windows()
         self._take_back()
         lease.last = {}
-        if any(asked_ms >= lease.reported_ms for meter, asked_ms in self._recalls() if lease.drawn.get(meter)):
+        if any(asked_ms >= lease.reported_ms for meter, asked_ms in self._recalls().items() if lease.drawn.get(meter)):
             self._changed = True  # those who asked must learn that it has answered
         if draw.closing != lease.closing:
             lease.closing = draw.closing
@@ -291,16 +291,16 @@ class _Desk:
 
     def _idle_elsewhere(self, meter: Meter) -> bool:
         """Whether another lease may hold permits that no job of its uses: it has not reported since it was asked."""
-        asked_ms = dict(self._recalls()).get(meter.id)
+        asked_ms = self._recalls().get(meter.id)
         return any(
             lease.drawn.get(meter.id, 0) > 0 and (asked_ms is None or lease.reported_ms <= asked_ms)
             for lease in self._elsewhere
         )
 
-    def _recalls(self) -> list[tuple[str, int]]:
+    def _recalls(self) -> dict[str, int]:
         """Return the meters whose idle units were asked back a moment ago, and when."""
         since_ms = self._now_ms - limits.RECALL_AGE_MS
-        return [(meter, asked_ms) for meter, asked_ms in self._state.recalled_ms.items() if asked_ms > since_ms]
+        return {meter: asked_ms for meter, asked_ms in self._state.recalled_ms.items() if asked_ms > since_ms}
 
     # --- units of a minute or a day ----------------------------------------------------------------------------
 
@@ -361,14 +361,15 @@ class _Desk:
 
     def _state_of(self, meter: Meter, need: _Need, granted: int, free: int, *, idle: bool) -> SliceState:
         if granted >= need.units and (need.units or free > 0):
-            # An edge that is alone may keep what is idle: should another come, it is asked for it.
-            plenty = self._edges == 1 or free - granted >= (need.units + need.wish) * self._edges
-            return SliceState.FREE if plenty else SliceState.SCARCE
+            # An edge that is alone may keep what is idle: should another come, it is asked for it. While somebody
+            # waits, even one that wants nothing is to give back what its jobs leave.
+            plenty = free - granted >= (need.units + need.wish) * self._edges and meter.id not in self._recalls()
+            return SliceState.FREE if plenty or self._edges == 1 else SliceState.SCARCE
         if not need.units:
             return SliceState.SCARCE
         if not idle:
             return SliceState.SPENT
-        if meter.id not in dict(self._recalls()):
+        if meter.id not in self._recalls():
             # Not with each draw: those who wait ask often, and each recall makes every other edge draw.
             self._state.recalled_ms[meter.id] = self._now_ms
             self._changed = True
@@ -397,7 +398,7 @@ class _Desk:
             newest = max(window, default=0)
             if newest < (oldest if newest > dt.date.max.toordinal() else yesterday):
                 del state.windows[meter]
-        state.recalled_ms = dict(self._recalls())
+        state.recalled_ms = self._recalls()
 
 
 def _add(windows: dict[str, dict[int, int]], meter: str, bucket: int, units: int) -> int:

@@ -30,6 +30,8 @@ def refusal(meter: Meter, wanted: int, left: int, reset_ms: int, *, held: bool) 
         return _no_money(meter, wanted, left, reset_ms, held=held)
     scope = _scope(meter)
     unit = f"{_UNITS[meter.kind]}{_PERIODS[meter.period]}"
+    if not meter.limit:
+        return Fault(ErrorType.POLICY_RATE_LIMITED, f"The limit {scope} is 0 {unit}.", code="rate_limit")
     if wanted > meter.limit:
         return Fault(
             ErrorType.POLICY_RATE_LIMITED,
@@ -40,13 +42,13 @@ def refusal(meter: Meter, wanted: int, left: int, reset_ms: int, *, held: bool) 
     if meter.kind is MeterKind.CONCURRENCY:
         return Fault(
             ErrorType.POLICY_RATE_LIMITED,
-            f"Limit of {meter.limit} {unit} reached {scope}. Wait for one of them to end.",
+            f"Limit of {meter.limit} {unit} {scope} reached. Wait for one of them to end.",
             retry_after_ms=BUSY_RETRY_MS,
             code="concurrency_limit",
         )
     return Fault(
         ErrorType.POLICY_RATE_LIMITED,
-        f"Limit of {meter.limit} {unit} reached {scope}: {max(meter.limit - left, 0)} used, "
+        f"Limit of {meter.limit} {unit} {scope} reached: {max(meter.limit - left, 0)} used, "
         f"{wanted} more asked for. Try again {_when(reset_ms)}.",
         retry_after_ms=max(reset_ms, 1),
         code="rate_limit",
@@ -54,7 +56,7 @@ def refusal(meter: Meter, wanted: int, left: int, reset_ms: int, *, held: bool) 
 
 
 def _no_money(meter: Meter, wanted: int, left: int, reset_ms: int, *, held: bool) -> Fault:
-    if held:
+    if held and (meter.period is Period.NONE or wanted <= meter.limit):
         return Fault(
             ErrorType.POLICY_RATE_LIMITED,
             f"What is left of the {_money_name(meter)} is held for requests under way. Try again when they have ended.",

@@ -124,8 +124,8 @@ class PermitSlice:
         # Use is counted per second and permits are not used up: what matters is how many are busy.
         wish = min(wish, self.held // PERMITS_SPARE_PART + 1)
         self.low = wish // LOW_PART
-        free = self.free(now)
-        return SliceReport(self.meter.id, drawn=self.drawn, idle=max(free, 0), wish=max(wish - free, 0))
+        free = max(self.free(now), 0)
+        return SliceReport(self.meter.id, drawn=self.drawn, idle=free, wish=max(wish - free, 0))
 
     def apply(self, grant: SliceGrant, _until: float) -> None:
         """Take metering's word."""

@@ -124,7 +124,7 @@ async def _sweep_budgets(connection: Connection, accounts: Sequence[_Account], n
         return 0
     crossings = [
         _Crossing(book, percent)
-        for book in await read_budget_books(connection, list(terms))
+        for book in await read_budget_books(connection, list(terms), lately=True)
         if book.period_start == span_at(book.meter.period, book.time_zone, now_ms).start
         for percent in reached(terms[book.account_id].budget_percent, book.spent_nano, book.meter.limit)
     ]

@@ -1,0 +1,67 @@
+"""What the console does by the clock: takes back what is left of trials, tells owners what they asked to be told.
+
+Every replica does it; rows that one works on are locked, and what is done has a name that is there once.
+"""
+
+import asyncpg
+import structlog
+
+from services.console.metrics import ConsoleMetrics
+from trunkline.core.clock import Clock
+from trunkline.core.money import usd_text
+from trunkline.store.alert_sweep import sweep
+from trunkline.store.alerts import forget_alerts
+from trunkline.store.codes import forget_failures
+from trunkline.store.database import Database, StoreError
+from trunkline.store.trials import due_trials, end_trial
+
+log = structlog.get_logger()
+
+INTERVAL_S = 3.0
+"""How late an owner learns of a threshold, and how long a trial outlives its days."""
+
+
+class Upkeep:
+    """Runs every few seconds.
+
+    Args:
+        database, clock, metrics: of the process.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock, metrics: ConsoleMetrics) -> None:
+        self._database = database
+        self._clock = clock
+        self._metrics = metrics
+        self._swept_to = 0
+
+    async def run(self) -> None:
+        """Run until the process ends."""
+        while True:
+            try:
+                await self.once()
+            except (StoreError, asyncpg.PostgresError) as error:
+                log.warning("upkeep_postponed", error=type(error.__cause__ or error).__name__)
+                self._metrics.upkeep_failures.inc()
+            await self._clock.sleep(INTERVAL_S)
+
+    async def once(self) -> None:
+        """Do what is to be done now.
+
+        Raises:
+            StoreError, asyncpg.PostgresError: Postgres cannot do it now; what was done stays done.
+        """
+        await self._end_trials()
+        async with self._database.connection() as connection:
+            raised, self._swept_to = await sweep(connection, self._swept_to, self._clock.wall_ms())
+            self._metrics.alerts.inc(raised)
+            await forget_failures(connection)
+            await forget_alerts(connection)
+
+    async def _end_trials(self) -> None:
+        async with self._database.connection() as connection:
+            due = await due_trials(connection)
+        for account_id in due:
+            async with self._database.transaction() as connection:
+                taken_nano = await end_trial(connection, account_id)
+            if taken_nano is not None:
+                log.info("trial_ended", account=account_id, taken_usd=usd_text(taken_nano))

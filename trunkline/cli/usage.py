@@ -1,0 +1,99 @@
+"""`trunkline usage` and `trunkline usage export`."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from trunkline.cli import admin, render
+from trunkline.cli.failure import CLIError
+from trunkline.policy.admin_api import UsageRow
+
+PIECE_BYTES = 64 * 1024
+
+usage = typer.Typer(invoke_without_command=True, help="Sum up what was used, charged and paid.")
+
+Since = Annotated[str | None, typer.Option(help="First day or moment, in UTC; 30 days ago if left out.")]
+Until = Annotated[str | None, typer.Option(help="Day or moment at which it ends, in UTC.")]
+Account = Annotated[str | None, typer.Option(help="Only of this account.")]
+Key = Annotated[str | None, typer.Option(help="Only of this key of the account.")]
+
+
+@usage.callback()
+def sum_usage(
+    context: typer.Context,
+    *,
+    by: Annotated[
+        str, typer.Option(help="What to sum by: day, account, key, model, channel, group; separated by commas.")
+    ] = "day,model",
+    account: Account = None,
+    key: Key = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Sum up what was used, charged and paid."""
+    if context.invoked_subcommand is not None:
+        return
+    dimensions = [name for name in by.split(",") if name]
+    query = _given(by=",".join(dimensions), account=account, key=key, since=since, until=until)
+    render.show(render.usage(admin.connect().get(list[UsageRow], "usage", query=query), dimensions))
+
+
+@usage.command("export")
+def export_usage(
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; standard output if left out.")
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    account: Account = None,
+    user: Annotated[str | None, typer.Option(help="Only of this user of the account.")] = None,
+    key: Key = None,
+    model: Annotated[str | None, typer.Option(help="Only of this model.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only of this channel.")] = None,
+    group: Annotated[str | None, typer.Option(help="Only through this group.")] = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Write what is kept of each attempt to a file, money in nano-USD."""
+    query = _given(
+        format=format_,
+        account=account,
+        user=user,
+        key=key,
+        model=model,
+        channel=channel,
+        group=group,
+        since=since,
+        until=until,
+    )
+    if output is None and format_ != "csv" and sys.stdout.isatty():
+        raise CLIError(f"{format_} is not for terminals; name a file with --output")
+    with admin.connect().opened("GET", "usage", "export", query=query) as response, _written(output) as file:
+        while piece := response.read(PIECE_BYTES):
+            file.write(piece)
+
+
+def _given(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@contextlib.contextmanager
+def _written(output: Path | None) -> Iterator[BinaryIO]:
+    """Lend a file, which has its name only when all is in it."""
+    if output is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    part = output.with_name(f"{output.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(output)
+    except OSError as error:
+        raise CLIError(f"{output} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
