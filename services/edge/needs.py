@@ -5,14 +5,21 @@ from trunkline.core import limits
 from trunkline.policy.lease import JobNeed
 from trunkline.policy.pricing import ModelRates
 from trunkline.protocol import registry
-from trunkline.protocol.tokens import estimate_input
+from trunkline.protocol.tokens import LONG_BASE64
 
 BYTES_PER_TOKEN_MIN = 3
 """Of text in a request: nearly all have more, so that a count by it is high. An exact one takes a hundred times as long
 as all the rest of a hold."""
 
 PLAIN_BYTES_MAX = 1024
-"""A body up to here has no picture in it that would have to be left out of the count."""
+"""A body up to here has no data in it that would have to be left out of the count of its text."""
+
+DATA_TOKENS_MAX = 1600
+"""What data between the texts counts as, such as a picture: one in full detail, as Anthropic and most of OpenAI's models
+count it. A long document or sound is more."""
+
+DATA_BYTES_PER_TOKEN = 16
+"""The same of small data: thumbnails, and the signatures of reasoning."""
 
 
 def job_need(client: ClientJob, rates: ModelRates, discount_ppm: int) -> JobNeed:
@@ -26,14 +33,9 @@ def job_need(client: ClientJob, rates: ModelRates, discount_ppm: int) -> JobNeed
     asked, policy = client.asked, client.key.policy
     body = client.exchange.request.body
     form = asked.beside is not None and client.exchange.request.headers.get("content-type", "").startswith("multipart/")
-    if form:
-        input_tokens = 0
-    elif len(body) <= PLAIN_BYTES_MAX:
-        input_tokens = len(body) // BYTES_PER_TOKEN_MIN
-    else:
-        input_tokens = estimate_input(body) * 4 // BYTES_PER_TOKEN_MIN
+    input_tokens, media = (0, True) if form else _input_tokens(body)
     talks = client.words not in registry.ENDPOINTS or client.words in registry.CONVERSANTS
-    output_tokens = asked.max_output or (limits.OUTPUT_TOKENS_ASSUMED if talks else 0)
+    output_tokens = (asked.max_output or (limits.OUTPUT_TOKENS_ASSUMED if talks else 0)) * asked.choices
     groups = client.groups
     group = groups[0] if len(groups) == 1 else rates.dearest_group(groups)
     images = 0 if asked.beside is None else asked.beside.images
@@ -44,7 +46,7 @@ def job_need(client: ClientJob, rates: ModelRates, discount_ppm: int) -> JobNeed
             output_tokens,
             group,
             discount_ppm,
-            media=form,
+            media=media,
             beside=asked.beside,
             variant=asked.variant,
         )
@@ -52,5 +54,17 @@ def job_need(client: ClientJob, rates: ModelRates, discount_ppm: int) -> JobNeed
 
     whole = amounts(output_tokens)
     # A client that states no bound may get a long answer or a short one: it can begin with what the first token costs.
-    least = whole if asked.max_output or not output_tokens else amounts(1)
+    least = whole if asked.max_output or not output_tokens else amounts(asked.choices)
     return JobNeed(whole, least, policy.key, policy.user, client.model.name, groups[0])
+
+
+def _input_tokens(body: bytes) -> tuple[int, bool]:
+    """Return a high count of a body's tokens, and whether there is data in it that may be a picture or sound."""
+    if len(body) <= PLAIN_BYTES_MAX:
+        return len(body) // BYTES_PER_TOKEN_MIN, False
+    text_bytes, data_tokens = len(body), 0
+    for found in LONG_BASE64.finditer(body):
+        data_bytes = found.end() - found.start()
+        text_bytes -= data_bytes
+        data_tokens += min(data_bytes // DATA_BYTES_PER_TOKEN, DATA_TOKENS_MAX)
+    return text_bytes // BYTES_PER_TOKEN_MIN + data_tokens, data_tokens > 0

@@ -21,16 +21,25 @@ from tests.support.servers import running_postgres
 from trunkline.bus.messages import UsageEvent
 from trunkline.core.ids import job_text
 from trunkline.core.usage import Units
+from trunkline.policy.codes import code_hash
+from trunkline.policy.entities import FreeTrial
+from trunkline.policy.payments import Payment
 from trunkline.policy.pricing import PriceBook
-from trunkline.store import ledger
+from trunkline.store import ledger, ledger_checks
+from trunkline.store.codes import create_batch, redeem
+from trunkline.store.configuration import ConflictError
+from trunkline.store.corrections import Refund, adjust_wallet, refund_charge
 from trunkline.store.database import Database, connect
 from trunkline.store.migrate import migrate
+from trunkline.store.payments import Receipt, receive_payment
 from trunkline.store.prices import load_price_book, read_mark
 from trunkline.store.settlement import SettledBatch, settle
+from trunkline.store.trials import end_trial, grant_trial
 
 T = TypeVar("T")
 
 CHANNEL = 1
+CODE_NANO = 777
 COUNTS = st.integers(0, 1000)
 
 
@@ -57,6 +66,12 @@ class LedgerMachine(RuleBasedStateMachine):
         self.settled: dict[tuple[bytes, int], UsageEvent] = {}
         self.charges: dict[bytes, int] = {}
         self.grants: dict[str, int] = {}
+        self.refunds: dict[bytes, int] = {}
+        self.adjustments: dict[tuple[str, bool], int] = {}
+        self.payments: dict[str, int] = {}
+        self.redeemed: set[bytes] = set()
+        self.trial_nano = 0
+        self.expired_nano: int | None = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -65,7 +80,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def new_account(self) -> None:
         async def add() -> int:
             async with self.database.connection() as connection:
-                return await usage_events.add_account(connection, job_text(usage_events.new_job()))
+                account = await usage_events.add_account(connection, job_text(usage_events.new_job()))
+                await connection.execute("update accounts set name = $2 where id = $1", account, f"account {account}")
+                hashes = [code_hash(f"{account}/{number}", b"pepper") for number in range(1, 4)]
+                await create_batch(connection, hashes, amount_nano=CODE_NANO, note="", expires_at=None)
+                return account
 
         self.account = self.run(add())
 
@@ -122,11 +141,91 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.run(grant()) is (reference not in self.grants)
         self.grants.setdefault(reference, amount_nano)
 
+    @precondition(lambda self: bool(self.charges))
+    @rule(data=st.data(), part=st.sampled_from([None, 1, 10**9]))
+    def job_is_refunded(self, data: st.DataObject, part: int | None) -> None:
+        job: Any = data.draw(st.sampled_from(sorted(self.charges)))
+        wanted = self.charges[job] if part is None else part
+
+        async def refund() -> Refund | None:
+            async with self.database.connection() as connection:
+                try:
+                    return await refund_charge(connection, self.account, job, amount_nano=part, reference=job.hex())
+                except ConflictError:
+                    return None
+
+        done = self.run(refund())
+        if wanted > self.charges[job] or self.refunds.get(job, wanted) != wanted:
+            assert done is None
+        else:
+            assert done == Refund(job not in self.refunds, wanted, job.hex())
+            self.refunds[job] = wanted
+
+    @rule(reference=st.sampled_from(["one", "two"]), amount_nano=st.integers(-(10**9), 10**9).filter(bool))
+    def wallet_is_adjusted(self, reference: str, amount_nano: int) -> None:
+        async def adjust() -> bool:
+            async with self.database.connection() as connection:
+                return await adjust_wallet(connection, self.account, amount_nano, reference)
+
+        place = reference, amount_nano > 0
+        assert self.run(adjust()) is (place not in self.adjustments)
+        self.adjustments.setdefault(place, amount_nano)
+
+    @rule(number=st.integers(1, 3), cents=st.integers(1, 10**6))
+    def payment_is_announced_twice_at_once(self, number: int, cents: int) -> None:
+        payment = Payment(f"cs_{self.account}_{number}", f"account {self.account}", cents, "usd")
+
+        async def receive() -> Receipt:
+            async with self.database.transaction() as connection:
+                return await receive_payment(connection, "stripe", payment)
+
+        async def both() -> list[Receipt]:
+            return sorted(await asyncio.gather(receive(), receive()), key=lambda receipt: receipt.value)
+
+        known = payment.reference in self.payments
+        assert self.run(both()) == [Receipt.KNOWN if known else Receipt.BOOKED, Receipt.KNOWN]
+        self.payments.setdefault(payment.reference, cents * 10_000_000)
+
+    @rule(number=st.integers(1, 3))
+    def code_is_redeemed(self, number: int) -> None:
+        hash_ = code_hash(f"{self.account}/{number}", b"pepper")
+
+        async def redeem_it() -> bool:
+            async with self.database.transaction() as connection:
+                return (await redeem(connection, self.account, hash_)).redeemed
+
+        assert self.run(redeem_it()) is (hash_ not in self.redeemed)
+        self.redeemed.add(hash_)
+
+    @precondition(lambda self: not self.events and not self.trial_nano)
+    @rule(amount_nano=st.integers(1, 10**5))
+    def trial_is_given(self, amount_nano: int) -> None:
+        async def give() -> bool:
+            async with self.database.transaction() as connection:
+                return await grant_trial(connection, self.account, FreeTrial(amount_nano, 30))
+
+        assert self.run(give())
+        assert not self.run(give())
+        self.trial_nano = amount_nano
+
+    @precondition(lambda self: self.trial_nano > 0)
     @rule()
-    def balances_are_rebuilt(self) -> None:
+    def trial_ends(self) -> None:
+        async def end() -> int | None:
+            async with self.database.transaction() as connection:
+                await connection.execute("update trials set ends_at = now() where account_id = $1", self.account)
+                return await end_trial(connection, self.account)
+
+        used = max(sum(self.charges.values()) - sum(self.refunds.values()), 0)
+        left = min(max(self.trial_nano - used, 0), max(self._wallet(), 0))
+        assert self.run(end()) == (left if self.expired_nano is None else None)
+        self.expired_nano = left if self.expired_nano is None else self.expired_nano
+
+    @rule()
+    def projections_are_rebuilt(self) -> None:
         async def rebuild() -> None:
             async with self.database.connection() as connection:
-                await ledger.rebuild(connection)
+                await ledger_checks.rebuild(connection)
 
         self.run(rebuild())
 
@@ -162,12 +261,17 @@ class LedgerMachine(RuleBasedStateMachine):
         async with self.database.connection() as connection:
             return await settle(connection, batch, self.book)
 
+    def _wallet(self) -> int:
+        """What the wallet is to hold."""
+        came = (self.grants, self.refunds, self.adjustments, self.payments)
+        credit = sum(sum(amounts.values()) for amounts in came) + len(self.redeemed) * CODE_NANO + self.trial_nano
+        return credit - sum(self.charges.values()) - (self.expired_nano or 0)
+
     async def _check_books(self) -> None:
         async with self.database.connection() as connection:
-            assert await ledger.verify(connection) == []
-            assert await connection.fetchval("select coalesce(sum(balance_nano), 0) from balances") == 0
-            wallet = sum(self.grants.values()) - sum(self.charges.values())
-            assert await ledger.balance(connection, self.account) == wallet
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                assert {name: found async for name, found in ledger_checks.check(connection) if found} == {}
+            assert await ledger.balance(connection, self.account) == self._wallet()
             row = await connection.fetchrow(
                 "select count(*), coalesce(sum(charge_nano), 0), coalesce(sum(cost_nano), 0)"
                 " from usage where account_id = $1",

@@ -17,7 +17,6 @@ from trunkline.cli import (
     ledger,
     payments,
     prices,
-    savings,
     terms,
     usage,
 )
@@ -37,7 +36,7 @@ app = typer.Typer(
 )
 app.command()(configure.apply)
 app.add_typer(keys.keys, name="keys")
-app.add_typer(savings.accounts, name="accounts")
+app.add_typer(accounts.accounts, name="accounts")
 app.add_typer(accounts.users, name="users")
 app.add_typer(terms.limits, name="limits")
 app.add_typer(terms.budgets, name="budgets")

@@ -1,4 +1,4 @@
-"""`trunkline usage` and `trunkline usage export`."""
+"""`trunkline usage`, `trunkline usage export` and `trunkline accounts savings`."""
 
 import contextlib
 import sys
@@ -8,9 +8,11 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from trunkline.cli import admin, render
+from trunkline.cli import admin, render, render_credit
+from trunkline.cli.accounts import accounts
 from trunkline.cli.failure import CLIError
 from trunkline.policy.admin_api import UsageRow
+from trunkline.policy.admin_credit import Savings
 
 PIECE_BYTES = 64 * 1024
 
@@ -75,6 +77,16 @@ def export_usage(
     with admin.connect().opened("GET", "usage", "export", query=query) as response, _written(output) as file:
         while piece := response.read(PIECE_BYTES):
             file.write(piece)
+
+
+@accounts.command("savings")
+def show_savings(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Whose usage.")],
+    month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="This month if left out; in UTC.")] = None,
+) -> None:
+    """Show where an account could have paid less: cheaper models of the same family, caches that are not used."""
+    found = admin.connect().get(Savings, "accounts", account, "savings", query=_given(month=month))
+    render.show(*render_credit.savings(found))
 
 
 def _given(**values: str | None) -> dict[str, str]:

@@ -91,7 +91,7 @@ def cheaper_models(used: Sequence[UsedUnits], prices: Mapping[str, Prices]) -> l
             if cost.kept_nano or cost.cost_nano * 100 > paid_nano * (100 - CHEAPER_PERCENT_MIN):
                 continue
             requests = sum(part.units.requests for part in parts)
-            percent = 100 - cost.cost_nano * 100 // paid_nano
+            percent = (paid_nano - cost.cost_nano) * 100 // paid_nano
             note = f"{requests} requests to {model} would have cost {percent} % less on {cost.model}."
             found.append(CheaperModel(model, cost.model, requests, paid_nano, cost.cost_nano, note))
             break

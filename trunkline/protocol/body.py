@@ -4,6 +4,7 @@ A body is untrusted: it may be no JSON, no UTF-8, nested without end, or made of
 here, with an error that says what to do, so that what comes later can rely on a sound object.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from itertools import accumulate
@@ -21,6 +22,9 @@ _BRACKETS_IN_STRING = re.compile(rb'"[^"]*+"')
 _NOT_SKELETON = bytes(set(range(256)) - set(b'"[]{}'))
 _DEPTH_STEP = [1 if byte in b"[{" else -1 for byte in range(256)]
 _EMPTY_LIST = re.compile(rb"\[[ \t\n\r]*+\]")
+_COUNT_MAX = 1024
+"""Answers to one request; providers give 8 or 128 at most."""
+_COUNT_CHARS_MAX = 16
 
 Fields = TypeVar("Fields", bound=msgspec.Struct)
 
@@ -109,6 +113,15 @@ def filled_list(value: msgspec.Raw) -> bool:
     """Return whether a raw member is a list with something in it."""
     view = memoryview(value)
     return bool(view) and view[0] == 0x5B and not _EMPTY_LIST.match(view)
+
+
+def count_of(value: msgspec.Raw) -> int:
+    """Return how many of something a raw member asks for; 1 where it is no number: the provider shall say so."""
+    written = bytes(memoryview(value)[:_COUNT_CHARS_MAX]).strip(b'"')  # Google takes numbers as texts, too
+    try:
+        return min(max(math.ceil(float(written)), 1), _COUNT_MAX)
+    except (ValueError, OverflowError):
+        return 1
 
 
 def bad_json(message: str) -> FaultError:

@@ -32,7 +32,8 @@ class ClientRequest(msgspec.Struct, frozen=True):
     Attributes:
         model: the public model name.
         stream: whether the answer is to be a stream.
-        max_output: the client's own bound on output tokens, 0 for none.
+        max_output: the client's own bound on output tokens, 0 for none; of one of the answers that it asks for.
+        choices: how many answers it asks for; what is no number counts as one, since no provider takes it.
         wants_usage: whether a chat client asked for the usage chunk of a stream.
         array: a stream is wanted as one JSON array, piece by piece (Gemini without ``alt=sse``).
         raw: a stream is no event stream but plain bytes, such as sound: nothing can be said in it when it breaks.
@@ -46,6 +47,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     model: str
     stream: bool
     max_output: int = 0
+    choices: int = 1
     wants_usage: bool = False
     array: bool = False
     raw: bool = False

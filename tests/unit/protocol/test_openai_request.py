@@ -28,8 +28,32 @@ def refused(source: bytes) -> Fault:
 
 def test_what_routing_needs_is_read() -> None:
     source = body(b'"model":"m","stream":true,"stream_options":{"include_usage":true,"x":1},"max_tokens":5,"n":2')
-    asked = ClientRequest(model="m", stream=True, max_output=5, wants_usage=True, opening=OPENING)
+    asked = ClientRequest(model="m", stream=True, max_output=5, choices=2, wants_usage=True, opening=OPENING)
     assert read_head(source) == asked
+
+
+@pytest.mark.parametrize(
+    ("written", "choices"),
+    [
+        (b"1", 1),
+        (b"128", 128),
+        (b"2.5", 3),
+        (b'"4"', 4),
+        (b"0", 1),
+        (b"-7", 1),
+        (b"1e400", 1),
+        (b"99999999999999999999", 1024),
+        (b"null", 1),
+        (b"true", 1),
+        (b'"nan"', 1),
+        (b"[2]", 1),
+        (b'{"n":3}', 1),
+    ],
+)
+def test_how_many_answers_are_asked_for_is_read_and_wrong_numbers_are_the_providers_to_refuse(
+    written: bytes, choices: int
+) -> None:
+    assert read_head(body(b'"model":"m","n":' + written)).choices == choices
 
 
 def test_absent_and_null_fields_take_their_defaults() -> None:

@@ -6,7 +6,7 @@ the wish for a stream stand in the path, so the body stays as the client wrote i
 
 import msgspec
 
-from trunkline.protocol.body import BodyReader, filled_list
+from trunkline.protocol.body import BodyReader, count_of, filled_list
 from trunkline.protocol.conversation import opening_digest
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.rules import RequestRules
@@ -18,9 +18,19 @@ _Number = int | float | str | None
 """Google's JSON takes a whole number in each of these forms."""
 
 
-class _Config(msgspec.Struct, rename={"camel": "maxOutputTokens", "snake": "max_output_tokens"}):
+class _Config(
+    msgspec.Struct,
+    rename={
+        "camel": "maxOutputTokens",
+        "snake": "max_output_tokens",
+        "camel_count": "candidateCount",
+        "snake_count": "candidate_count",
+    },
+):
     camel: _Number = None
     snake: _Number = None
+    camel_count: msgspec.Raw = msgspec.Raw()
+    snake_count: msgspec.Raw = msgspec.Raw()
 
 
 class _CountFields(msgspec.Struct, rename="camel"):
@@ -75,12 +85,14 @@ def read_head(body: bytes) -> ClientRequest:
     fields = _READER.read(body)
     if not _is_filled(fields.contents):
         raise _READER.bad_field("contents")
-    max_output = 0
+    max_output, choices = 0, 1
     for config in (fields.snake_config, fields.camel_config):
         for value in (config.snake, config.camel) if config is not None else ():
             max_output = max_output if value is None else _limit(value)
+        for count in (config.snake_count, config.camel_count) if config is not None else ():
+            choices = max(choices, count_of(count))
     opening = opening_digest(fields.contents, fields.systemInstruction or fields.system_instruction)
-    return ClientRequest(model="", stream=False, max_output=max_output, opening=opening)
+    return ClientRequest(model="", stream=False, max_output=max_output, choices=choices, opening=opening)
 
 
 def read_count_head(body: bytes) -> ClientRequest:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from trunkline.protocol.body import BodyReader, filled_list
+from trunkline.protocol.body import BodyReader, count_of, filled_list
 from trunkline.protocol.conversation import name_digest, opening_digest
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.json_span import MalformedJSONError, edit_object, top_level_spans
@@ -30,6 +30,7 @@ class _Fields(msgspec.Struct):
     stream: bool | None = None
     max_completion_tokens: _TokenLimit | None = None
     max_tokens: _TokenLimit | None = None
+    n: msgspec.Raw = msgspec.Raw()
     stream_options: _StreamOptions | None = None
     messages: msgspec.Raw = msgspec.Raw()
     tools: msgspec.Raw = msgspec.Raw()
@@ -70,6 +71,7 @@ def read_head(body: bytes) -> ClientRequest:
         model=_READER.model(fields.model),
         stream=bool(fields.stream),
         max_output=fields.max_completion_tokens or fields.max_tokens or 0,
+        choices=count_of(fields.n),
         wants_usage=fields.stream_options is not None and bool(fields.stream_options.include_usage),
         named=named,
         opening=0 if named else opening_digest(fields.messages),

@@ -37,6 +37,15 @@ def test_the_bound_on_output_is_read_in_either_spelling() -> None:
         assert read_head(body(source)) == ClientRequest(model="", stream=False, max_output=5, opening=OPENING)
 
 
+def test_the_number_of_answers_is_read_in_either_spelling() -> None:
+    for source in (
+        b'"generationConfig":{"candidateCount":3}',
+        b'"generation_config":{"candidate_count":"3"}',
+        b'"generation_config":{"candidateCount":3.0},"generationConfig":{"candidate_count":1}',
+    ):
+        assert read_head(body(source)).choices == 3
+
+
 def test_one_content_needs_no_list() -> None:
     assert read_head(b'{"contents":{"parts":{"text":"hi"}}}').max_output == 0
 
