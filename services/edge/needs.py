@@ -15,7 +15,7 @@ PLAIN_BYTES_MAX = 1024
 """A body up to here has no data in it that would have to be left out of the count of its text."""
 
 DATA_TOKENS_MAX = 1600
-"""What data between the texts counts as, such as a picture: one in full detail, as Anthropic and most of OpenAI's models
+"""What data between the texts counts as, such as a picture: one in full detail, as Anthropic and most models of OpenAI
 count it. A long document or sound is more."""
 
 DATA_BYTES_PER_TOKEN = 16
