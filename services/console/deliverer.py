@@ -89,12 +89,14 @@ class Deliverer:
         """
         async with self._database.connection() as connection:
             taken = await take_deliveries(connection, AT_A_TIME_MAX)
-        await asyncio.gather(*map(self._deliver, taken))
+        for result in await asyncio.gather(*map(self._deliver, taken), return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
         return len(taken) == AT_A_TIME_MAX
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
-            await (self._post(delivery) if delivery.channel == "webhook" else self._mail(delivery))
+            await self._send(delivery)
         except UndeliverableError as error:
             async with self._database.connection() as connection:
                 again = await mark_failed(connection, delivery, str(error))
@@ -106,6 +108,16 @@ class Deliverer:
             result = "delivered"
             log.info("alert_delivered", alert=delivery.alert_id, channel=delivery.channel, attempts=delivery.attempts)
         self._metrics.deliveries.labels(delivery.channel, result).inc()
+
+    async def _send(self, delivery: Delivery) -> None:
+        try:
+            await (self._post(delivery) if delivery.channel == "webhook" else self._mail(delivery))
+        except UndeliverableError:
+            raise
+        except Exception as error:
+            # An alert that nobody thought of: it must not end the process, again and again.
+            log.exception("alert_not_made", alert=delivery.alert_id, error=type(error).__name__)
+            raise UndeliverableError("it cannot be put into words") from error
 
     async def _post(self, delivery: Delivery) -> None:
         message_id = f"alert-{delivery.alert_id}"

@@ -11,12 +11,12 @@ from trunkline.core.ids import parse_job
 from trunkline.policy.admin_api import PREFIX
 from trunkline.policy.admin_credit import AdjustmentRequest, BookedTransfer, LedgerStep, RefundRequest
 from trunkline.policy.configuration_values import check_reference, nano_amount
-from trunkline.store import corrections, ledger, ledger_checks, statements
+from trunkline.store import corrections, ledger, ledger_checks, statements, trials
 from trunkline.store.configuration_writes import find_account
 
 
 class LedgerAPI:
-    """Handlers of ``/ledger`` and of accounts' adjustments, refunds and statements.
+    """Handlers of ``/ledger`` and of accounts' adjustments, refunds, statements and trials.
 
     Args:
         context: of the console.
@@ -34,6 +34,7 @@ class LedgerAPI:
             web.post(f"{PREFIX}/ledger/verify", self._verify),
             web.post(f"{PREFIX}/ledger/rebuild", self._rebuild),
             web.get(f"{account}/statement", self._statement),
+            web.get(f"{account}/trial", self._trial),
             web.post(f"{account}/adjustments", self._adjust),
             web.post(f"{account}/refunds", self._refund),
         ]
@@ -42,6 +43,11 @@ class LedgerAPI:
         async with self._context.database.connection() as connection:
             account_id = await find_account(connection, request.match_info["account"])
             return answer(await statements.read_statement(connection, account_id))
+
+    async def _trial(self, request: web.Request) -> web.Response:
+        async with self._context.database.connection() as connection:
+            account_id = await find_account(connection, request.match_info["account"])
+            return answer(await trials.show_trial(connection, account_id))
 
     async def _adjust(self, request: web.Request) -> web.Response:
         wanted = await read_struct(request, AdjustmentRequest)

@@ -37,23 +37,25 @@ class Upkeep:
     async def run(self) -> None:
         """Run until the process ends."""
         while True:
-            try:
-                await self.once()
-            except (StoreError, asyncpg.PostgresError) as error:
-                log.warning("upkeep_postponed", error=type(error.__cause__ or error).__name__)
-                self._metrics.upkeep_failures.inc()
+            await self.once()
             await self._clock.sleep(INTERVAL_S)
 
     async def once(self) -> None:
-        """Do what is to be done now.
+        """Do what is to be done now. What cannot be done keeps nothing else from it, and is tried again."""
+        for work in (self._end_trials, self._sweep, self._forget):
+            try:
+                await work()
+            except (StoreError, asyncpg.PostgresError) as error:
+                log.warning("upkeep_postponed", error=type(error.__cause__ or error).__name__)
+                self._metrics.upkeep_failures.inc()
 
-        Raises:
-            StoreError, asyncpg.PostgresError: Postgres cannot do it now; what was done stays done.
-        """
-        await self._end_trials()
+    async def _sweep(self) -> None:
         async with self._database.connection() as connection:
             raised, self._swept_to = await sweep(connection, self._swept_to, self._clock.wall_ms())
-            self._metrics.alerts.inc(raised)
+        self._metrics.alerts.inc(raised)
+
+    async def _forget(self) -> None:
+        async with self._database.connection() as connection:
             await forget_failures(connection)
             await forget_alerts(connection)
 

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
+import aiohttp
 import pytest
 
 from tests.support.cli import CLI
 from tests.support.console import ADMIN_KEY, PEPPER, AdminClient, running_console
 from tests.support.smtp_server import Mailbox, running_smtp
+from tests.support.stripe import SECRET, Stripe
 from tests.support.waiting import eventually
 from tests.support.webhook_receiver import Receiver, running_receiver, verified
 from trunkline.policy import alerts as policy
@@ -17,6 +19,7 @@ from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store import deliveries
+from trunkline.store.alerts import NewAlert, raise_alert
 from trunkline.store.database import Database
 from trunkline.store.deliveries import take_deliveries
 
@@ -43,6 +46,7 @@ async def world(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> AsyncIterato
             "TRUNKLINE_SMTP_PORT": str(mailbox.port),
             "TRUNKLINE_SMTP_SECURITY": "none",
             "TRUNKLINE_SMTP_FROM": "alerts@example.com",
+            "TRUNKLINE_STRIPE_WEBHOOK_SECRETS": SECRET,
         }
         async with running_console(bus, tasks, database_dsn, **settings) as running:
             yield World(running.client, receiver, mailbox)
@@ -145,13 +149,41 @@ async def test_a_payment_kept_aside_is_told_to_the_sites_operators(world: World,
         {"field": "alerts", "before": "none", "after": f"to ops@example.com, to {world.hook}"}
     ]
     assert (await client.call("POST", "/apply", site)).body["changes"] == []
-    assert (await client.call("POST", "/alerts/test")).status == 202
-    await ways(client, "delivered")
+    async with aiohttp.ClientSession() as http:
+        stripe = Stripe(http, client.url)
+        assert (await stripe.announce(client_reference_id="nobody")).body == {"result": "aside"}
+        assert (await stripe.announce(client_reference_id="nobody")).body == {"result": "known"}
+    assert len(await ways(client, "delivered")) == 2
     shown = (await client.call("GET", "/alerts/terms")).body
     assert (shown["webhook"], shown["signing_secret"]) == (world.hook, signing_secret(PEPPER.encode(), None))
     said = verified(shown["signing_secret"], receiver.posts[0].headers, receiver.posts[0].body, now_s())
-    assert (said["type"], said["account"]) == ("test", None)
-    assert mailbox.mails[0].message["subject"] == "site: this is a test"
+    assert (said["type"], said["account"], said["subject"]) == ("payment_aside", None, "stripe:cs_1")
+    reason = "no account of that name"
+    assert said["data"] == {"account": "nobody", "amount": 1234, "currency": "usd", "reason": reason}
+    assert mailbox.mails[0].message["subject"] == f"Payment stripe:cs_1 waits for a person: {reason}"
+    tested = await client.call("POST", "/alerts/test")
+    assert (tested.status, tested.body["subject"], len(tested.body["deliveries"])) == (202, "site", 2)
+
+
+async def test_an_alert_that_nobody_thought_of_ends_nothing(
+    world: World, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy, "ATTEMPTS_MAX", 1)
+    async with database.connection() as connection:
+        await connection.execute(
+            "insert into alerts (kind, subject, occasion, payload) values ('budget', 'x', '', '{}');"
+            "insert into alert_deliveries (alert_id, channel, target) select id, 'email', 'a@example.com' from alerts"
+        )
+    [way] = await ways(world.client, "given up")
+    assert way["error"] == "it cannot be put into words"
+    async with database.connection() as connection:
+        await connection.execute("delete from alerts")
+        alert = NewAlert("of_the_future", "x", {"what": "else"}, account_id=None)
+        await connection.execute("insert into console_settings values ('alerts', '{\"email\": [\"a@example.com\"]}')")
+        async with connection.transaction():
+            await raise_alert(connection, alert)
+    await ways(world.client, "delivered")
+    assert world.mailbox.mails[0].message.get_content().split() == ["x:", "of_the_future", "what:", "else"]
 
 
 async def test_terms_are_replaced_as_a_whole_and_by_a_file(world: World) -> None:

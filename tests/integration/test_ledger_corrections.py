@@ -50,6 +50,9 @@ async def test_an_adjustment_goes_both_ways_and_points_at_what_it_corrects(datab
             await adjust_wallet(connection, 2, -1, "other account", "invoice-7")
         with pytest.raises(ValueError, match="zero"):
             await adjust_wallet(connection, 1, 0, "nothing")
+        for other in (-201, 200):
+            with pytest.raises(ConflictError, match=r"'typing error' names an adjustment of -0\.0000002 USD"):
+                await adjust_wallet(connection, 1, other, "typing error")
         assert await ledger.balance(connection, 1) == 350
         lines = await read_statement(connection, 1)
         assert [(line.kind, line.amount_nano, line.reference, line.corrects) for line in lines] == [

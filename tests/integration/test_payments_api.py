@@ -1,8 +1,6 @@
 """Payments by webhook, on real Postgres: forged, old, doubled, parallel, foreign, for nobody."""
 
 import asyncio
-import hashlib
-import hmac
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
@@ -13,46 +11,12 @@ import pytest
 
 from services.console.payments_api import WEBHOOK_BYTES_MAX
 from tests.support.cli import CLI
-from tests.support.console import ADMIN_KEY, AdminClient, Answer, running_console
-from trunkline.runtime.clock import SystemClock
+from tests.support.console import ADMIN_KEY, AdminClient, running_console
+from tests.support.stripe import SECRET, Stripe
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store import ledger, ledger_checks
 from trunkline.store.database import Database
-
-SECRET = "whsec_of_the_tests"
-
-
-class Stripe(NamedTuple):
-    """Announces payments as Stripe does."""
-
-    http: aiohttp.ClientSession
-    url: str
-
-    async def announce(self, *, secret: str = SECRET, age_s: int = 0, **session: Any) -> Answer:
-        body = msgspec.json.encode(
-            {
-                "id": "evt_1",
-                "type": "checkout.session.completed",
-                "data": {
-                    "object": {
-                        "id": "cs_1",
-                        "client_reference_id": "acme",
-                        "amount_total": 1234,
-                        "currency": "usd",
-                        "payment_status": "paid",
-                        **session,
-                    }
-                },
-            }
-        )
-        at_s = SystemClock().wall_ms() // 1000 - age_s
-        mark = hmac.new(secret.encode(), b"%d." % at_s + body, hashlib.sha256).hexdigest()
-        return await self.send(body, {"stripe-signature": f"t={at_s},v1={mark}"})
-
-    async def send(self, body: Any, headers: dict[str, str], path: str = "stripe") -> Answer:
-        async with self.http.post(f"{self.url}/webhooks/payments/{path}", data=body, headers=headers) as response:
-            return Answer(response.status, await response.json())
 
 
 class World(NamedTuple):

@@ -1,6 +1,7 @@
 """Free trials on a real Postgres: given once, and what is left taken back once, whoever is at it at the same time."""
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,8 +11,10 @@ from prometheus_client import CollectorRegistry
 from services.console.metrics import ConsoleMetrics
 from services.console.upkeep import Upkeep
 from tests.support import usage_events
-from tests.support.console import AdminClient, running_console
+from tests.support.cli import CLI
+from tests.support.console import ADMIN_KEY, AdminClient, running_console
 from tests.support.usage_events import usage_event
+from tests.support.waiting import eventually
 from trunkline.bus.allowance import WALLET
 from trunkline.core.usage import Units
 from trunkline.policy.entities import FreeTrial
@@ -210,7 +213,13 @@ async def test_new_accounts_get_it_when_they_are_made_with_it(client: AdminClien
     assert (await client.call("POST", "/apply", TRIAL)).body["changes"] == []
     made = await client.call("POST", "/accounts", {"name": "acme", "trial": True})
     assert (made.status, made.body["balance_nano"]) == (201, 5 * NANO)
+    trial = (await client.call("GET", "/accounts/acme/trial")).body
+    assert (trial["amount_nano"], trial["ended_at"], trial["taken_nano"]) == (5 * NANO, None, None)
+    assert dt.datetime.fromisoformat(trial["ends_at"]) == dt.datetime.fromisoformat(trial["granted_at"]) + dt.timedelta(
+        days=30
+    )
     plain = await client.call("POST", "/accounts", {"name": "plain"})
+    assert (await client.call("GET", "/accounts/plain/trial")).status == 404
     assert plain.body["balance_nano"] == 0
     entries = [{"name": name, "trial": True} for name in ("acme", "plain", "new")]
     first = (await client.call("POST", "/apply", {"accounts": entries})).body["changes"]
@@ -235,6 +244,23 @@ async def test_a_trial_that_cannot_be_is_refused(client: AdminClient, trial: obj
     refused = await client.call("POST", "/apply", {"trial": trial})
     assert refused.status == 400
     assert said in refused.body["error"]["faults"][0]
+
+
+async def test_the_commands(client: AdminClient, database: Database) -> None:
+    await client.call("POST", "/apply", TRIAL)
+    cli = CLI(TRUNKLINE_CONSOLE_URL=client.url, TRUNKLINE_ADMIN_KEY=ADMIN_KEY)
+    made = await asyncio.to_thread(cli.run, "accounts", "create", "acme", "--trial")
+    assert "5.00" in made.rows[1]
+    assert (await asyncio.to_thread(cli.run, "accounts", "trial", "acme")).out.startswith("5.00 USD, ends 2")
+    async with database.connection() as connection:
+        await connection.execute("update trials set ends_at = '2026-01-31T00:00Z'")
+
+    async def ended() -> str | None:
+        shown = await asyncio.to_thread(cli.run, "accounts", "trial", "acme")
+        return shown.out if "ended" in shown.out else None
+
+    said = await eventually(ended, within_s=15, what="the end of the trial")
+    assert said == "5.00 USD, ended 2026-01-31 00:00; 5.00 USD of it were left and taken back\n"
 
 
 async def test_the_offer_ends_with_an_amount_of_zero(client: AdminClient) -> None:

@@ -7,7 +7,7 @@ import typer
 from trunkline.cli import admin, render, render_credit, typed
 from trunkline.cli.accounts import accounts
 from trunkline.core.money import usd_text
-from trunkline.policy.admin_credit import AdjustmentRequest, BookedTransfer, RefundRequest, StatementLine
+from trunkline.policy.admin_credit import AdjustmentRequest, BookedTransfer, RefundRequest, StatementLine, TrialView
 
 ledger = typer.Typer(no_args_is_help=True, help="The books: whether all of them agree.")
 
@@ -35,6 +35,15 @@ def rebuild() -> None:
 def show_statement(account: Account) -> None:
     """Show what came into a wallet and was taken from it, beside the charges of requests."""
     render.show(render_credit.statement(admin.connect().get(list[StatementLine], "accounts", account, "statement")))
+
+
+@accounts.command("trial")
+def show_trial(account: Account) -> None:
+    """Show an account's free trial, and when it ends."""
+    view = admin.connect().get(TrialView, "accounts", account, "trial")
+    ended = "" if view.taken_nano is None else f"; {usd_text(view.taken_nano)} USD of it were left and taken back"
+    verb = "ends" if view.ended_at is None else "ended"
+    render.show(f"{usd_text(view.amount_nano)} USD, {verb} {render.moment_text(view.ends_at)}{ended}")
 
 
 @accounts.command("adjust", context_settings={"ignore_unknown_options": True})

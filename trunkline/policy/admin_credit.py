@@ -74,6 +74,24 @@ class StatementLine(msgspec.Struct, frozen=True, omit_defaults=True):
     corrects: str | None = None
 
 
+class TrialView(msgspec.Struct, frozen=True):
+    """An account's free trial.
+
+    Attributes:
+        amount_nano: what it was given.
+        granted_at: when.
+        ends_at: when its days are over.
+        ended_at: when what was left was taken back; None if that is still to come.
+        taken_nano: what that was.
+    """
+
+    amount_nano: int
+    granted_at: dt.datetime
+    ends_at: dt.datetime
+    ended_at: dt.datetime | None
+    taken_nano: int | None
+
+
 class LedgerFinding(msgspec.Struct, frozen=True):
     """Something that should be otherwise."""
 

@@ -15,6 +15,12 @@ from trunkline.store.configuration import ConflictError, NotFoundError
 from trunkline.store.database import Connection
 from trunkline.store.ledger import Book, Transfer, book_number, transfer_once
 
+_ADJUSTED = """
+    select case when credit = $1 then amount_nano else -amount_nano end from transfers
+    where kind = 'adjustment' and reference = $3
+    and ((credit = $1 and debit = $2) or (credit = $2 and debit = $1))
+"""
+
 SITE_BOOKS = (int(Book.GRANTS), int(Book.PAYMENTS))
 
 
@@ -35,7 +41,7 @@ class Refund(NamedTuple):
 async def adjust_wallet(
     connection: Connection, account_id: int, amount_nano: int, reference: str, corrects: str | None = None
 ) -> bool:
-    """Correct an account's wallet upwards or downwards, once per account, direction and reference.
+    """Correct an account's wallet upwards or downwards, once per account and reference.
 
     Args:
         connection: in any state.
@@ -50,19 +56,26 @@ async def adjust_wallet(
     Raises:
         ValueError: the amount is zero, or the reference is empty.
         NotFoundError: the account has no transfer of the reference ``corrects``.
+        ConflictError: the reference names an adjustment of another amount.
     """
     if amount_nano == 0:
         raise ValueError("an adjustment of zero adjusts nothing")
     wallet = book_number(Book.WALLET, account_id)
     if corrects is not None and not await _has_transfer(connection, wallet, corrects):
         raise NotFoundError(f"the account has no transfer of reference {corrects!r}")
-    debit, credit = book_number(Book.GRANTS), wallet
-    if amount_nano < 0:
-        debit, credit = credit, debit
-    return await transfer_once(
+    sides = book_number(Book.GRANTS), wallet
+    debit, credit = sides if amount_nano > 0 else sides[::-1]
+    # What is there in the other direction is no conflict to the index.
+    there = await connection.fetchval(_ADJUSTED, wallet, sides[0], reference)
+    if there is None and await transfer_once(
         connection,
         Transfer("adjustment", debit, credit, abs(amount_nano), reference, corrects_reference=corrects),
-    )
+    ):
+        return True
+    there = await connection.fetchval(_ADJUSTED, wallet, sides[0], reference)
+    if there != amount_nano:
+        raise ConflictError(f"the reference {reference!r} names an adjustment of {usd_text(there)} USD")
+    return False
 
 
 async def _has_transfer(connection: Connection, wallet: int, reference: str) -> bool:

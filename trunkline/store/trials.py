@@ -4,9 +4,11 @@ Both are transfers with a reference of their own, so each happens once whoever d
 """
 
 from trunkline.bus.allowance import WALLET
+from trunkline.policy.admin_credit import TrialView
 from trunkline.policy.entities import FreeTrial
 from trunkline.policy.trials import taken_back_nano, unspent_nano
 from trunkline.store.allowances import StoredAccount, WrittenAccount, read_accounts, write_states
+from trunkline.store.configuration import NotFoundError
 from trunkline.store.database import Connection
 from trunkline.store.ledger import Book, Transfer, book_number, transfer_once
 
@@ -35,6 +37,20 @@ async def grant_trial(connection: Connection, account_id: int, trial: FreeTrial)
         return False
     sides = book_number(Book.GRANTS), book_number(Book.WALLET, account_id)
     return await transfer_once(connection, Transfer("trial", *sides, trial.amount_nano, REFERENCE))
+
+
+async def show_trial(connection: Connection, account_id: int) -> TrialView:
+    """Return an account's trial.
+
+    Raises:
+        NotFoundError: it has none.
+    """
+    row = await connection.fetchrow(
+        "select amount_nano, granted_at, ends_at, ended_at, taken_nano from trials where account_id = $1", account_id
+    )
+    if row is None:
+        raise NotFoundError("the account has no free trial")
+    return TrialView(**row)
 
 
 async def due_trials(connection: Connection) -> list[int]:
@@ -67,6 +83,8 @@ async def end_trial(connection: Connection, account_id: int) -> int | None:
     if trial is None:
         return None
     wallet = book_number(Book.WALLET, account_id)
+    # Not while the projections are rebuilt, which locks the table first and then these rows.
+    await connection.execute("lock table balances in row exclusive mode")
     # From here on no charge is settled and no grant booked for the account, in the order in which these lock books.
     await connection.execute(
         "select from balances where book = any($1::bigint[]) order by book for update",

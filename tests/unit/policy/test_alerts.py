@@ -2,7 +2,10 @@
 
 import base64
 import itertools
+import re
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +15,7 @@ from trunkline.policy.alerts import AlertTerms, alerts_text, mail_subject, mail_
 from trunkline.policy.configuration import AlertsEntry, SiteAlertsEntry
 from trunkline.policy.configuration_values import alert_terms
 from trunkline.policy.strict import FaultList
+from trunkline.runtime.clock import SystemClock
 
 
 @pytest.mark.parametrize(
@@ -54,6 +58,22 @@ def test_webhooks_are_signed_as_the_standard_says() -> None:
         "webhook-timestamp": "1614265330",
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
+
+
+def test_the_documented_verification_takes_what_is_genuine_and_nothing_else() -> None:
+    page = (Path(__file__).parents[3] / "docs/operating/alerts.md").read_text()
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert code is not None
+    names: dict[str, Any] = {}
+    exec(code[1], names)  # noqa: S102 - our own documentation
+    now_s, body = SystemClock().wall_ms() // 1000, b'{"id":"alert-1"}'
+    secret, key = alerts.signing_secret(b"pepper", 1), alerts.signing_key(b"pepper", 1)
+    good = alerts.webhook_headers(key, "alert-1", now_s, body)
+    assert names["verify"](secret, good, body)
+    assert not names["verify"](secret, good, body + b" ")
+    assert not names["verify"](secret, {**good, "webhook-id": "alert-2"}, body)
+    assert not names["verify"](alerts.signing_secret(b"pepper", 2), good, body)
+    assert not names["verify"](secret, alerts.webhook_headers(key, "alert-1", now_s - 301, body), body)
 
 
 def test_each_account_and_the_site_have_a_secret_of_their_own() -> None:
