@@ -1,5 +1,7 @@
 """What a job may come to, for its hold: the worst case as far as the client bounds it (ADR 6)."""
 
+import re
+
 from services.edge.client_job import ClientJob
 from trunkline.core import limits
 from trunkline.policy.lease import JobNeed
@@ -20,6 +22,13 @@ count it. A long document or sound is more."""
 
 DATA_BYTES_PER_TOKEN = 16
 """The same of small data: thumbnails, and the signatures of reasoning."""
+
+_DATA_KEY = re.compile(
+    rb'"(?:data|file_data|b64_json|signature|thoughtSignature|thought_signature|encrypted_content)"\s*:\s*$'
+)
+"""Members in which the dialects have data; the last of what stands before it."""
+
+_KEY_BYTES_MAX = 40
 
 
 def job_need(client: ClientJob, rates: ModelRates, discount_ppm: int) -> JobNeed:
@@ -62,9 +71,13 @@ def _input_tokens(body: bytes) -> tuple[int, bool]:
     """Return a high count of a body's tokens, and whether there is data in it that may be a picture or sound."""
     if len(body) <= PLAIN_BYTES_MAX:
         return len(body) // BYTES_PER_TOKEN_MIN, False
-    text_bytes, data_tokens = len(body), 0
+    text_bytes, tokens, media = len(body), 0, False
     for found in LONG_BASE64.finditer(body):
-        data_bytes = found.end() - found.start()
-        text_bytes -= data_bytes
-        data_tokens += min(data_bytes // DATA_BYTES_PER_TOKEN, DATA_TOKENS_MAX)
-    return text_bytes // BYTES_PER_TOKEN_MIN + data_tokens, data_tokens > 0
+        start, size_bytes = found.start(), found.end() - found.start()
+        text_bytes -= size_bytes
+        if body.startswith(b'"data:', start) or _DATA_KEY.search(body, max(start - _KEY_BYTES_MAX, 0), start):
+            tokens += min(size_bytes // DATA_BYTES_PER_TOKEN, DATA_TOKENS_MAX)
+            media = True
+        else:
+            tokens += size_bytes  # a model reads it as text, and few letters at a time
+    return text_bytes // BYTES_PER_TOKEN_MIN + tokens, media

@@ -18,6 +18,7 @@ from trunkline.core.errors import FaultError
 from trunkline.policy.lease import JobNeed
 from trunkline.policy.pricing import UnitsError
 from trunkline.policy.slices import Slice
+from trunkline.protocol.names import OPENAI_CHAT
 
 CHEAPER_MAX = 4
 """How often one request may be moved to a cheaper model because of a budget: the length of the longest ladder."""
@@ -79,7 +80,9 @@ class Payments:
         except FaultError:
             return False  # the refusal says more than that the other model is not there
         client.moved_from = client.moved_from or client.asked.model
-        if client.match is None or not client.match.model:
+        match = client.match
+        if match is None or not match.model or match.dialect == OPENAI_CHAT:
+            # Elsewhere the path alone names it. Where both do, the body may reach a provider as it is.
             client.exchange.request = with_model(client.exchange.request, cheaper)
         client.asked = msgspec.structs.replace(client.asked, model=cheaper)
         return True

@@ -1,0 +1,252 @@
+"""Holding and settling requests: once each, at the edge's prices, and on a cheaper model where a budget is used up."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.edge.allowances import Allowances, Grace, HoldRefusedError
+from services.edge.client_job import ClientJob
+from services.edge.metrics import EdgeMetrics
+from services.edge.payments import CHEAPER_MAX, Payments
+from tests.support.edge_jobs import edge_job, models
+from tests.support.manual_clock import ManualClock
+from tests.support.memory_metering import MemoryAccount, MemoryMetering
+from tests.support.usage_events import usage_event
+from trunkline.bus.allowance import WALLET, Meter, MeterKind, Period
+from trunkline.bus.snapshots import KeyPolicy, ModelSnapshot
+from trunkline.core.errors import ErrorType
+from trunkline.core.usage import Units
+from trunkline.protocol.dialect import ClientRequest
+from trunkline.runtime.memory_bus import MemoryBroker
+from trunkline.runtime.tasks import TaskSet
+
+ACCOUNT = 7
+ONE = 10**6
+NAMES = ("large", "medium", "small", "tiny", "secret")
+KNOWN = models(
+    *(
+        ModelSnapshot(
+            name, ("vip",) if name == "secret" else ("default",), prices={"input": ONE, "output": (5 - at) * ONE}
+        )
+        for at, name in enumerate(NAMES)
+    )
+)
+LADDER = dict(itertools.pairwise(NAMES))
+
+
+def budget(model: str, nano: int, cheaper: dict[str, str] = LADDER) -> Meter:
+    return Meter(f"account:daily:{model}", MeterKind.MONEY, Period.DAY, nano, models=(model,), cheaper=cheaper)
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.tasks = TaskSet()
+        self.clock = ManualClock()
+        broker = MemoryBroker()
+        self.metering = MemoryMetering(broker, self.clock)
+        metrics = EdgeMetrics(CollectorRegistry())
+        bus = broker.connect("edge-1")
+        self.allowances = Allowances(
+            bus, "edge-1", 1, Grace(60.0, 0), clock=self.clock, tasks=self.tasks, metrics=metrics
+        )
+        self.payments = Payments(self.allowances, KNOWN)
+
+    def account(self, balance: int, *meters: Meter) -> MemoryAccount:
+        account = self.metering.accounts[ACCOUNT] = MemoryAccount(balance, meters)
+        return account
+
+    def job(self, model: str = "large", path: str = "/v1/chat/completions", body: bytes | None = None) -> ClientJob:
+        asked = ClientRequest(model, False, max_output=100)
+        return edge_job(KNOWN, asked, body or json.dumps({"model": model, "messages": []}).encode(), path=path)
+
+    async def hold(self, client: ClientJob) -> bool:
+        """Hold a request; returns whether that took a round trip."""
+        waiting = self.payments.hold(client)
+        if waiting is None:
+            return False
+        await waiting
+        return True
+
+    @property
+    def free(self) -> int:
+        """What the edge has of the wallet and no job holds."""
+        entry = self.allowances._accounts[ACCOUNT].current
+        return entry.lease.slices[WALLET].free(self.clock.now())
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    rig = Rig()
+    await rig.metering.open()
+    await rig.allowances.start()
+    yield rig
+    await rig.tasks.cancel()
+
+
+async def test_a_request_is_held_and_what_it_came_to_is_settled_once(rig: Rig) -> None:
+    rig.account(10**6)
+    client = rig.job()
+    assert await rig.hold(client)
+    assert client.hold is not None
+    assert (rig.payments.lease_number(client), rig.free) == (client.hold.lease, 0)
+    held = client.hold.need.amounts[0]
+    usage = usage_event(job=client.job, account=ACCOUNT, model="large", units=Units(input=7, output=20))
+    for _ in range(2):
+        rig.payments.settle(client, usage, lost=False)
+    assert (client.hold, client.charge_nano) == (None, 7 + 20 * 5)
+    assert (rig.free, rig.allowances.holds) == (held - 107, 0)
+    assert rig.payments.lease_number(client) == 0
+
+
+async def test_the_next_request_takes_no_round_trip(rig: Rig) -> None:
+    rig.account(10**6)
+    first, second = rig.job(), rig.job()
+    await rig.hold(first)
+    rig.payments.settle(first, None, lost=False)
+    assert not await rig.hold(second)
+
+
+async def test_a_request_that_ends_before_it_is_a_job_gives_its_hold_back(rig: Rig) -> None:
+    rig.account(10**6)
+    client = rig.job()
+    rig.payments.give_up(client)  # it has none yet
+    await rig.hold(client)
+    assert client.hold is not None
+    held = client.hold.need.amounts[0]
+    rig.payments.give_up(client)
+    assert (client.hold, rig.free) == (None, held)
+
+
+async def test_a_request_of_which_nothing_is_known_counts_in_full(rig: Rig) -> None:
+    account = rig.account(1_000)
+    client = rig.job()
+    await rig.hold(client)
+    assert client.hold is not None
+    held, lease = client.hold.need.amounts[0], client.hold.lease
+    rig.payments.settle(client, None, lost=True)
+    await rig.clock.advance(0.1)
+    assert client.hold is None
+    assert account.state.leases[lease].drawn == {WALLET: held}
+    assert account.state.leases[lease].closing
+
+
+async def test_a_report_that_cannot_be_priced_counts_as_what_was_held(rig: Rig) -> None:
+    rig.account(10**6)
+    client = rig.job()
+    await rig.hold(client)
+    rig.payments.settle(client, usage_event(account=ACCOUNT, model="large", units=Units(input=-7)), lost=False)
+    assert (client.charge_nano, rig.free) == (None, 0)
+
+
+async def test_without_credit_it_is_refused(rig: Rig) -> None:
+    rig.account(10)
+    with pytest.raises(HoldRefusedError) as refused:
+        await rig.hold(rig.job())
+    assert refused.value.fault.type is ErrorType.POLICY_NO_CREDIT
+    with pytest.raises(HoldRefusedError):
+        await rig.hold(rig.job())
+    assert rig.allowances.holds == 0
+
+
+async def test_a_cheaper_model_takes_over_where_a_budget_is_used_up(rig: Rig) -> None:
+    rig.account(10**6, budget("large", 10))
+    for _ in range(2):
+        client = rig.job()
+        await rig.hold(client)
+        assert (client.model.name, client.asked.model, client.moved_from) == ("medium", "medium", "large")
+        assert json.loads(client.exchange.request.body) == {"model": "medium", "messages": []}
+        assert client.hold is not None
+        assert (client.hold.need.model, client.hold.need.amounts[0]) == (
+            "medium",
+            len(client.exchange.request.body) // 3 + 400,
+        )
+        rig.payments.give_up(client)
+
+
+async def test_the_ladder_has_several_steps_and_the_first_model_is_remembered(rig: Rig) -> None:
+    rig.account(10**6, *(budget(name, 10) for name in NAMES[:3]))
+    client = rig.job()
+    await rig.hold(client)
+    assert (client.model.name, client.moved_from) == ("tiny", "large")
+
+
+async def test_a_ladder_without_end_is_left_in_time(rig: Rig) -> None:
+    circle = {"large": "medium", "medium": "large"}
+    rig.account(10**6, budget("large", 10, circle), budget("medium", 10, circle))
+    with pytest.raises(HoldRefusedError) as refused:
+        await rig.hold(rig.job())
+    assert refused.value.fault.type is ErrorType.POLICY_BUDGET_SPENT
+    assert len(rig.metering.draws) <= CHEAPER_MAX
+
+
+@pytest.mark.parametrize(
+    "cheaper", [{}, {"large": "secret"}, {"large": "none"}], ids=["none", "not allowed", "unknown"]
+)
+async def test_where_no_cheaper_model_can_be_had_the_budget_is_the_reason(rig: Rig, cheaper: dict[str, str]) -> None:
+    rig.account(10**6, budget("large", 10, cheaper))
+    client = rig.job()
+    with pytest.raises(HoldRefusedError, match="daily budget") as refused:
+        await rig.hold(client)
+    assert refused.value.meter == budget("large", 10, cheaper)
+    assert (client.model.name, client.moved_from) == ("large", "")
+
+
+async def test_a_limit_moves_nobody_to_a_cheaper_model(rig: Rig) -> None:
+    rig.account(10**6, Meter("tier:rpm", MeterKind.REQUESTS, Period.MINUTE, 0))
+    client = rig.job()
+    with pytest.raises(HoldRefusedError) as refused:
+        await rig.hold(client)
+    assert (refused.value.fault.type, client.model.name) == (ErrorType.POLICY_RATE_LIMITED, "large")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "rewritten"),
+    [
+        (
+            "/openai/deployments/large/chat/completions",
+            b'{"model":"large","messages":[]}',
+            b'{"model":"medium","messages":[]}',
+        ),
+        ("/v1beta/models/large:generateContent", b'{"contents":[]}', b'{"contents":[]}'),
+    ],
+    ids=["in path and body", "in the path"],
+)
+async def test_the_body_names_the_cheaper_model_where_a_provider_would_read_it(
+    rig: Rig, path: str, body: bytes, rewritten: bytes
+) -> None:
+    """Else the dear model would answer at the price of the cheap one."""
+    rig.account(10**6, budget("large", 10))
+    client = rig.job(path=path, body=body)
+    assert client.match is not None
+    assert client.match.model == "large"
+    await rig.hold(client)
+    assert (client.asked.model, client.exchange.request.body) == ("medium", rewritten)
+
+
+async def test_accounts_are_held_apart(rig: Rig) -> None:
+    rig.account(10**6)
+    rig.metering.accounts[8] = MemoryAccount(10)
+    await rig.hold(rig.job())
+    other = KeyPolicy(key=2, key_name="k", account=8, account_name="b", groups=("default",), models=("*",))
+    client = edge_job(KNOWN, ClientRequest("large", False, max_output=100), policy=other)
+    with pytest.raises(HoldRefusedError):
+        await rig.hold(client)
+    assert rig.allowances.holds == 1
+
+
+async def test_many_at_once_are_settled_each_with_its_own(rig: Rig) -> None:
+    account = rig.account(10**6)
+    clients = [rig.job() for _ in range(50)]
+    await asyncio.gather(*(rig.hold(client) for client in clients))
+    for number, client in enumerate(clients):
+        usage = usage_event(account=ACCOUNT, model="large", units=Units(output=number))
+        rig.payments.settle(client, usage, lost=False)
+    await rig.clock.advance(0.1)
+    lease = rig.allowances._accounts[ACCOUNT].current.lease
+    assert (lease.jobs, rig.allowances.holds) == (0, 0)
+    drawn = next(iter(account.state.leases.values())).drawn[WALLET]
+    assert drawn - rig.free == sum(number * 5 for number in range(50))
