@@ -29,7 +29,7 @@ from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store import ledger
-from trunkline.store.allowances import read_accounts
+from trunkline.store.allowances import WrittenAccount, read_accounts
 from trunkline.store.database import Connection, Database, StoreError
 from trunkline.store.prices import load_price_book, read_mark
 from trunkline.store.settlement import BudgetPeriod, settle
@@ -79,9 +79,9 @@ async def edges(nats_url: str, tasks: TaskSet) -> AsyncIterator[list[Allowances]
         await bus.close()
 
 
-async def account_with(database: Database, nano: int, **columns: str) -> int:
+async def account_with(database: Database, nano: int, name: str = "acme", **columns: str) -> int:
     async with database.connection() as connection:
-        account = await usage_events.add_account(connection)
+        account = await usage_events.add_account(connection, name)
         await ledger.grant_credit(connection, account, nano, "start")
         for column, value in columns.items():
             await connection.execute(f"update accounts set {column} = $1 where id = $2", value, account)  # noqa: S608 - the tests' own
@@ -361,6 +361,26 @@ async def test_a_lease_that_is_given_back_leaves_nothing_behind(
         assert list(await connection.fetchrow("select edges, closing from allowances")) == [[], False]
 
 
+async def test_only_where_leases_come_or_go_an_answer_waits_for_the_disk(
+    bus: NATSBus, replicas: list[Replica], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await account_with(database, 10_000)
+    durable: list[bool] = []
+    real = desk_module.write_states
+
+    async def noted(connection: Connection, states: Sequence[WrittenAccount]) -> set[int]:
+        durable.extend(state.durable for state in states)
+        return await real(connection, states)
+
+    monkeypatch.setattr(desk_module, "write_states", noted)
+    lease = DrawnLease(bus, account, 1)
+    for _ in range(3):
+        await lease.draw(need(100))
+        lease.lease.settle(lease.hold(need(100)), 100, 0, 0, SystemClock().now())
+    await lease.draw(closing=True)
+    assert durable == [True, False, False, True]
+
+
 async def test_when_postgres_fails_nobody_is_answered_until_the_desk_is_opened_again(
     bus: NATSBus, replicas: list[Replica], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -385,28 +405,17 @@ async def test_when_postgres_fails_nobody_is_answered_until_the_desk_is_opened_a
 async def test_an_account_that_others_keep_writing_is_left_out_and_the_rest_is_answered(
     bus: NATSBus, replicas: list[Replica], database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy, calm = await account_with(database, 1_000), await add_calm(database)
+    busy, calm = await account_with(database, 1_000), await account_with(database, 1_000, name="calm")
     await replicas[1].desk.close()
-    real: object = None
+    real = desk_module.write_states
 
-    async def beaten(connection: Connection, states: Sequence[object]) -> set[int]:
-        for state in states:
-            if state.account == busy:  # type: ignore[attr-defined]  # a WrittenAccount
-                await connection.execute("update allowances set version = version + 1 where account_id = $1", busy)
-        written: set[int] = await real(connection, states)  # type: ignore[operator]  # set below
-        return written
+    async def beaten(connection: Connection, states: Sequence[WrittenAccount]) -> set[int]:
+        await connection.execute("update allowances set version = version + 1 where account_id = $1", busy)
+        return await real(connection, states)
 
     leases = [DrawnLease(bus, busy, 1), DrawnLease(bus, calm, 2)]
     await leases[0].draw(need(100))
-    real = desk_module.write_states
     monkeypatch.setattr(desk_module, "write_states", beaten)
     grants = await ask(bus, "edge-test", *(lease.report(need(200)) for lease in leases))
     assert set(grants) == {2}
     assert replicas[0].count("draw_conflicts") == desk_module.CONFLICTS_MAX
-
-
-async def add_calm(database: Database) -> int:
-    async with database.connection() as connection:
-        account = await usage_events.add_account(connection, "calm")
-        await ledger.grant_credit(connection, account, 1_000, "start")
-    return account

@@ -184,6 +184,23 @@ async def test_after_unsubscribing_nothing_comes(cluster: Cluster) -> None:
     assert inbox.data == [b"1"]
 
 
+async def test_who_leaves_a_queue_group_still_gets_what_was_sent_to_it(cluster: Cluster) -> None:
+    """Nobody else would: of a group only one gets each message."""
+    leaver, stayer = Inbox(), Inbox()
+    unsubscribe = await cluster.second.subscribe("t.leave", leaver, queue="group")
+    await cluster.second.subscribe("t.leave", stayer, queue="group")
+    await cluster.settle()
+    sent = 0
+    leaving = asyncio.ensure_future(unsubscribe())  # noqa: TID251 - of this test alone
+    while not leaving.done():
+        for _ in range(20):
+            cluster.first.publish("t.leave", b"%d" % sent)
+            sent += 1
+        await asyncio.sleep(0)  # noqa: TID251 - one turn of the loop
+    await until(lambda: len(leaver.messages) + len(stayer.messages) >= sent, "every message once")
+    assert sorted(leaver.data + stayer.data) == sorted(b"%d" % number for number in range(sent))
+
+
 async def test_the_publisher_alone_hears_that_nobody_listens(cluster: Cluster) -> None:
     mine, others = Inbox(), Inbox()
     await cluster.first.subscribe("t.reply.*", mine)

@@ -43,7 +43,7 @@ class Unsubscribe(Protocol):
     """Ends a subscription."""
 
     def __call__(self) -> Awaitable[None]:
-        """Stop the handler's calls."""
+        """Stop the handler's calls, once it has got what the broker had sent by then."""
 
 
 class Bus(Protocol):

@@ -233,6 +233,11 @@ class MemoryBus:
         subscription = self._add(subject, handler, queue)
 
         async def unsubscribe() -> None:
+            self._broker.remove(subscription)
+            # What is on its way without delay still arrives.
+            arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(_resolve, arrived)
+            await arrived
             self._remove(subscription)
 
         return unsubscribe

@@ -246,8 +246,12 @@ class NATSLink:
                 await self.flush()  # not taken: subscribed again on reconnect
 
         async def unsubscribe() -> None:
-            if self._subscriptions.pop(sid, None) is not None and self.connected:
+            if self._subscriptions.get(sid) is not None and self.connected:
                 self._queue(nats_wire.unsubscribe(sid))
+                # What the broker has sent by then is still handed over: of a queue group nobody else gets it.
+                with contextlib.suppress(BusError):
+                    await self.flush()
+            self._subscriptions.pop(sid, None)
 
         return unsubscribe
 

@@ -141,6 +141,7 @@ async def test_keys_of_one_account_are_held_up_to_a_bound_and_none_of_those_aske
     found = await rig.load(a1=[1, 2, 50])
     assert set(found[1].keys) == {1, 2, 50}
     assert rig.store.loads[-1] == {1: {1, 2, 50}}
+    assert rig.book._known[1].keys == {1, 2, 50}
 
     async def others() -> None:
         await rig.load(a1=range(10, 17))
