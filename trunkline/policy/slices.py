@@ -25,36 +25,40 @@ PERMITS_SPARE_PART = 4
 """Of the busy permits, so many more are wished for: jobs that end make room for most of those that begin."""
 
 
-class MoneySlice:
-    """Money of one meter: ``drawn`` less what is spent and held is free."""
+class _Slice:
+    """What all of them know.
 
-    __slots__ = (
-        "drawn",
-        "held",
-        "index",
-        "low",
-        "meter",
-        "rate",
-        "remaining",
-        "reset_at",
-        "settled",
-        "spent",
-        "state",
-        "taken",
-    )
+    Attributes:
+        meter: see there.
+        index: see `_INDEX`.
+        state, remaining: metering's last word; ``reset_at`` in monotonic seconds.
+        taken: units since the last report, and ``rate`` the smoothed use a second.
+        low: with less than this left, the lease asks for more.
+    """
 
-    def __init__(self, meter: Meter, settled: int = 0) -> None:
+    __slots__ = ("index", "low", "meter", "rate", "remaining", "reset_at", "state", "taken")
+
+    def __init__(self, meter: Meter) -> None:
         self.meter = meter
         self.index = _INDEX[meter.kind]
-        # What the lease has booked of this meter from before it was forgotten here is spent, and none of it is free.
-        self.settled = self.spent = settled
-        self.drawn = self.held = 0
         self.state = SliceState.FREE
         self.remaining = 0
         self.reset_at = 0.0
         self.taken = 0
         self.rate = 0.0
         self.low = 0
+
+
+class MoneySlice(_Slice):
+    """Money of one meter: ``drawn`` less what is spent and held is free."""
+
+    __slots__ = ("drawn", "held", "settled", "spent")
+
+    def __init__(self, meter: Meter, settled: int = 0) -> None:
+        super().__init__(meter)
+        # What the lease has booked of this meter from before it was forgotten here is spent, and none of it is free.
+        self.settled = self.spent = settled
+        self.drawn = self.held = 0
 
     def free(self, _now: float) -> int:
         """Return what may still be held. Less than nothing after a charge beyond its hold."""
@@ -87,21 +91,14 @@ class MoneySlice:
         self.settled = max(self.settled, grant.settled)
 
 
-class PermitSlice:
+class PermitSlice(_Slice):
     """Permits for jobs at a time."""
 
-    __slots__ = ("drawn", "held", "index", "low", "meter", "rate", "remaining", "reset_at", "state", "taken")
+    __slots__ = ("drawn", "held")
 
     def __init__(self, meter: Meter) -> None:
-        self.meter = meter
-        self.index = _INDEX[meter.kind]
+        super().__init__(meter)
         self.drawn = self.held = 0
-        self.state = SliceState.FREE
-        self.remaining = 0
-        self.reset_at = 0.0
-        self.taken = 0
-        self.rate = 0.0
-        self.low = 0
 
     def free(self, _now: float) -> int:
         """Return permits that no job has."""
@@ -144,37 +141,17 @@ class _Parcel:
         self.minted = minted
 
 
-class UnitSlice:
+class UnitSlice(_Slice):
     """Units of a minute or a day, in parcels by bucket; those of a minute lapse soon."""
 
-    __slots__ = (
-        "bucket",
-        "due",
-        "index",
-        "low",
-        "meter",
-        "parcels",
-        "rate",
-        "remaining",
-        "reset_at",
-        "returned",
-        "state",
-        "taken",
-    )
+    __slots__ = ("bucket", "due", "parcels", "returned")
 
     def __init__(self, meter: Meter) -> None:
-        self.meter = meter
-        self.index = _INDEX[meter.kind]
+        super().__init__(meter)
         self.bucket = 0
         self.due = 0.0
         self.parcels: list[_Parcel] = []
         self.returned: dict[int, int] = {}
-        self.state = SliceState.FREE
-        self.remaining = 0
-        self.reset_at = 0.0
-        self.taken = 0
-        self.rate = 0.0
-        self.low = 0
 
     def free(self, now: float) -> int:
         """Return units that may be used now."""

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import msgspec
 
+from trunkline.protocol import stream_options
 from trunkline.protocol.body import BodyReader, count_of, filled_list
 from trunkline.protocol.conversation import name_digest, opening_digest
 from trunkline.protocol.dialect import ClientRequest
-from trunkline.protocol.json_span import MalformedJSONError, edit_object, top_level_spans
 from trunkline.protocol.rules import RequestRules
-from trunkline.protocol.splice import BodyChanges, prepare_body
+from trunkline.protocol.splice import prepare_body
 from trunkline.protocol.stated_cost import asks_cost
 
 _TokenLimit = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
@@ -98,27 +98,5 @@ def prepare(
     """
     changes = prepare_body(body, upstream_model=upstream_model, rules=rules)
     if ask_usage and not (rules is not None and "stream_options" in rules.drop):
-        _ask_usage(changes)
+        stream_options.ask_usage(changes)
     return changes.result()
-
-
-def _ask_usage(changes: BodyChanges) -> None:
-    present = changes.present("stream_options")
-    for index in present:
-        options = changes.value(index)
-        asked = _with_usage(options)
-        if asked is not options:
-            changes.replaced[index] = asked
-    if not present:
-        changes.inserted["stream_options"] = b'"stream_options":{"include_usage":true}'
-
-
-def _with_usage(options: bytes) -> bytes:
-    """Return the value of ``stream_options`` with usage asked for; the very same object if it is already."""
-    try:
-        members = top_level_spans(options)
-    except MalformedJSONError:
-        return b'{"include_usage":true}'
-    present = [index for index, member in enumerate(members) if member.key == "include_usage"]
-    wrong = {i: b"true" for i in present if options[members[i].value_start : members[i].value_end] != b"true"}
-    return edit_object(options, members, replaced=wrong, inserted=() if present else (b'"include_usage":true',))
