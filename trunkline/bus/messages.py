@@ -4,8 +4,11 @@ An unknown trailing field is ignored by an older reader and a missing one takes 
 that two versions can stand side by side during a rolling upgrade.
 """
 
+from enum import StrEnum
+
 import msgspec
 
+from trunkline.bus.snapshots import Strategy
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.usage import Units, UsageSource
 
@@ -21,6 +24,33 @@ class Pricing(msgspec.Struct, frozen=True, array_like=True):
     prices: dict[str, int]
     multipliers_ppm: dict[str, int]
     discount_ppm: int = 0
+
+
+class FallbackOn(StrEnum):
+    """When a model takes over."""
+
+    FAILURE = "failure"
+    """Nobody could answer."""
+    CONTEXT = "context"
+    """The request is too long for the model before."""
+    FILTER = "filter"
+    """A provider's filter refused the request."""
+
+
+class Fallback(msgspec.Struct, frozen=True, array_like=True):
+    """A model that may take over a job; the edge has seen to it that the key may use it, and can pay.
+
+    Attributes:
+        model: public name.
+        groups: through which the key reaches it, in the order in which they are preferred.
+        on: when; one for ``failure`` that the client has asked for takes over in the case of ``context``, too.
+        pricing: as in `Envelope`.
+    """
+
+    model: str
+    groups: tuple[str, ...]
+    on: tuple[FallbackOn, ...] = (FallbackOn.FAILURE,)
+    pricing: Pricing | None = None
 
 
 class Envelope(msgspec.Struct, frozen=True, array_like=True):
@@ -48,6 +78,10 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         lease: number of the lease from which the edge pays for the job (`bus.allowance`), 0 for none.
         affinity: number of the conversation (`policy.affinity`), 0 for none.
         pricing: what the answer's cost is reckoned with, for a client that wants it in its usage report; None: no cost.
+        strategy: how its channels are put in order.
+        fallbacks: models that may take over, in their order.
+        hedge: a second attempt may be made beside one that is late with its first token.
+        asked: the model that the client named, where a budget has put another in its place; else empty.
     """
 
     edge: str
@@ -71,6 +105,10 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     lease: int = 0
     affinity: int = 0
     pricing: Pricing | None = None
+    strategy: Strategy = Strategy.PRIORITY
+    fallbacks: tuple[Fallback, ...] = ()
+    hedge: bool = False
+    asked: str = ""
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
@@ -108,6 +146,7 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True):
         user: whose key it was, 0 for nobody's.
         lease: number of the lease from which the edge pays, 0 for none.
         variant: what kinds of images these are, where their price depends on it: ``1024x1024/high``; empty if unknown.
+        asked: the model that the client named, if it is not ``model``.
     """
 
     job: bytes
@@ -131,6 +170,7 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True):
     user: int = 0
     lease: int = 0
     variant: str = ""
+    asked: str = ""
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):
@@ -147,6 +187,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
         fidelity: what a translation lost, for a response header; empty for nothing.
         usage: of a whole answer that does not fit one frame, so that its cost can stand in the response's head; END
             settles it.
+        model: the model that answers, where it is not the one of the envelope; else empty.
     """
 
     status: int
@@ -158,6 +199,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     upstream_id: str = ""
     fidelity: str = ""
     usage: UsageEvent | None = None
+    model: str = ""
 
 
 class UsageBatch(msgspec.Struct, frozen=True, array_like=True):
@@ -264,6 +306,7 @@ class AttemptOutcome(msgspec.Struct, frozen=True, array_like=True):
         first_token_ms: 0 if there was no output.
         output_tokens: 0 if unknown.
         duration_ms: from start to end.
+        denied: the provider does not let the gateway use the model; says nothing of the channel's other models.
     """
 
     channel: int
@@ -274,6 +317,7 @@ class AttemptOutcome(msgspec.Struct, frozen=True, array_like=True):
     first_token_ms: int
     output_tokens: int
     duration_ms: int
+    denied: bool = False
 
 
 class OutcomeBatch(msgspec.Struct, frozen=True, array_like=True):
@@ -332,6 +376,23 @@ class HealthSample(msgspec.Struct, frozen=True, array_like=True):
     first_token_ms: int
 
 
+class CredentialEvent(msgspec.Struct, frozen=True, array_like=True):
+    """A credential was refused by its provider, or serves again. On the stream HEALTH, written by health.
+
+    Attributes:
+        channel, credential: which.
+        at_ms: Unix time in milliseconds.
+        refused: False when it serves again.
+        status: of the provider's refusal.
+    """
+
+    channel: int
+    credential: int
+    at_ms: int
+    refused: bool
+    status: int = 0
+
+
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -352,4 +413,5 @@ decode_usage_batch = msgspec.msgpack.Decoder(UsageBatch).decode
 decode_outcome_batch = msgspec.msgpack.Decoder(OutcomeBatch).decode
 decode_allowance_draw = msgspec.msgpack.Decoder(AllowanceDraw).decode
 decode_allowance_grants = msgspec.msgpack.Decoder(AllowanceGrants).decode
+decode_credential_event = msgspec.msgpack.Decoder(CredentialEvent).decode
 decode_health_sample = msgspec.msgpack.Decoder(HealthSample).decode

@@ -28,7 +28,8 @@ KV_CHANNELS = "channels"
 KV_MODELS = "models"
 KV_SETTINGS = "settings"
 KV_WEIGHTS = "weights"
-KV_BUCKETS = (KV_KEYS, KV_CHANNELS, KV_MODELS, KV_SETTINGS, KV_WEIGHTS)
+KV_ACCESS = "access"
+KV_BUCKETS = (KV_KEYS, KV_CHANNELS, KV_MODELS, KV_SETTINGS, KV_WEIGHTS, KV_ACCESS)
 
 DEFAULT_LANE = "default"
 
@@ -86,6 +87,11 @@ def checkpointed(subject: str) -> str:
 def health(channel_id: int) -> str:
     """Where health publishes a channel's history; part of the stream `HEALTH_STREAM`."""
     return f"tl.health.{channel_id}"
+
+
+def credential(channel_id: int, credential_id: int) -> str:
+    """Where health says that a credential was refused or serves again; part of the stream `HEALTH_STREAM`."""
+    return f"tl.health.{channel_id}.credential.{credential_id}"
 
 
 def kv_token(name: str) -> str:

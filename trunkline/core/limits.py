@@ -145,6 +145,15 @@ dispatcher that is busy for three seconds is taken for lost itself."""
 COUNT_BYTES_MAX = 4 * 1024 * 1024
 """Output kept for counting where a provider reports no usage; past it, bytes are divided by a typical ratio."""
 
+# --- Routing -------------------------------------------------------------------------------------------------
+
+FALLBACKS_MAX = 8
+"""Models that may take over a job in turn, those of its client and of the operator together. Each costs an edge a look
+at the key and its price; people name two or three."""
+
+PAID_PROBES_PER_DAY = 2000
+"""Default for the probes of one channel that cost something: one every 43 s. At ten tokens each, 20,000 a day."""
+
 # --- Pictures and documents fetched for a request ------------------------------------------------------------
 
 FETCH_BYTES_MAX = 20 * 1024 * 1024

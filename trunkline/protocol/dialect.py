@@ -19,6 +19,7 @@ from trunkline.protocol.events import Event
 from trunkline.protocol.fidelity import Crossing
 from trunkline.protocol.model import Request
 from trunkline.protocol.models import ModelCard
+from trunkline.protocol.routing_wish import RoutingWish
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.upstream_error import UpstreamError
 from trunkline.protocol.vendor import VendorOptions
@@ -42,6 +43,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
         beside: what is asked for and paid by other units than tokens, such as images and characters; None for nothing.
         variant: of the images, as `core.usage.image_variant` has it.
         wants_cost: the client asked for what the answer costs, in the answer.
+        wish: what else it wishes of the routing; None for nothing.
     """
 
     model: str
@@ -56,6 +58,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     beside: Units | None = None
     variant: str = ""
     wants_cost: bool = False
+    wish: RoutingWish | None = None
 
 
 class AnswerFrame(msgspec.Struct, frozen=True):
