@@ -1,17 +1,15 @@
 """Which channel and credential each attempt of a job uses. Asked by the dispatcher for every job.
 
 Pure: draws and `now` (monotonic seconds) are arguments. A `RoutingTable` holds the snapshots ready for choosing: per
-model and per list of groups one `_Pool` of tiers, built when first asked for after a change. A `Plan` is one job's
+model, list of groups and strategy one `pools.Pool`, built when first asked for after a change. A `Plan` is one job's
 walk through a pool; it decides nothing before it is asked, so a plan whose first candidate answers costs one draw.
 
 The order of a plan (docs/routing.md says it for operators):
 
-1. Tiers by rank: by priority, the higher one first.
-2. Within a tier a weighted draw by weight times health weight, without putting back.
-3. A tier in which no channel is more than *probing* gets only that share of the jobs, the rest pass it over: else
-   the only channel of a tier would get all traffic at once where a trickle is meant. Tiers passed over come last.
-4. After a fault of the credential, the next credential of the same channel; after any other, that channel's other
+1. Tiers by the strategy's rank, and within a tier by weighted draws, or by what the strategy compares.
+2. After a fault of the credential, the next credential of the same channel; after any other, that channel's other
    credentials come after all other channels.
+3. Where nothing else is left, the credential that is free again in a moment. `Plan.again` begins anew, after a while.
 
 A conversation's job draws from its affinity in place of chance, so that all its plans are the same plan, whichever
 dispatcher makes it. Within a tier it first asks whom it prefers by the weights of the configuration, in which health
@@ -22,38 +20,34 @@ ejection is only this dispatcher's own judgement: its view is narrow (its own ne
 tries what health still holds for good and marks it as last resort.
 """
 
-import heapq
 import math
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
-from trunkline.bus.snapshots import ChannelSnapshot, ChannelWeight, SealedCredential
+from trunkline.bus.snapshots import ChannelSnapshot, ChannelWeight, SealedCredential, Strategy
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.core.hashing import fraction, mix64
 from trunkline.policy.affinity import draws
 from trunkline.policy.breaker import EJECTION_S_MIN
-from trunkline.policy.credentials import CREDENTIAL_FAULTS, NAMELESS, Choice, CredentialStates
-from trunkline.policy.preference import Preference
-
-Draw = Callable[[], float]
-"""Returns a uniform random number, 0 ≤ x < 1."""
-
-Rank = Callable[[ChannelSnapshot], float]
-"""A strategy: orders channels, lower first. Channels of equal rank form a tier and share by weight."""
+from trunkline.policy.credentials import CREDENTIAL_FAULTS, NAMELESS, CredentialStates
+from trunkline.policy.figures import LiveFigures
+from trunkline.policy.pools import Draw, Entry, Pool, Tier, tiers_of
+from trunkline.policy.retry import REPEATABLE, ROUNDS_MAX, RetryBudget, backoff_s
+from trunkline.policy.strategies import SCORES, Look, by_score, rank_of, spared
 
 EJECTED_RETRY_MS = int(EJECTION_S_MIN * 1000)
 """What a client is told when all channels are ejected: the shortest ejection. A guess at the next chance."""
 
 POOLS_PER_MODEL_MAX = 256
-"""Lists of groups that are held ready per model; a list costs some 20 KB at 1,000 channels. Keys of one
+"""Lists of groups and strategies that are held ready per model; a list costs some 20 KB at 1,000 channels. Keys of one
 installation use a handful of lists; past the bound all are built anew as they are asked for."""
 
+COOL_WAIT_S_MAX = 2.0
+"""How long a job waits for a cooling credential; where it takes longer, the client is told when to come back."""
 
-def by_priority(channel: ChannelSnapshot) -> float:
-    """Rank of the strategy ``priority``."""
-    return -channel.priority
+DENIED_S = 60.0
+"""How long a dispatcher leaves a model of a channel alone that its provider does not let it use: until health has said
+so for all, which is not so soon forgotten."""
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -65,6 +59,8 @@ class Candidate(msgspec.Struct, frozen=True):
         group: through which the key reached the channel; its price multiplier applies.
         upstream_model: the channel's name for the model.
         last_resort: every channel is ejected, this one only by the dispatcher's own judgement.
+        model: public name.
+        wait_s: how long to wait before.
     """
 
     channel: ChannelSnapshot
@@ -72,155 +68,57 @@ class Candidate(msgspec.Struct, frozen=True):
     group: str
     upstream_model: str
     last_resort: bool
-
-
-class _Entry(msgspec.Struct, frozen=True):
-    channel: ChannelSnapshot
-    group: str
-
-
-class _Tier:
-    """Channels of equal rank.
-
-    Attributes:
-        entries: all of them.
-        healths: their health weights.
-        live: those with a weight above 0.
-        weights: theirs.
-        cumulative: running sums of the weights, for a draw by bisection.
-        share: the best health weight among them: what part of the jobs the tier deserves.
-    """
-
-    __slots__ = ("_preference", "cumulative", "entries", "healths", "live", "share", "weights")
-
-    def __init__(self, entries: list[_Entry]) -> None:
-        self.entries = entries
-        self._preference: Preference | None = None
-
-    def weigh(self, factor: Callable[[int], float]) -> None:
-        """Work out who is live. New lists: plans under way keep walking the old ones."""
-        self.healths: list[float] = []
-        self.live: list[_Entry] = []
-        self.weights: list[float] = []
-        self.cumulative: list[float] = []
-        self.share = total = 0.0
-        for entry in self.entries:
-            health = factor(entry.channel.id)
-            weight = entry.channel.weight * health
-            self.healths.append(health)
-            if weight > 0:
-                total += weight
-                self.live.append(entry)
-                self.weights.append(weight)
-                self.cumulative.append(total)
-                self.share = max(self.share, health)
-
-    def shuffled(self, draw: Draw) -> Iterator[_Entry]:
-        """Yield live entries by weighted draws without putting back.
-
-        The first is one bisection. The rest are ordered by exponential variates of rate ``weight``, which has the
-        same distribution (Efraimidis and Spirakis) and stays cheap when a thousand credentials are cooling.
-        """
-        live, weights, cumulative = self.live, self.weights, self.cumulative
-        # Rounding may bring the product up to the total.
-        first = min(bisect_right(cumulative, draw() * cumulative[-1]), len(live) - 1)
-        yield live[first]
-        rest = [(-math.log(1.0 - draw()) / weights[i], i) for i in range(len(live)) if i != first]
-        heapq.heapify(rest)
-        while rest:
-            yield live[heapq.heappop(rest)[1]]
-
-    def preferred(self, affinity: int, draw: Draw) -> Iterator[_Entry]:
-        """Yield live entries as a conversation prefers them: by weight, and by drawing where that finds nobody.
-
-        One that is not at its full health takes only that share of the conversations that prefer it, so that in the end
-        all are shared by weight times health. Those that it takes are the same ones each time, and as it recovers it
-        takes others beside them.
-        """
-        entries, healths = self.entries, self.healths
-        if self._preference is None:
-            self._preference = Preference((entry.channel.id, entry.channel.weight) for entry in entries)
-        offered: set[int] = set()
-        for step, index in enumerate(self._preference.picks(affinity)):
-            health, channel = healths[index], entries[index].channel.id
-            if channel in offered or (health < 1.0 and fraction(mix64(affinity ^ (mix64(channel) + step))) >= health):
-                continue
-            offered.add(channel)
-            yield entries[index]
-        for entry in self.shuffled(draw):
-            if entry.channel.id not in offered:
-                yield entry
-
-
-class _Pool:
-    """All channels that serve a model through a list of groups, in tiers."""
-
-    __slots__ = ("last_resort", "stale", "tiers")
-
-    def __init__(self, tiers: list[_Tier]) -> None:
-        self.tiers = tiers
-        self.stale = True
-        self.last_resort = False
-
-    def weigh(self, factor: Callable[[int], float], health_factor: Callable[[int], float]) -> None:
-        self.stale = False
-        self.last_resort = False
-        for tier in self.tiers:
-            tier.weigh(factor)
-        if not any(tier.live for tier in self.tiers):
-            self.last_resort = True
-            for tier in self.tiers:
-                tier.weigh(health_factor)
+    model: str = ""
+    wait_s: float = 0.0
 
 
 class _Model:
     """The channels that serve one model, and the pools made of them so far."""
 
-    __slots__ = ("channels", "pools")
+    __slots__ = ("channels", "name", "pools")
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.channels: dict[int, ChannelSnapshot] = {}
-        self.pools: dict[tuple[str, ...], _Pool] = {}
+        self.pools: dict[tuple[tuple[str, ...], Strategy], Pool] = {}
 
-    def pool(self, groups: tuple[str, ...], rank: Rank) -> _Pool:
-        pool = self.pools.get(groups)
+    def pool(self, groups: tuple[str, ...], strategy: Strategy) -> Pool:
+        pool = self.pools.get((groups, strategy))
         if pool is None:
             if len(self.pools) >= POOLS_PER_MODEL_MAX:
                 self.pools.clear()
-            pool = self.pools[groups] = _Pool(self._tiers(groups, rank))
+            pool = Pool(tiers_of(self.channels, groups, rank_of(strategy, self.name)))
+            self.pools[groups, strategy] = pool
         return pool
-
-    def _tiers(self, groups: tuple[str, ...], rank: Rank) -> list[_Tier]:
-        ranked: dict[float, list[_Entry]] = {}
-        # In an order that does not depend on when which snapshot came: every dispatcher draws the same.
-        for _, channel in sorted(self.channels.items()):
-            group = next((group for group in groups if group in channel.groups), None)
-            if group is not None:
-                ranked.setdefault(rank(channel), []).append(_Entry(channel, group))
-        return [_Tier(ranked[key]) for key in sorted(ranked)]
 
 
 class RoutingTable:
     """The snapshots of channels and weights, ready to plan with.
 
     Args:
-        rank: the strategy.
+        figures: what is known of the moment; of nothing without it.
     """
 
-    def __init__(self, rank: Rank = by_priority) -> None:
-        self._rank = rank
+    def __init__(self, figures: LiveFigures | None = None) -> None:
+        self.figures = LiveFigures() if figures is None else figures
         self._channels: dict[int, ChannelSnapshot] = {}
         self._models: dict[str, _Model] = {}
         self._health: dict[int, ChannelWeight] = {}
         self._own: dict[int, float] = {}
+        self._budgets: dict[int, RetryBudget] = {}
+        self._denied: dict[tuple[int, str], float] = {}
+        self._refused: dict[int, tuple[str, ...]] = {}
 
     def put(self, channel: ChannelSnapshot) -> None:
-        """Add a channel or replace it. One that is not enabled serves nothing."""
+        """Add a channel or replace it. One that is not enabled, or drained, serves nothing."""
         self._take_out(channel.id)
         self._channels[channel.id] = channel
-        if channel.enabled:
+        self._denied = {known: until for known, until in self._denied.items() if known[0] != channel.id}
+        if _serves(channel):
             for name in channel.models:
-                model = self._models.setdefault(name, _Model())
+                model = self._models.get(name)
+                if model is None:
+                    model = self._models[name] = _Model(name)
                 model.channels[channel.id] = channel
                 model.pools.clear()
 
@@ -228,10 +126,12 @@ class RoutingTable:
         """Drop a deleted channel. One that is not there is fine."""
         self._take_out(channel)
         self._own.pop(channel, None)
+        self._budgets.pop(channel, None)
+        self.figures.forget(channel)
 
     def _take_out(self, channel: int) -> None:
         known = self._channels.pop(channel, None)
-        if known is None or not known.enabled:
+        if known is None or not _serves(known):
             return
         for name in known.models:
             model = self._models[name]
@@ -246,12 +146,18 @@ class RoutingTable:
         if held is not None and weight.version < held.version:
             return False
         self._health[weight.channel] = weight
+        self.figures.publish(weight.channel, weight.figures)
+        if weight.refused:
+            self._refused[weight.channel] = weight.refused
+        else:
+            self._refused.pop(weight.channel, None)
         if (1.0 if held is None else held.weight) != weight.weight:
             self._stale(weight.channel)
         return True
 
     def clear_weight(self, channel: int) -> None:
         """Health dropped its weight: the channel counts as serving again."""
+        self._refused.pop(channel, None)
         if self._health.pop(channel, None) is not None:
             self._stale(channel)
 
@@ -261,9 +167,25 @@ class RoutingTable:
             self._own[channel] = weight
             self._stale(channel)
 
+    def deny(self, channel: int, model: str, now: float) -> None:
+        """A channel's provider does not let us use a model of it."""
+        if channel in self._channels:
+            self._denied[channel, model] = now + DENIED_S
+
+    def learn(self, channel: int, error: ErrorType | None) -> None:
+        """Let an attempt's outcome count for how many retries the channel bears."""
+        self.budget(channel).receive(error)
+
+    def budget(self, channel: int) -> RetryBudget:
+        """Return how many retries a channel bears."""
+        budget = self._budgets.get(channel)
+        if budget is None:
+            budget = self._budgets[channel] = RetryBudget()
+        return budget
+
     def _stale(self, channel: int) -> None:
         known = self._channels.get(channel)
-        if known is None or not known.enabled:
+        if known is None or not _serves(known):
             return
         for name in known.models:
             for pool in self._models[name].pools.values():
@@ -278,12 +200,27 @@ class RoutingTable:
         """The smaller of what health says and of the own judgement."""
         return min(self.health_weight(channel), self._own.get(channel, 1.0))
 
+    def usable(self, channel: int, model: str, now: float) -> bool:
+        """Return whether a channel's provider lets us use a model, as far as is known."""
+        if channel in self._refused and model in self._refused[channel]:
+            return False
+        return not self._denied or self._denied.get((channel, model), 0.0) <= now
+
     def channel(self, channel: int) -> ChannelSnapshot | None:
         """Return a channel by its id."""
         return self._channels.get(channel)
 
     def plan(
-        self, model: str, groups: tuple[str, ...], credentials: CredentialStates, draw: Draw, affinity: int = 0
+        self,
+        model: str,
+        groups: tuple[str, ...],
+        credentials: CredentialStates,
+        draw: Draw,
+        affinity: int = 0,
+        *,
+        strategy: Strategy = Strategy.PRIORITY,
+        stream: bool = True,
+        now: float = 0.0,
     ) -> "Plan":
         """Return a job's plan; nothing is decided before its first `Plan.next`.
 
@@ -293,43 +230,99 @@ class RoutingTable:
             credentials: what is known of credentials.
             draw: randomness.
             affinity: of the job's conversation, in place of randomness; 0 for none (`policy.affinity`).
+            strategy: how channels are put in order.
+            stream: whether the answer is to be one.
+            now: monotonic seconds.
         """
         known = self._models.get(model)
-        pool = None if known is None else known.pool(groups, self._rank)
+        pool = None if known is None else known.pool(groups, strategy)
         if pool is not None and pool.stale:
             pool.weigh(self.effective_weight, self.health_weight)
-        return Plan(self, model, pool, credentials, draw, affinity=affinity)
+        score = SCORES.get(strategy)
+        look = None if score is None else Look(self.figures, credentials, model, stream, now)
+        return Plan(self, model, pool, credentials, draw, affinity=affinity, strategy=strategy, look=look)
+
+
+def _serves(channel: ChannelSnapshot) -> bool:
+    return channel.enabled and not channel.drained
 
 
 class Plan:
-    """One job's walk through its candidates. Made by `RoutingTable.plan`."""
+    """One job's walk through its candidates. Made by `RoutingTable.plan`.
 
-    __slots__ = ("_affinity", "_credentials", "_last", "_later", "_model", "_pool", "_table", "_tried", "_untouched")
+    Attributes:
+        rounds: how often everybody was asked again.
+    """
+
+    __slots__ = (
+        "_affinity",
+        "_attempts",
+        "_credentials",
+        "_draw",
+        "_last",
+        "_later",
+        "_look",
+        "_model",
+        "_pool",
+        "_strategy",
+        "_table",
+        "_tried",
+        "_untouched",
+        "_waiting",
+        "rounds",
+    )
 
     def __init__(
         self,
         table: RoutingTable,
         model: str,
-        pool: _Pool | None,
+        pool: Pool | None,
         credentials: CredentialStates,
         draw: Draw,
         *,
         affinity: int,
+        strategy: Strategy,
+        look: Look | None,
     ) -> None:
         self._table = table
         self._model = model
         self._pool = pool
         self._credentials = credentials
+        self._draw = draw
         self._affinity = affinity
-        self._untouched: Iterator[_Entry] = iter(()) if pool is None else _walk(pool, draw, affinity)
-        self._last: _Entry | None = None
-        self._later: list[_Entry] = []
+        self._strategy = strategy
+        self._look = look
+        self._attempts = 0
+        self._last: Entry | None = None
+        self.rounds = 0
+        self._begin_round()
+
+    def _begin_round(self) -> None:
+        self._untouched: Iterator[Entry] = iter(()) if self._pool is None else self._walk(self._pool)
+        self._later: list[Entry] = []
+        self._waiting: list[Entry] = []
         self._tried: dict[int, set[int]] = {}
+
+    def _walk(self, pool: Pool) -> Iterator[Entry]:
+        """Yield a pool's live entries in the order of the plan."""
+        affinity = self._affinity
+        draw = draws(affinity) if affinity else self._draw
+        look, score = self._look, SCORES.get(self._strategy)
+        for tier in pool.in_turn(draw):
+            if look is not None and score is not None:
+                yield from by_score(tier, score, look, self._draw, affinity)
+            elif affinity:
+                yield from tier.preferred(affinity, draw, self._spared)
+            else:
+                yield from tier.shuffled(draw)
+
+    def _spared(self, tier: Tier, entry: Entry) -> bool:
+        return spared(self._table.figures, tier, entry)
 
     def next(self, now: float, last_error: ErrorType | None = None) -> Candidate | None:
         """Return the next attempt, or None when nothing is left; then `refusal` says why.
 
-        Never the same channel and credential twice.
+        Never the same channel and credential twice, but in another round.
 
         Args:
             now: monotonic seconds.
@@ -346,15 +339,34 @@ class Plan:
         while self._later:
             if (candidate := self._candidate(self._later.pop(0), now)) is not None:
                 return candidate
+        return self._after_a_wait(now)
+
+    def other(self, now: float) -> Candidate | None:
+        """Return a second attempt to make beside the one under way, on another channel; None if none is left."""
+        last = self._last
+        for entry in self._untouched:
+            if (candidate := self._candidate(entry, now)) is not None:
+                if last is not None:
+                    self._later.append(last)
+                return candidate
+        self._last = last
         return None
 
-    def _candidate(self, entry: _Entry, now: float) -> Candidate | None:
-        channel = entry.channel
-        if not self._live(channel.id):
+    def _candidate(self, entry: Entry, now: float, wait_s: float = 0.0) -> Candidate | None:
+        channel, table = entry.channel, self._table
+        if not self._live(channel.id) or not table.usable(channel.id, self._model, now):
+            return None
+        if self._attempts and not table.budget(channel.id).allows:
             return None
         tried = self._tried.get(channel.id)
-        choice: Choice | None = self._credentials.choose(channel, () if tried is None else tried, now, self._affinity)
+        choice = self._credentials.choose(channel, () if tried is None else tried, now + wait_s, self._affinity)
         if choice is None:
+            if wait_s:
+                return None
+            wait_s = 0.0 if self._look is None or self._strategy is not Strategy.LATENCY else self._look.wait_s(channel)
+            if 0.0 < wait_s <= COOL_WAIT_S_MAX:
+                return self._candidate(entry, now, wait_s)
+            self._waiting.append(entry)
             return None
         credential = choice.credential
         identity = NAMELESS if credential is None else credential.id
@@ -363,8 +375,39 @@ class Plan:
         else:
             tried.add(identity)
         self._last = entry
+        self._attempts += 1
         last_resort = self._pool is not None and self._pool.last_resort
-        return Candidate(channel, credential, entry.group, channel.models[self._model], last_resort)
+        upstream_model = channel.models[self._model]
+        return Candidate(channel, credential, entry.group, upstream_model, last_resort, self._model, wait_s)
+
+    def _after_a_wait(self, now: float) -> Candidate | None:
+        """Return the attempt with the credential that is free first, where that is soon."""
+        soonest: tuple[float, Entry] | None = None
+        for entry in self._waiting:
+            free = self._credentials.outlook(entry.channel, now).cooling_until
+            if free is not None and free - now <= COOL_WAIT_S_MAX and (soonest is None or free < soonest[0]):
+                soonest = (free, entry)
+        if soonest is None:
+            return None
+        self._waiting.remove(soonest[1])
+        return self._candidate(soonest[1], now, max(soonest[0] - now, 0.001))
+
+    def again(self, now: float, last_error: ErrorType | None) -> Candidate | None:
+        """Return the first attempt of another round, where what failed may have been a moment's trouble; else None.
+
+        Args:
+            now: monotonic seconds.
+            last_error: how the last attempt ended.
+        """
+        if last_error not in REPEATABLE or self.rounds >= ROUNDS_MAX:
+            return None
+        self._begin_round()
+        for entry in self._untouched:
+            if (candidate := self._candidate(entry, now)) is not None:
+                wait_s = candidate.wait_s + backoff_s(self.rounds, self._draw)
+                self.rounds += 1
+                return msgspec.structs.replace(candidate, wait_s=wait_s)
+        return None
 
     def _live(self, channel: int) -> bool:
         # Asked again at each step: the channel may have been ejected while the job was busy with another.
@@ -402,19 +445,3 @@ class Plan:
             ErrorType.UPSTREAM_CREDENTIAL,
             "The providers of this model refuse the gateway's credentials. Tell the gateway's operator.",
         )
-
-
-def _walk(pool: _Pool, draw: Draw, affinity: int) -> Iterator[_Entry]:
-    """Yield a pool's live entries in the order of a plan."""
-    if affinity:
-        draw = draws(affinity)
-    passed_over: list[_Tier] = []
-    for tier in pool.tiers:
-        if not tier.live:
-            continue
-        if tier.share < 1.0 and draw() >= tier.share:
-            passed_over.append(tier)
-        else:
-            yield from tier.preferred(affinity, draw) if affinity else tier.shuffled(draw)
-    for tier in passed_over:
-        yield from tier.preferred(affinity, draw) if affinity else tier.shuffled(draw)

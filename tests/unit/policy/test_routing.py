@@ -4,14 +4,16 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+import msgspec
 import pytest
 
-from trunkline.bus.snapshots import ChannelSnapshot, ChannelState, ChannelWeight, SealedCredential
+from trunkline.bus.snapshots import ChannelSnapshot, ChannelState, ChannelWeight, SealedCredential, Strategy
 from trunkline.core.errors import ErrorType
 from trunkline.core.hashing import mix64
 from trunkline.policy import routing
 from trunkline.policy.credentials import CredentialStates
-from trunkline.policy.routing import Candidate, Draw, Plan, RoutingTable
+from trunkline.policy.pools import Draw
+from trunkline.policy.routing import Candidate, Plan, RoutingTable
 
 DEFAULT = ("default",)
 
@@ -289,11 +291,17 @@ def test_many_lists_of_groups_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) ->
         assert len(table._models["m"].pools) <= 4
 
 
-def test_another_strategy_is_another_ranking() -> None:
-    table = RoutingTable(rank=lambda channel: channel.weight)
-    for channel in (make_channel(1, weight=9, priority=7), make_channel(2, weight=3)):
-        table.put(channel)
-    assert pairs(walk(make_plan(table, draws()))) == [(2, 21), (1, 11)]
+def test_cost_asks_the_cheapest_first_and_the_reserve_last() -> None:
+    prices = {1: 300, 2: 100, 3: 200, 4: None, 5: 1}
+    channels = [
+        msgspec.structs.replace(
+            make_channel(number, priority=-1 if number == 5 else number),
+            costs={} if price is None else {"m": price},
+        )
+        for number, price in prices.items()
+    ]
+    plan = make_table(channels).plan("m", DEFAULT, CredentialStates(), draws(), strategy=Strategy.COST)
+    assert [candidate.channel.id for candidate in walk(plan)] == [2, 3, 1, 4, 5]
 
 
 # --- conversations ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,183 @@
+"""The strategies: pure functions that put the channels of a pool in order, over snapshots and live figures.
+
+``priority`` and ``cost`` rank channels by what is configured, and share by weight among equals. ``latency``,
+``throughput`` and ``least-busy`` compare what is known of the moment: the lowest score goes first. They look at all of
+up to `EXAMINED_MAX` channels, else at as many drawn by weight, so that a plan over a thousand costs no more; what is
+under way makes a channel look worse, so that dispatchers which all see the same best one do not all run there.
+
+In every strategy but ``priority``, channels of a negative priority are the reserve: asked when nobody else is left.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from trunkline.bus.snapshots import ChannelSnapshot, Strategy
+from trunkline.policy.credentials import CredentialStates
+from trunkline.policy.figures import LiveFigures
+from trunkline.policy.pools import Draw, Entry, Rank, Tier
+
+EXAMINED_MAX = 8
+"""Channels compared for one job: about 1 µs each. Of more, the best of eight drawn ones is among the best eighth."""
+
+BAND = 1.5
+"""A conversation stays where it is while that is not worse than the best by more than this: its cache saves more than
+half of the time to the first token."""
+
+SPARED_FROM = 32
+"""Attempts under way on a channel at one dispatcher, below which no conversation avoids it."""
+
+SPARED_FACTOR = 2.0
+"""A channel with more than so many times the others' attempts, by weight, is spared by conversations."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What scores are made of.
+
+    Attributes:
+        figures: what is known of channels.
+        credentials: what is known of their credentials.
+        model: public name.
+        stream: whether the job is one.
+        now: monotonic seconds.
+    """
+
+    figures: LiveFigures
+    credentials: CredentialStates
+    model: str
+    stream: bool
+    now: float
+
+    def wait_s(self, channel: ChannelSnapshot) -> float:
+        """Return how long until one of a channel's credentials can be used; infinite if none will."""
+        outlook = self.credentials.outlook(channel, self.now)
+        if outlook.usable:
+            return 0.0
+        return math.inf if outlook.cooling_until is None else max(outlook.cooling_until - self.now, 0.0)
+
+
+Score = Callable[[list[Entry], Look], list[float]]
+"""Scores channels against each other; lower is better."""
+
+
+def by_priority(channel: ChannelSnapshot) -> tuple[float, ...]:
+    """Rank of ``priority``."""
+    return (-channel.priority,)
+
+
+def by_reserve(channel: ChannelSnapshot) -> tuple[float, ...]:
+    """Rank of the strategies that compare figures: all alike but for the reserve."""
+    return (1.0 if channel.priority < 0 else 0.0,)
+
+
+def rank_of(strategy: Strategy, model: str) -> Rank:
+    """Return a strategy's ranking for a model."""
+    if strategy is Strategy.PRIORITY:
+        return by_priority
+    if strategy is Strategy.COST:
+        return lambda channel: (*by_reserve(channel), float(channel.costs.get(model, math.inf)))
+    return by_reserve
+
+
+def _latency(entries: list[Entry], look: Look) -> list[float]:
+    """The expected time to an answer, with the wait for a credential, and longer by those who wait for one already."""
+    known, waiting = [], []
+    for entry in entries:
+        channel = look.figures.channel(entry.channel.id)
+        record = None if channel is None else channel.models.get(look.model)
+        known.append(None if record is None else record.expected_s(look.now, stream=look.stream))
+        waiting.append(0 if channel is None else channel.waiting)
+    hoped = min((seconds for seconds in known if seconds is not None), default=1.0)
+    return [
+        look.wait_s(entry.channel) + (hoped if seconds is None else seconds) * (1 + before)
+        for entry, seconds, before in zip(entries, known, waiting, strict=True)
+    ]
+
+
+def _throughput(entries: list[Entry], look: Look) -> list[float]:
+    """The time for a token, longer by the attempts that are under way beside it."""
+    known, waiting = [], []
+    for entry in entries:
+        channel = look.figures.channel(entry.channel.id)
+        record = None if channel is None else channel.models.get(look.model)
+        speed = None if record is None else record.speed(look.now)
+        known.append(None if speed is None else 1 / speed)
+        waiting.append(0 if channel is None else channel.waiting)
+    hoped = min((seconds for seconds in known if seconds is not None), default=1.0)
+    return [
+        (math.inf if look.wait_s(entry.channel) else hoped if seconds is None else seconds) * (1 + before)
+        for entry, seconds, before in zip(entries, known, waiting, strict=True)
+    ]
+
+
+def _least_busy(entries: list[Entry], look: Look) -> list[float]:
+    """Attempts under way, by weight."""
+    scores = []
+    for entry in entries:
+        channel = look.figures.channel(entry.channel.id)
+        busy = 1 if channel is None else channel.in_flight + 1
+        scores.append(math.inf if look.wait_s(entry.channel) else busy / entry.channel.weight)
+    return scores
+
+
+SCORES: dict[Strategy, Score] = {
+    Strategy.LATENCY: _latency,
+    Strategy.THROUGHPUT: _throughput,
+    Strategy.LEAST_BUSY: _least_busy,
+}
+
+
+def by_score(tier: Tier, score: Score, look: Look, draw: Draw, affinity: int) -> Iterator[Entry]:
+    """Yield a tier's live entries in the order of a strategy that compares.
+
+    Args:
+        tier: with live entries.
+        score: of the strategy.
+        look: what it is made of.
+        draw: randomness.
+        affinity: of a conversation, which keeps its channel while that is not much worse than the best; 0 for none.
+    """
+    examined = _examined(tier, draw)
+    scores = score(examined, look)
+    # By score; equal ones in the order in which they were drawn.
+    order = sorted(range(len(examined)), key=scores.__getitem__)
+    offered: set[int] = set()
+    if affinity:
+        bound = scores[order[0]] * BAND
+        for entry in tier.picks(affinity):
+            if score([entry], look)[0] <= bound:
+                offered.add(entry.channel.id)
+                yield entry
+                break
+    for index in order:
+        if examined[index].channel.id not in offered:
+            offered.add(examined[index].channel.id)
+            yield examined[index]
+    for entry in tier.shuffled(draw):
+        if entry.channel.id not in offered:
+            yield entry
+
+
+def _examined(tier: Tier, draw: Draw) -> list[Entry]:
+    if len(tier.live) <= EXAMINED_MAX:
+        drawn = list(tier.live) if len(tier.live) == 1 else list(tier.shuffled(draw))
+    else:
+        drawn = list({entry.channel.id: entry for entry in (tier.drawn(draw) for _ in range(EXAMINED_MAX))}.values())
+    # One that recovers is compared only as often as its health says, else it would get everything as the unknown one.
+    healthy = [entry for entry in drawn if (health := tier.health_of(entry)) >= 1.0 or draw() < health]
+    return healthy or drawn
+
+
+def spared(figures: LiveFigures, tier: Tier, entry: Entry) -> bool:
+    """Return whether a channel has so much to do, against the others of its tier, that conversations avoid it."""
+    mine = figures.channel(entry.channel.id)
+    if mine is None or mine.in_flight < SPARED_FROM or len(tier.live) < 2:
+        return False
+    others = tier.live[:EXAMINED_MAX]
+    busy = weight = 0.0
+    for other in others:
+        record = figures.channel(other.channel.id)
+        busy += 0 if record is None else record.in_flight
+        weight += other.channel.weight
+    return mine.in_flight / entry.channel.weight > SPARED_FACTOR * busy / weight
