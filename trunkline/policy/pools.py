@@ -8,11 +8,13 @@ import heapq
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 import msgspec
 
 from trunkline.bus.snapshots import ChannelSnapshot
 from trunkline.core.hashing import fraction, mix64
+from trunkline.policy.affinity import draws
 from trunkline.policy.preference import Preference
 
 Draw = Callable[[], float]
@@ -44,10 +46,23 @@ class Tier:
         share: the best health weight among them: what part of the jobs the tier deserves.
     """
 
-    __slots__ = ("_health_of", "_preference", "cumulative", "entries", "healths", "live", "share", "weights")
+    __slots__ = (
+        "_all",
+        "_health_of",
+        "_preference",
+        "_salts",
+        "cumulative",
+        "entries",
+        "healths",
+        "live",
+        "share",
+        "weights",
+    )
 
     def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
+        self._all = list(accumulate(float(entry.channel.weight) for entry in entries))
+        self._salts = [mix64(entry.channel.id) for entry in entries]
         self._preference: Preference | None = None
 
     def weigh(self, factor: Callable[[int], float]) -> None:
@@ -93,6 +108,23 @@ class Tier:
         heapq.heapify(rest)
         while rest:
             yield live[heapq.heappop(rest)[1]]
+
+    def of_conversation(self, affinity: int, most: int) -> list[Entry]:
+        """Return up to so many live entries that a conversation would compare, by weight, the preferred ones first.
+
+        Each time the same ones, whoever else comes or goes; but where there are many, those of them that are live.
+        """
+        if len(self.entries) <= most:
+            # By exponential variates as above, drawn from the conversation and the channel.
+            lots = [
+                (-math.log(1.0 - fraction(mix64(affinity ^ self._salts[index]))) / entry.channel.weight, index)
+                for index, entry in enumerate(self.entries)
+                if entry.channel.weight and self.healths[index] > 0
+            ]
+            return [self.entries[index] for _, index in sorted(lots)]
+        draw, last = draws(affinity), len(self.entries) - 1
+        places = dict.fromkeys(min(bisect_right(self._all, draw() * self._all[-1]), last) for _ in range(most))
+        return [self.entries[place] for place in places if self.healths[place] > 0]
 
     def picks(self, affinity: int) -> Iterator[Entry]:
         """Yield the few live entries that a conversation prefers, by weight; each once.

@@ -8,7 +8,7 @@ The order of a plan (docs/routing.md says it for operators):
 
 1. Tiers by the strategy's rank, and within a tier by weighted draws, or by what the strategy compares.
 2. After a fault of the credential, the next credential of the same channel; after any other, that channel's other
-   credentials come after all other channels.
+   credentials come after all other channels. A channel with none but tight credentials comes after those that have room.
 3. Where nothing else is left, the credential that is free again in a moment. `Plan.again` begins anew, after a while.
 
 A conversation's job draws from its affinity in place of chance, so that all its plans are the same plan, whichever
@@ -44,6 +44,9 @@ installation use a handful of lists; past the bound all are built anew as they a
 
 COOL_WAIT_S_MAX = 2.0
 """How long a job waits for a cooling credential; where it takes longer, the client is told when to come back."""
+
+WAIT_S_MIN = 0.001
+"""One that is free again by the time that it is asked for is waited for a turn of the loop."""
 
 DENIED_S = 60.0
 """How long a dispatcher leaves a model of a channel alone that its provider does not let it use: until health has said
@@ -266,6 +269,7 @@ class Plan:
         "_pool",
         "_strategy",
         "_table",
+        "_tight",
         "_tried",
         "_untouched",
         "_waiting",
@@ -299,6 +303,7 @@ class Plan:
 
     def _begin_round(self) -> None:
         self._untouched: Iterator[Entry] = iter(()) if self._pool is None else self._walk(self._pool)
+        self._tight: list[Entry] = []
         self._later: list[Entry] = []
         self._waiting: list[Entry] = []
         self._tried: dict[int, set[int]] = {}
@@ -334,11 +339,14 @@ class Plan:
                 return candidate
             self._later.append(last)
         for entry in self._untouched:
-            if (candidate := self._candidate(entry, now)) is not None:
+            if self._credentials.only_tight(entry.channel, now, entry.channel.models[self._model]):
+                self._tight.append(entry)
+            elif (candidate := self._candidate(entry, now)) is not None:
                 return candidate
-        while self._later:
-            if (candidate := self._candidate(self._later.pop(0), now)) is not None:
-                return candidate
+        for rest in (self._tight, self._later):
+            while rest:
+                if (candidate := self._candidate(rest.pop(0), now)) is not None:
+                    return candidate
         return self._after_a_wait(now)
 
     def other(self, now: float) -> Candidate | None:
@@ -359,7 +367,15 @@ class Plan:
         if self._attempts and not table.budget(channel.id).allows:
             return None
         tried = self._tried.get(channel.id)
-        choice = self._credentials.choose(channel, () if tried is None else tried, now + wait_s, self._affinity)
+        upstream_model = channel.models[self._model]
+        choice = self._credentials.choose(
+            channel,
+            () if tried is None else tried,
+            now,
+            self._affinity,
+            model=upstream_model,
+            wait_s=wait_s,
+        )
         if choice is None:
             if wait_s:
                 return None
@@ -377,20 +393,20 @@ class Plan:
         self._last = entry
         self._attempts += 1
         last_resort = self._pool is not None and self._pool.last_resort
-        upstream_model = channel.models[self._model]
         return Candidate(channel, credential, entry.group, upstream_model, last_resort, self._model, wait_s)
 
     def _after_a_wait(self, now: float) -> Candidate | None:
         """Return the attempt with the credential that is free first, where that is soon."""
         soonest: tuple[float, Entry] | None = None
         for entry in self._waiting:
-            free = self._credentials.outlook(entry.channel, now).cooling_until
+            tried = self._tried.get(entry.channel.id, ())
+            free = self._credentials.free_at(entry.channel, now, entry.channel.models[self._model], tried)
             if free is not None and free - now <= COOL_WAIT_S_MAX and (soonest is None or free < soonest[0]):
                 soonest = (free, entry)
         if soonest is None:
             return None
         self._waiting.remove(soonest[1])
-        return self._candidate(soonest[1], now, max(soonest[0] - now, 0.001))
+        return self._candidate(soonest[1], now, max(soonest[0] - now, WAIT_S_MIN))
 
     def again(self, now: float, last_error: ErrorType | None) -> Candidate | None:
         """Return the first attempt of another round, where what failed may have been a moment's trouble; else None.
@@ -431,7 +447,7 @@ class Plan:
                 "Every channel that serves this model is failing now. Try again later.",
                 retry_after_ms=EJECTED_RETRY_MS,
             )
-        outlooks = [self._credentials.outlook(channel, now) for channel in live]
+        outlooks = [self._credentials.outlook(channel, now, channel.models[self._model]) for channel in live]
         if any(outlook.usable for outlook in outlooks):
             return Fault(ErrorType.GATEWAY_NO_CHANNEL, "Every channel that serves this model was tried.")
         cooling = [outlook.cooling_until for outlook in outlooks if outlook.cooling_until is not None]

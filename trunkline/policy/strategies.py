@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from trunkline.bus.snapshots import ChannelSnapshot, Strategy
+from trunkline.core.hashing import fraction, mix64
 from trunkline.policy.credentials import CredentialStates
 from trunkline.policy.figures import LiveFigures
 from trunkline.policy.pools import Draw, Entry, Rank, Tier
@@ -51,10 +52,8 @@ class Look(msgspec.Struct, frozen=True):
 
     def wait_s(self, channel: ChannelSnapshot) -> float:
         """Return how long until one of a channel's credentials can be used; infinite if none will."""
-        outlook = self.credentials.outlook(channel, self.now)
-        if outlook.usable:
-            return 0.0
-        return math.inf if outlook.cooling_until is None else max(outlook.cooling_until - self.now, 0.0)
+        free_at = self.credentials.free_at(channel, self.now, channel.models[self.model])
+        return math.inf if free_at is None else free_at - self.now
 
 
 Score = Callable[[list[Entry], Look], list[float]]
@@ -138,28 +137,25 @@ def by_score(tier: Tier, score: Score, look: Look, draw: Draw, affinity: int) ->
         draw: randomness.
         affinity: of a conversation, which keeps its channel while that is not much worse than the best; 0 for none.
     """
-    examined = _examined(tier, draw)
+    examined = _of_conversation(tier, affinity) if affinity else _drawn(tier, draw)
     scores = score(examined, look)
     # By score; equal ones in the order in which they were drawn.
     order = sorted(range(len(examined)), key=scores.__getitem__)
-    offered: set[int] = set()
     if affinity:
         bound = scores[order[0]] * BAND
-        for entry in tier.picks(affinity):
-            if score([entry], look)[0] <= bound:
-                offered.add(entry.channel.id)
-                yield entry
-                break
+        kept = next(index for index in range(len(examined)) if scores[index] <= bound)
+        order.remove(kept)
+        order.insert(0, kept)
     for index in order:
-        if examined[index].channel.id not in offered:
-            offered.add(examined[index].channel.id)
-            yield examined[index]
+        yield examined[index]
+    offered = {entry.channel.id for entry in examined}
     for entry in tier.shuffled(draw):
         if entry.channel.id not in offered:
             yield entry
 
 
-def _examined(tier: Tier, draw: Draw) -> list[Entry]:
+def _drawn(tier: Tier, draw: Draw) -> list[Entry]:
+    """Return the channels that are compared for one job, each once; there is at least one."""
     if len(tier.live) <= EXAMINED_MAX:
         drawn = list(tier.live) if len(tier.live) == 1 else list(tier.shuffled(draw))
     else:
@@ -167,6 +163,20 @@ def _examined(tier: Tier, draw: Draw) -> list[Entry]:
     # One that recovers is compared only as often as its health says, else it would get everything as the unknown one.
     healthy = [entry for entry in drawn if (health := tier.health_of(entry)) >= 1.0 or draw() < health]
     return healthy or drawn
+
+
+def _of_conversation(tier: Tier, affinity: int) -> list[Entry]:
+    """Return the channels that are compared for a conversation, the preferred ones first: the same ones each time.
+
+    The trouble of one of them moves no other.
+    """
+    drawn = tier.of_conversation(affinity, EXAMINED_MAX)
+    healthy = [
+        entry
+        for entry in drawn
+        if (health := tier.health_of(entry)) >= 1.0 or fraction(mix64(affinity ^ mix64(entry.channel.id))) < health
+    ]
+    return healthy or drawn or [tier.live[0]]
 
 
 def spared(figures: LiveFigures, tier: Tier, entry: Entry) -> bool:

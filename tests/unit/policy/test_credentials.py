@@ -6,8 +6,10 @@ import pytest
 
 from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential
 from trunkline.core.hashing import mix64
+from trunkline.policy import credential_troubles as troubles
 from trunkline.policy import credentials as module
-from trunkline.policy.credentials import Choice, CredentialState, CredentialStates, Outlook
+from trunkline.policy.credential_troubles import CredentialState
+from trunkline.policy.credentials import Choice, CredentialStates, Outlook
 
 
 def sealed(number: int, nonce: bytes = b"n") -> SealedCredential:
@@ -54,7 +56,7 @@ def test_a_limited_credential_cools_for_as_long_as_the_provider_asks() -> None:
 
 @pytest.mark.parametrize(
     ("for_ms", "wait_s"),
-    [(None, module.COOL_MS_DEFAULT / 1000), (10**12, module.COOL_MS_MAX / 1000), (-5, 0.0), (250, 0.25)],
+    [(None, troubles.COOL_MS_MIN / 1000), (10**12, troubles.COOL_MS_MAX / 1000), (-5, 0.0), (250, 0.25)],
 )
 def test_cooling_is_bounded(for_ms: int | None, wait_s: float) -> None:
     states, of = CredentialStates(), channel(ONE)
@@ -79,30 +81,96 @@ def test_success_of_another_attempt_does_not_end_cooling_or_setting_aside() -> N
     assert states.choose(of, (), 59.0) is None
 
 
+def refused_at(states: CredentialStates, now: float, began: float) -> float:
+    """Let an attempt be limited; returns how long its credential cools from then on."""
+    states.cool(1, ONE, now, began=began)
+    free = states.free_at(channel(ONE), now)
+    assert free is not None
+    return free - now
+
+
+def test_each_429_in_a_row_doubles_the_cooling_and_a_success_ends_the_row() -> None:
+    states = CredentialStates()
+    waits = []
+    now = 0.0
+    for _ in range(7):
+        waits.append(refused_at(states, now, now - 0.1))
+        now += waits[-1] + 0.2
+    assert waits == pytest.approx([0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0])
+    states.confirm(1, ONE, now)
+    assert refused_at(states, now + 0.1, now) == pytest.approx(0.25)
+
+
+def test_attempts_that_were_under_way_at_the_first_429_neither_count_nor_end_the_row() -> None:
+    states = CredentialStates()
+    assert refused_at(states, 10.0, 9.5) == 0.25
+    assert refused_at(states, 10.1, 9.9) == pytest.approx(0.15)
+    states.confirm(1, ONE, 9.9)
+    assert refused_at(states, 10.4, 10.3) == pytest.approx(0.5)
+
+
+def test_a_429_a_minute_after_the_last_one_begins_another_row() -> None:
+    states = CredentialStates()
+    assert [refused_at(states, now, now) for now in (0.0, 1.0, 2.0)] == [0.25, 0.5, 1.0]
+    assert refused_at(states, 2.0 + troubles.ROW_S, 61.0) == 0.25
+
+
+def test_only_a_wait_that_nobody_stated_is_drawn_longer() -> None:
+    states = CredentialStates()
+    states.cool(1, ONE, 0.0, draw=0.5)
+    states.cool(1, TWO, 0.0, 1000, draw=0.5)
+    assert states.free_at(channel(ONE), 0.0) == 0.25 * (1 + 0.5 * troubles.JITTER)
+    assert states.free_at(channel(TWO), 0.0) == 1.0
+
+
+def test_when_a_channel_can_be_used() -> None:
+    states, of = CredentialStates(), channel(ONE, TWO)
+    assert states.free_at(of, 10.0) == states.free_at(of, 10.0, tried={1}) == 10.0
+    states.cool(1, ONE, 10.0, 2000)
+    assert states.free_at(of, 10.0) == 10.0
+    states.cool(1, TWO, 10.0, 1000)
+    assert states.free_at(of, 10.5) == 11.0
+    assert states.free_at(of, 10.5, tried={2}) == 12.0
+    assert states.free_at(of, 10.5, tried={1, 2}) is None
+    states.set_aside(1, TWO, "refused", 10.5)
+    assert states.free_at(of, 10.5) == 12.0
+    states.set_aside(1, ONE, "refused", 10.5)
+    assert states.free_at(of, 10.5) is None
+    assert states.free_at(of, 10.5 + troubles.ASIDE_S_MIN) == 10.5 + troubles.ASIDE_S_MIN
+
+
+def test_a_credential_that_is_chosen_for_later_still_cools_for_others() -> None:
+    states, of = CredentialStates(), channel(ONE)
+    states.cool(1, ONE, 0.0, 1000)
+    assert states.choose(of, (), 0.0, wait_s=0.9) is None
+    assert states.choose(of, (), 0.0, wait_s=1.0) == Choice(ONE)
+    assert states.choose(of, (), 0.0) is None
+
+
 def test_a_refused_credential_is_tried_by_one_attempt_at_a_time() -> None:
     states, of = CredentialStates(), channel(ONE)
     states.set_aside(1, ONE, "refused", 0.0)
-    assert states.choose(of, (), module.ASIDE_S_MIN - 0.01) is None
-    now = module.ASIDE_S_MIN
+    assert states.choose(of, (), troubles.ASIDE_S_MIN - 0.01) is None
+    now = troubles.ASIDE_S_MIN
     assert states.choose(of, (), now) == Choice(ONE)
     assert states.choose(of, (), now) is None
-    assert states.choose(of, (), now + module.TRIAL_S) == Choice(ONE)
+    assert states.choose(of, (), now + troubles.TRIAL_S) == Choice(ONE)
     states.confirm(1, ONE)
-    assert used(states, of, now + module.TRIAL_S, 3) == [1, 1, 1]
+    assert used(states, of, now + troubles.TRIAL_S, 3) == [1, 1, 1]
     assert states.troubles(now) == []
 
 
 def test_it_is_set_aside_for_longer_each_time_but_not_for_each_attempt_under_way() -> None:
     states, of = CredentialStates(), channel(ONE)
-    now, wait_s = 0.0, module.ASIDE_S_MIN
+    now, wait_s = 0.0, troubles.ASIDE_S_MIN
     for _ in range(10):
         for _ in range(5):
             states.set_aside(1, ONE, "refused", now)
         assert states.choose(of, (), now + wait_s - 0.01) is None
         now += wait_s
         assert states.choose(of, (), now) == Choice(ONE)
-        wait_s = min(wait_s * 2, module.ASIDE_S_MAX)
-    assert wait_s == module.ASIDE_S_MAX
+        wait_s = min(wait_s * 2, troubles.ASIDE_S_MAX)
+    assert wait_s == troubles.ASIDE_S_MAX
 
 
 def test_a_replaced_secret_starts_afresh() -> None:
@@ -189,5 +257,5 @@ def test_after_its_time_aside_a_credential_is_tried_by_one_conversation_at_a_tim
     own = next(number for number in range(1, 99) if states.choose(of, (), 0.0, mix64(number)) == Choice(ONE))
     states.set_aside(1, ONE, "refused", 0.0)
     assert states.choose(of, (), 1.0, mix64(own)) == Choice(TWO)
-    assert states.choose(of, (), module.ASIDE_S_MIN, mix64(own)) == Choice(ONE)
-    assert states.choose(of, (), module.ASIDE_S_MIN, mix64(own)) == Choice(TWO)
+    assert states.choose(of, (), troubles.ASIDE_S_MIN, mix64(own)) == Choice(ONE)
+    assert states.choose(of, (), troubles.ASIDE_S_MIN, mix64(own)) == Choice(TWO)
