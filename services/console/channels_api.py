@@ -1,13 +1,19 @@
 """Channels, their credentials, models, groups and tiers."""
 
+import msgspec
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.http import answer, bad_request, read_json, read_struct
+from services.console.http import answer, bad_request, read_json, read_struct, refuse
 from trunkline.policy.admin_api import PREFIX, NewCredential
 from trunkline.policy.changes import fingerprint
-from trunkline.policy.configuration_values import check_upstream_secret
+from trunkline.policy.configuration import CredentialEntry
+from trunkline.policy.configuration_values import check_upstream_secret, credential_limits
+from trunkline.policy.entities import Credential
+from trunkline.policy.routing_checks import check_credential
+from trunkline.policy.strict import FaultList
 from trunkline.store import edits, views
+from trunkline.store.configuration import read_groups, read_tiers
 
 ID_MAX = 2**63 - 1
 
@@ -32,6 +38,8 @@ class ChannelsAPI:
             web.delete(channel, self._delete_channel),
             web.post(f"{channel}/enable", self._enable),
             web.post(f"{channel}/disable", self._disable),
+            web.post(f"{channel}/drain", self._drain),
+            web.post(f"{channel}/undrain", self._undrain),
             web.post(f"{channel}/credentials", self._add_credential),
             web.delete(f"{channel}/credentials/{{id:[0-9]+}}", self._delete_credential),
             web.get(f"{PREFIX}/models", self._list_models),
@@ -84,15 +92,32 @@ class ChannelsAPI:
             await edits.set_channel_enabled(connection, request.match_info["name"], enabled)
         return await self._show_channel(request)
 
+    async def _drain(self, request: web.Request) -> web.Response:
+        return await self._set_drained(request, drained=True)
+
+    async def _undrain(self, request: web.Request) -> web.Response:
+        return await self._set_drained(request, drained=False)
+
+    async def _set_drained(self, request: web.Request, *, drained: bool) -> web.Response:
+        async with self._context.changing() as connection:
+            await edits.set_channel_drained(connection, request.match_info["name"], drained)
+        return await self._show_channel(request)
+
     async def _add_credential(self, request: web.Request) -> web.Response:
-        secret = (await read_struct(request, NewCredential)).secret
+        entry = CredentialEntry(**msgspec.structs.asdict(await read_struct(request, NewCredential)))
         try:
-            check_upstream_secret(secret)
+            check_upstream_secret(entry.secret)
         except ValueError as error:
             raise bad_request(f"The secret {error}.") from error
-        name, mark = request.match_info["name"], fingerprint(secret, self._context.pepper)
+        faults = FaultList()
+        check_credential(entry, "", faults)
+        refuse(faults)
+        name, mark = request.match_info["name"], fingerprint(entry.secret, self._context.pepper)
+        stored = Credential(mark, entry.weight, credential_limits(entry))
         async with self._context.changing() as connection:
-            credential_id, new = await edits.store_credential(connection, name, mark, secret, self._context.seal)
+            credential_id, new = await edits.store_credential(
+                connection, name, stored, entry.secret, self._context.seal
+            )
             credentials = (await views.channels(connection, name))[0].credentials
         view = next(credential for credential in credentials if credential.id == credential_id)
         return answer(view, 201 if new else 200)
@@ -122,7 +147,7 @@ class ChannelsAPI:
 
     async def _list_groups(self, _request: web.Request) -> web.Response:
         async with self._context.database.connection() as connection:
-            return answer(await views.groups(connection))
+            return answer(await read_groups(connection))
 
     async def _put_group(self, request: web.Request) -> web.Response:
         await self._put(request, "groups")
@@ -130,7 +155,7 @@ class ChannelsAPI:
 
     async def _list_tiers(self, _request: web.Request) -> web.Response:
         async with self._context.database.connection() as connection:
-            return answer(await views.tiers(connection))
+            return answer(await read_tiers(connection))
 
     async def _put_tier(self, request: web.Request) -> web.Response:
         await self._put(request, "tiers")

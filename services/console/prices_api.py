@@ -130,6 +130,7 @@ class PricesAPI:
                 raise bad_request(f"Channel {channel!r} does not serve model {model!r}.")
             prices = FREE if new.free else nano_prices(new.price)
             await add_cost_version(connection, channel_id, model, prices, new.effective_from)
+            await outbox.enqueue_channels(connection, [channel_id])
             return answer(await price_versions.cost_versions(connection, channel, model))
 
     async def _withdraw_cost(self, request: web.Request) -> web.Response:

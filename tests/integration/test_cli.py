@@ -120,7 +120,11 @@ async def test_a_configuration_is_shown_applied_and_then_nothing_is_left_to_do(c
     shown = await cli.run("channels", "show", "main")
     assert "http://upstream.example/v1" in shown.out
     assert "disabled" in (await cli.run("channels", "disable", "main")).out
+    assert "enabled" in (await cli.run("channels", "enable", "main")).out
+    assert "drained" in (await cli.run("channels", "drain", "main")).out
+    assert "enabled" in (await cli.run("channels", "undrain", "main")).out
     assert "genai-prices" in (await cli.run("models", "list")).out
+    assert "routing: none" in (await cli.run("models", "show", "gpt-4o-mini")).out
 
 
 async def test_accounts_and_keys_from_birth_to_end(cli: CLI) -> None:
@@ -147,10 +151,13 @@ async def test_keys_are_changed_and_rotated(cli: CLI) -> None:
         *("acme/kim", "0", "rpm", "5")
     ]
     options = ("--user", "kim", "--endpoint", "embeddings", "--endpoint", "rerank", "--daily", "1.50")
-    created = await cli.run("keys", "create", "acme/ci", *options)
+    created = await cli.run("keys", "create", "acme/ci", *options, "--strategy", "cost")
     shown = await cli.run("keys", "show", "acme/ci")
     assert "embeddings, rerank" in shown.out
-    assert shown.out.endswith("limits: none\nbudgets: daily 1.50 USD\n")
+    assert shown.out.endswith("limits: none\nbudgets: daily 1.50 USD\nstrategy: cost\n")
+    routed = await cli.run("keys", "change", "acme/ci", "--strategy", "least-busy")
+    assert routed.out.endswith("strategy: least-busy\n")
+    assert "strategy" not in (await cli.run("keys", "change", "acme/ci", "--no-strategy")).out
     changed = await cli.run("keys", "change", "acme/ci", "--name", "nightly", "--no-user", "--any-endpoint")
     assert changed.out.splitlines()[1].split()[0] == "acme/nightly"
     assert "embeddings" not in changed.out

@@ -135,9 +135,9 @@ async def test_models_take_the_list_price_unless_told_otherwise(client: AdminCli
 async def test_groups_and_tiers(client: AdminClient) -> None:
     groups = await client.call("PUT", "/groups/vip", {"multiplier": 1.2})
     assert {group["name"]: group["multiplier_ppm"] for group in groups.body} == {"default": 1_000_000, "vip": 1_200_000}
-    tiers = await client.call("PUT", "/tiers/basic", {"rpm": 50, "concurrency": 10})
+    tiers = await client.call("PUT", "/tiers/basic", {"rpm": 50, "concurrency": 10, "priority": 3})
     assert tiers.body == (await client.call("GET", "/tiers")).body
-    assert tiers.body == [{"name": "basic", "limits": {"rpm": 50, "concurrency": 10}}]
+    assert tiers.body == [{"name": "basic", "limits": {"rpm": 50, "concurrency": 10}, "priority": 3}]
     assert (await client.call("GET", "/groups")).body == groups.body
     names = await client.call("GET", "/names")
     assert (sorted(names.body["groups"]), names.body["tiers"]) == (["default", "vip"], ["basic"])

@@ -101,3 +101,26 @@ async def test_terms_take_over_what_a_database_holds(tmp_path: Path, database_ds
         )
         assert tuple(secret) == ("ci", "the-hash", "sk-tl-abcd", None, True)
         assert await connection.fetchval("select to_regclass('budgets') is null")
+
+
+async def test_costs_that_are_there_are_due_for_projection(
+    tmp_path: Path, database_dsn: str, database: Database
+) -> None:
+    for migration in read_migrations():
+        if migration.name < "0009":
+            (tmp_path / migration.name).write_text(migration.text)
+    async with database.transaction() as connection:
+        await connection.execute("drop schema public cascade; create schema public")
+    await migrate(database_dsn, tmp_path)
+    async with database.connection() as connection:
+        await connection.execute(
+            "insert into channel_costs (channel_id, model, effective_from, prices) values"
+            " (1, 'a', now() - interval '2 days', '{}'), (1, 'b', now() - interval '1 day', '{}'),"
+            " (1, 'a', now() + interval '1 day', '{}'), (2, 'a', now() - interval '1 day', '{}')"
+        )
+    await migrate(database_dsn)
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "select channel_id, effective_from <= now() as in_force from cost_changes_due order by 1, 2"
+        )
+    assert [tuple(row) for row in rows] == [(1, False), (1, True), (2, True)]

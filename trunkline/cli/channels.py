@@ -17,7 +17,7 @@ def list_channels() -> None:
 
 @channels.command("show")
 def show_channel(name: str) -> None:
-    """Show a channel's models, costs, timeouts and credentials (never their secrets)."""
+    """Show a channel's models, costs, rules and credentials (never their secrets)."""
     render.show(*render.channel(admin.connect().get(ChannelView, "channels", name)))
 
 
@@ -33,6 +33,18 @@ def disable_channel(name: str) -> None:
     render.show(render.channels([admin.connect().post(ChannelView, "channels", name, "disable")]))
 
 
+@channels.command("drain")
+def drain_channel(name: str) -> None:
+    """Give a channel no new jobs; what runs goes on, and probes, too."""
+    render.show(render.channels([admin.connect().post(ChannelView, "channels", name, "drain")]))
+
+
+@channels.command("undrain")
+def undrain_channel(name: str) -> None:
+    """Give a drained channel jobs again."""
+    render.show(render.channels([admin.connect().post(ChannelView, "channels", name, "undrain")]))
+
+
 @channels.command("delete")
 def delete_channel(name: str) -> None:
     """Delete a channel with its credentials."""
@@ -44,3 +56,9 @@ def delete_channel(name: str) -> None:
 def list_models() -> None:
     """List all models."""
     render.show(render.models(admin.connect().get(list[ModelView], "models")))
+
+
+@models.command("show")
+def show_model(name: str) -> None:
+    """Show a model's price, who serves it, and how its jobs are routed."""
+    render.show(*render.model(admin.connect().get(ModelView, "models", name)))

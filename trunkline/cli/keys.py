@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 import typer
 from msgspec import UNSET, UnsetType
 
+from trunkline.bus.snapshots import Strategy
 from trunkline.cli import admin, render, render_accounts, terms, typed
 from trunkline.cli.failure import CLIError
 from trunkline.policy.admin_accounts import OVERLAP_S_DEFAULT, CreatedKey, KeyChange, KeyView, NewKey, Rotation
@@ -23,6 +24,7 @@ Endpoints = Annotated[
 ]
 Networks = Annotated[list[str] | None, typer.Option("--allow-ip", help="An address range it may be used from.")]
 Expires = Annotated[dt.datetime | None, typer.Option(help="When it ends, in UTC.")]
+Routing = Annotated[Strategy | None, typer.Option("--strategy", help="How channels are chosen for its jobs.")]
 User = Annotated[str | None, typer.Option(help="Whose it is, by the user's name within the account.")]
 
 T = TypeVar("T")
@@ -38,6 +40,7 @@ def create_key(
     allow_ip: Networks = None,
     user: User = None,
     endpoint: Endpoints = None,
+    strategy: Routing = None,
     rpm: terms.RPM = None,
     tpm: terms.TPM = None,
     concurrency: terms.Concurrency = None,
@@ -56,6 +59,7 @@ def create_key(
         endpoints=tuple(endpoint or ()),
         limits=typed.limits(None, rpm=rpm, tpm=tpm, concurrency=concurrency),
         budgets=typed.budgets(daily, monthly),
+        strategy=strategy,
     )
     _show_secret(admin.connect().post(CreatedKey, "accounts", account, "keys", body=new))
 
@@ -89,6 +93,8 @@ def change_key(
     no_user: Annotated[bool, typer.Option("--no-user", help="It is nobody's any more.")] = False,
     endpoint: Endpoints = None,
     any_endpoint: Annotated[bool, typer.Option("--any-endpoint", help="It may call every endpoint.")] = False,
+    strategy: Routing = None,
+    no_strategy: Annotated[bool, typer.Option("--no-strategy", help="The model or group decides.")] = False,
 ) -> None:
     """Change what is given of a key; everything else stays."""
     account, key = typed.split_name(name)
@@ -101,6 +107,7 @@ def change_key(
         allow_ips=_either("allow-ip", tuple(allow_ip or ()) or None, any_ip, ()),
         user=_either("user", user, no_user, None),
         endpoints=_either("endpoint", tuple(endpoint or ()) or None, any_endpoint, ()),
+        strategy=_either("strategy", strategy, no_strategy, None),
     )
     if change == KeyChange():
         raise CLIError("nothing to change is given; see `trunkline keys change --help`")

@@ -9,8 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from trunkline.core.money import usd_text
+from trunkline.policy import routing_text
 from trunkline.policy.admin_api import ChannelView, Check, ModelView, UsageRow
-from trunkline.policy.changes import Change, prices_text
+from trunkline.policy.change_text import prices_text
+from trunkline.policy.changes import Change
 
 _SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red"), "grant": ("$", "green")}
 
@@ -62,7 +64,7 @@ def channels(views: Sequence[ChannelView]) -> Table:
         (
             (
                 view.name,
-                "enabled" if view.enabled else "disabled",
+                _state(view),
                 view.dialect,
                 view.base_url,
                 listed(view.groups),
@@ -77,19 +79,44 @@ def channels(views: Sequence[ChannelView]) -> Table:
     )
 
 
+def _state(view: ChannelView) -> str:
+    if not view.enabled:
+        return "disabled"
+    return "drained" if view.drained else "enabled"
+
+
 def channel(view: ChannelView) -> list[RenderableType]:
     """Return all that can be known of one channel."""
-    timeouts = ", ".join(f"{name} {getattr(view.timeouts, name):g}" for name in view.timeouts.__struct_fields__)
+    rules = {
+        "timeouts": routing_text.timeouts_text(view.timeouts),
+        "params": routing_text.rules_text(view.params),
+        "overrides": routing_text.overrides_text(view.overrides),
+        "headers": routing_text.headers_text(view.headers),
+        "status map": routing_text.status_map_text(view.status_map),
+        "probe": routing_text.probe_text(view.probe),
+        "credential order": str(view.credential_order),
+        "limits of each credential": routing_text.credential_limits_text(view.limits),
+    }
+    lines = "\n".join(f"{name}: {printable(text)}" for name, text in rules.items())
     models = table(
         ("model", "upstream", "cost per million, USD"),
         ((name, upstream, prices_text(view.costs.get(name, {}))) for name, upstream in view.models.items()),
     )
     credentials = table(
-        ("credential", "mark", "since"),
-        ((str(one.id), one.mark, moment_text(one.created_at)) for one in view.credentials),
-        right=frozenset({"credential"}),
+        ("credential", "mark", "weight", "limits", "since"),
+        (
+            (
+                str(one.id),
+                one.mark,
+                str(one.weight),
+                routing_text.credential_limits_text(one.limits),
+                moment_text(one.created_at),
+            )
+            for one in view.credentials
+        ),
+        right=frozenset({"credential", "weight"}),
     )
-    return [channels([view]), Text(f"\ntimeouts: {timeouts}\n"), models, Text(), credentials]
+    return [channels([view]), Text(f"\n{lines}\n"), models, Text(), credentials]
 
 
 def models(views: Sequence[ModelView]) -> Table:
@@ -107,6 +134,11 @@ def models(views: Sequence[ModelView]) -> Table:
             for view in views
         ),
     )
+
+
+def model(view: ModelView) -> list[RenderableType]:
+    """Return all that can be known of one model."""
+    return [models([view]), Text(f"\nrouting: {printable(routing_text.model_routing_text(view.routing))}")]
 
 
 def usage(rows: Sequence[UsageRow], by: Sequence[str]) -> Table:

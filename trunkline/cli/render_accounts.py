@@ -85,7 +85,8 @@ def keys(views: Sequence[KeyView]) -> Table:
 def key(view: KeyView) -> list[RenderableType]:
     """Return all that can be known of one key."""
     terms = f"\nlimits: {limits_text(view.limits)}\nbudgets: {budgets_text(view.budgets)}"
-    return [keys([view]), Text(printable(terms))]
+    strategy = "" if view.strategy is None else f"\nstrategy: {view.strategy}"
+    return [keys([view]), Text(printable(f"{terms}{strategy}"))]
 
 
 def _secrets(view: KeyView) -> str:

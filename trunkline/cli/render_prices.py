@@ -9,7 +9,7 @@ from rich.text import Text
 from trunkline.cli.render import moment_text, table
 from trunkline.core.money import usd_text
 from trunkline.policy.admin_api import Comparison, PriceVersionView
-from trunkline.policy.changes import prices_text
+from trunkline.policy.change_text import prices_text
 
 
 def versions(views: Sequence[PriceVersionView]) -> Table:

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from trunkline.bus.snapshots import Strategy
 from trunkline.policy.configuration import DEFAULT_GROUP, NO_ALERTS_ENTRY, NO_BUDGETS_ENTRY, AlertsEntry, BudgetsEntry
 from trunkline.policy.meters import NO_BUDGETS, NO_LIMITS, Budgets, Limits
 from trunkline.policy.periods import UTC
@@ -138,6 +139,7 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     endpoints: tuple[str, ...] = ()
     limits: Limits = NO_LIMITS
     budgets: BudgetsEntry = NO_BUDGETS_ENTRY
+    strategy: Strategy | None = None
 
 
 class KeyChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -150,6 +152,7 @@ class KeyChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     allow_ips: tuple[str, ...] | UnsetType = UNSET
     user: str | UnsetType | None = UNSET
     endpoints: tuple[str, ...] | UnsetType = UNSET
+    strategy: Strategy | UnsetType | None = UNSET
 
 
 class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -192,6 +195,7 @@ class KeyView(msgspec.Struct, frozen=True):
     limits: Limits = NO_LIMITS
     budgets: Budgets = NO_BUDGETS
     ending: tuple[EndingSecret, ...] = ()
+    strategy: Strategy | None = None
 
 
 class CreatedKey(msgspec.Struct, frozen=True):

@@ -9,7 +9,16 @@ from typing import Literal
 
 import msgspec
 
-from trunkline.bus.snapshots import ParameterRules, Timeouts
+from trunkline.bus.snapshots import (
+    ChannelOverride,
+    CredentialLimits,
+    CredentialOrder,
+    HeaderRules,
+    ModelRouting,
+    ParameterRules,
+    Probe,
+    Timeouts,
+)
 from trunkline.policy.changes import Change
 from trunkline.policy.comparison import ModelCost
 from trunkline.policy.configuration import PriceEntry
@@ -40,9 +49,13 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 
 class NewCredential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An upstream secret to be stored."""
+    """An upstream secret to be stored; fields as in `policy.configuration.CredentialEntry`."""
 
     secret: str
+    weight: int = 1
+    jobs: int | None = None
+    rpm: int | None = None
+    tpm: int | None = None
 
 
 class CredentialView(msgspec.Struct, frozen=True):
@@ -52,11 +65,14 @@ class CredentialView(msgspec.Struct, frozen=True):
         id: of the credential.
         mark: the start of its keyed hash, to tell credentials apart.
         created_at: when it was stored.
+        weight, limits: as in `bus.snapshots.SealedCredential`.
     """
 
     id: int
     mark: str
     created_at: dt.datetime
+    weight: int = 1
+    limits: CredentialLimits = CredentialLimits()
 
 
 class ChannelView(msgspec.Struct, frozen=True):
@@ -77,6 +93,13 @@ class ChannelView(msgspec.Struct, frozen=True):
     options: VendorOptions
     credentials: tuple[CredentialView, ...]
     costs: dict[str, Prices]
+    drained: bool = False
+    credential_order: CredentialOrder = CredentialOrder.TURNS
+    limits: CredentialLimits = CredentialLimits()
+    overrides: tuple[ChannelOverride, ...] = ()
+    headers: HeaderRules = HeaderRules()
+    status_map: dict[int, int] = {}
+    probe: Probe = Probe()
 
 
 class ModelView(msgspec.Struct, frozen=True):
@@ -87,6 +110,7 @@ class ModelView(msgspec.Struct, frozen=True):
         prices: those in force, in nano-USD per million units.
         price_source: ``configuration``, ``operator``, ``free`` or a list's name.
         overrides: those of ``prices`` that stay when the list changes.
+        routing: as in `bus.snapshots.ModelSnapshot`.
     """
 
     name: str
@@ -97,6 +121,7 @@ class ModelView(msgspec.Struct, frozen=True):
     price_source: str
     channels: tuple[str, ...]
     overrides: Prices = {}
+    routing: ModelRouting = ModelRouting()
 
 
 class NewPrices(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

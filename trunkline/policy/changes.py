@@ -7,14 +7,14 @@ the same list and makes none.
 import datetime as dt
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal
 
 import msgspec
 
-from trunkline.core.money import usd_text
+from trunkline.bus.snapshots import CredentialLimits, CredentialOrder, HeaderRules, ModelRouting, Probe
 from trunkline.policy import configuration_values as values
-from trunkline.policy.alerts import alerts_text
+from trunkline.policy.change_text import shown
 from trunkline.policy.configuration import (
     AccountEntry,
     ChannelEntry,
@@ -26,7 +26,7 @@ from trunkline.policy.configuration import (
     TrialEntry,
 )
 from trunkline.policy.configuration_file import model_servings
-from trunkline.policy.discounts import DiscountStep, percent_text
+from trunkline.policy.discounts import DiscountStep
 from trunkline.policy.entities import (
     FREE_OF_CHARGE,
     FROM_CONFIGURATION,
@@ -35,6 +35,7 @@ from trunkline.policy.entities import (
     Account,
     Channel,
     Cost,
+    Credential,
     DiscountSchedules,
     Entity,
     FreeTrial,
@@ -50,7 +51,6 @@ from trunkline.policy.entities import (
 from trunkline.policy.keys import PREFIX, key_hash
 from trunkline.policy.list_prices import SOURCE, list_prices
 from trunkline.policy.meters import Limits
-from trunkline.policy.terms_text import budgets_text, limits_text
 
 PREFIX_CHARS = len(PREFIX) + 4
 """What is shown of a secret: enough to tell one's keys apart, and 28 random characters stay unknown."""
@@ -116,7 +116,10 @@ def wanted_entities(
             if model not in known_models:
                 entries.setdefault(model, ModelEntry(name=model))
     return [
-        *(Group(entry.name, values.multiplier_ppm(entry.multiplier), entry.limits) for entry in configuration.groups),
+        *(
+            Group(entry.name, values.multiplier_ppm(entry.multiplier), entry.limits, entry.strategy)
+            for entry in configuration.groups
+        ),
         *(_tier(entry) for entry in configuration.tiers),
         *(_account(entry) for entry in configuration.accounts),
         *(
@@ -146,7 +149,8 @@ def wanted_entities(
 
 
 def _tier(entry: TierEntry) -> Tier:
-    return Tier(entry.name, Limits(**{field: getattr(entry, field) for field in Limits.__struct_fields__}))
+    limits = Limits(**{field: getattr(entry, field) for field in Limits.__struct_fields__})
+    return Tier(entry.name, limits, entry.priority)
 
 
 def _account(entry: AccountEntry) -> Account:
@@ -191,6 +195,7 @@ def key_entity(account: str, entry: KeyEntry, current: Entity | None, pepper: by
         limits=entry.limits,
         budgets=values.nano_budgets(entry.budgets),
         replaced=() if there is None else there.replaced,
+        strategy=entry.strategy,
     )
 
 
@@ -215,7 +220,8 @@ def _model(entry: ModelEntry, current: Entity | None, channels: Iterable[Channel
         listed = list_prices(entry.name, model_servings(entry.name, channels), now_ms) or {}
         overrides = values.nano_prices(entry.override)
         prices, source = {**listed, **overrides}, SOURCE
-    return Model(entry.name, entry.lane, entry.owned_by, entry.free, prices, source, overrides)
+    routing = values.model_routing(entry)
+    return Model(entry.name, entry.lane, entry.owned_by, entry.free, prices, source, overrides, routing)
 
 
 def _discounts(entries: Iterable[DiscountEntry]) -> DiscountSchedules:
@@ -228,11 +234,13 @@ def _discounts(entries: Iterable[DiscountEntry]) -> DiscountSchedules:
 
 def _channel(entry: ChannelEntry, current: Entity | None, pepper: bytes) -> Channel:
     there = current if isinstance(current, Channel) else None
-    fingerprints, enabled = ((), True) if there is None else (there.fingerprints, there.enabled)
+    credentials: tuple[Credential, ...] = () if there is None else there.credentials
     if entry.credentials is not None:
-        fingerprints = tuple(sorted(fingerprint(secret, pepper) for secret in entry.credentials))
-    if entry.enabled is not None:
-        enabled = entry.enabled
+        credentials = in_order(
+            Credential(fingerprint(one.secret, pepper), one.weight, values.credential_limits(one))
+            for one in entry.credential_entries()
+        )
+    enabled, drained = (True, False) if there is None else (there.enabled, there.drained)
     return Channel(
         name=entry.name,
         dialect=entry.dialect,
@@ -241,13 +249,25 @@ def _channel(entry: ChannelEntry, current: Entity | None, pepper: bytes) -> Chan
         groups=entry.groups,
         priority=entry.priority,
         weight=entry.weight,
-        enabled=enabled,
+        enabled=enabled if entry.enabled is None else entry.enabled,
         timeouts=entry.timeouts,
         params=values.parameter_rules(entry.params),
         stream_usage=entry.stream_usage,
         options=entry.options,
-        fingerprints=fingerprints,
+        credentials=credentials,
+        drained=drained if entry.drained is None else entry.drained,
+        credential_order=entry.credential_order,
+        limits=entry.limits,
+        overrides=values.channel_overrides(entry.overrides, entry.timeouts),
+        headers=entry.headers,
+        status_map=entry.status_map,
+        probe=entry.probe,
     )
+
+
+def in_order(credentials: Iterable[Credential]) -> tuple[Credential, ...]:
+    """Return a channel's credentials in the order in which two sets of them are compared."""
+    return tuple(sorted(credentials, key=lambda credential: credential.fingerprint))
 
 
 def compare(wanted: Iterable[Entity], current: Mapping[EntityID, Entity]) -> list[tuple[Change, Entity]]:
@@ -265,65 +285,37 @@ def compare(wanted: Iterable[Entity], current: Mapping[EntityID, Entity]) -> lis
 
 
 _NAMES = frozenset({"name", "account", "channel", "model"})
+
+_UNREMARKED: Mapping[type[Entity], Mapping[str, object]] = {
+    Tier: {"priority": 0},
+    Channel: {
+        "drained": False,
+        "credential_order": CredentialOrder.TURNS,
+        "limits": CredentialLimits(),
+        "overrides": (),
+        "headers": HeaderRules(),
+        "status_map": {},
+        "probe": Probe(),
+    },
+    Model: {"overrides": {}, "routing": ModelRouting()},
+}
+"""Values that are not shown of a new entity: it says nothing of these fields."""
+
 _SHOWN_AS = {
     "hash": "secret",
-    "fingerprints": "credentials",
     "price_source": "prices from",
     "amount_nano": "amount",
 }
 
 
 def _differences(before: Entity | None, after: Entity) -> tuple[FieldChange, ...]:
+    nothing = _UNREMARKED.get(type(after), {}) if before is None else {}
     found = []
     for field in after.__struct_fields__:
         # A prefix goes with its hash, and former secrets are what they are.
         if field in {"prefix", "replaced"} or field in _NAMES:
             continue
-        was = None if before is None else getattr(before, field)
-        becomes = getattr(after, field)
-        if was != becomes and not (field == "overrides" and before is None and not becomes):
-            shown = _shown(field, before), _shown(field, after)
-            found.append(FieldChange(_SHOWN_AS.get(field, field), *shown))
+        was = nothing.get(field) if before is None else getattr(before, field)
+        if was != getattr(after, field):
+            found.append(FieldChange(_SHOWN_AS.get(field, field), shown(field, before), shown(field, after)))
     return tuple(found)
-
-
-def _shown(field: str, entity: Entity | None) -> str:
-    value = None if entity is None else getattr(entity, field)
-    if value is None:
-        return "none"
-    if (text := _TEXTS.get(field)) is not None:
-        return text(value)
-    match field:
-        case "hash":
-            return f"{entity.prefix}…" if isinstance(entity, Key) else ""
-        case "fingerprints":
-            # The start of a keyed hash tells two sets apart and says nothing of the secrets.
-            return f"{len(value)} ({', '.join(mark[:6] for mark in value)})" if value else "0"
-        case "steps":
-            return ", ".join(map(_step_text, value)) or "none"
-        case "expires_ms":
-            return dt.datetime.fromtimestamp(value / 1000, dt.UTC).isoformat()
-        case _:
-            return msgspec.json.encode(value).decode()
-
-
-def _step_text(step: DiscountStep) -> str:
-    tier = "" if step.tier is None else f" for tier {step.tier}"
-    return f"{percent_text(step.discount_ppm)} from {usd_text(step.monthly_nano)} USD{tier}"
-
-
-def prices_text(prices: Prices) -> str:
-    """Return prices as people write them: USD per million units."""
-    return ", ".join(f"{kind} {usd_text(nano)}" for kind, nano in prices.items()) or "none"
-
-
-_TEXTS: Mapping[str, Callable[[Any], str]] = {
-    "price_source": lambda source: source or "none",
-    "prices": prices_text,
-    "overrides": prices_text,
-    "limits": limits_text,
-    "budgets": budgets_text,
-    "alerts": alerts_text,
-    "amount_nano": lambda nano: f"{usd_text(nano)} USD",
-}
-"""How values of these fields are shown."""

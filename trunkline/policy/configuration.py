@@ -11,7 +11,15 @@ from typing import Any, Final
 
 import msgspec
 
-from trunkline.bus.snapshots import Clamp, Timeouts
+from trunkline.bus.snapshots import (
+    Clamp,
+    CredentialLimits,
+    CredentialOrder,
+    HeaderRules,
+    Probe,
+    Strategy,
+    Timeouts,
+)
 from trunkline.policy.meters import NO_LIMITS, Limits
 from trunkline.policy.periods import UTC
 from trunkline.protocol.vendor import DEFAULTS, VendorOptions
@@ -25,27 +33,63 @@ size and quality: ``images@1024x1024/high``, ``images@1024x1024``, ``images@high
 
 
 class ParamsEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is changed in a request before it goes to a channel."""
+    """What is changed in a request before it goes to a channel; fields as in `bus.snapshots.ParameterRules`."""
 
     drop: tuple[str, ...] = ()
     set: dict[str, Any] = {}
+    default: dict[str, Any] = {}
     clamp: dict[str, Clamp] = {}
+    rename: dict[str, str] = {}
+
+
+class CredentialEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An upstream secret with its share and its own limits; one that is left out is the channel's.
+
+    Attributes:
+        secret: ``env:NAME`` or literal.
+        weight: its share where ``credential_order`` is ``weighted``.
+        jobs, rpm, tpm: as in `bus.snapshots.CredentialLimits`.
+    """
+
+    secret: str
+    weight: int = 1
+    jobs: int | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+
+
+class TimeoutsEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Timeouts of some of a channel's models; one that is left out is the channel's."""
+
+    connect_s: float | None = None
+    first_token_s: float | None = None
+    idle_s: float | None = None
+    total_s: float | None = None
+
+
+class OverrideEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What differs for some of a channel's models; fields as in `bus.snapshots.ChannelOverride`."""
+
+    models: tuple[str, ...]
+    timeouts: TimeoutsEntry | None = None
+    params: ParamsEntry = ParamsEntry()
 
 
 class ChannelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One upstream; the fields as in `bus.snapshots.ChannelSnapshot`.
 
     Attributes:
-        credentials: ``env:NAME`` or literal; replaces those that are there, None leaves them.
-        enabled: None leaves it as it is (a new channel is enabled), so that applying a file again does not put
-            back what an operator switched off.
+        credentials: ``env:NAME`` or literal, or an entry that says more; replaces those that are there, None leaves
+            them.
+        enabled, drained: None leaves it as it is (a new channel is enabled and not drained), so that applying a file
+            again does not put back what an operator switched.
         costs: what the provider asks of us, by public model name.
     """
 
     name: str
     dialect: str
     base_url: str
-    credentials: tuple[str, ...] | None = None
+    credentials: tuple[str | CredentialEntry, ...] | None = None
     models: dict[str, str]
     groups: tuple[str, ...] = (DEFAULT_GROUP,)
     priority: int = 0
@@ -56,6 +100,20 @@ class ChannelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     stream_usage: bool = True
     options: VendorOptions = DEFAULTS
     costs: dict[str, PriceEntry] = {}
+    drained: bool | None = None
+    credential_order: CredentialOrder = CredentialOrder.TURNS
+    limits: CredentialLimits = CredentialLimits()
+    overrides: tuple[OverrideEntry, ...] = ()
+    headers: HeaderRules = HeaderRules()
+    status_map: dict[int, int] = {}
+    probe: Probe = Probe()
+
+    def credential_entries(self) -> tuple[CredentialEntry, ...]:
+        """Return the credentials in their long form; none where those that are there are left."""
+        return tuple(
+            CredentialEntry(secret=credential) if isinstance(credential, str) else credential
+            for credential in self.credentials or ()
+        )
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -65,6 +123,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         price: None takes the list price, or leaves what an operator has set.
         override: what differs from the list price, by kind.
         free: costs the client nothing.
+        strategy, fallbacks, context_fallbacks, filter_fallbacks, hedge: as in `bus.snapshots.ModelRouting`.
     """
 
     name: str
@@ -73,6 +132,11 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     price: PriceEntry | None = None
     override: PriceEntry = {}
     free: bool = False
+    strategy: Strategy | None = None
+    fallbacks: tuple[str, ...] = ()
+    context_fallbacks: tuple[str, ...] = ()
+    filter_fallbacks: tuple[str, ...] = ()
+    hedge: bool = False
 
 
 class GroupEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -80,11 +144,13 @@ class GroupEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         limits: of each account's jobs through the group.
+        strategy: for the jobs of keys and models without one.
     """
 
     name: str
     multiplier: Decimal = Decimal(1)
     limits: Limits = NO_LIMITS
+    strategy: Strategy | None = None
 
 
 class DiscountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -102,9 +168,14 @@ class DiscountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class TierEntry(Limits, frozen=True, kw_only=True, omit_defaults=True):
-    """A named set of limits; one that is left out is no limit."""
+    """A named set of limits; one that is left out is no limit.
+
+    Attributes:
+        priority: where the gateway is full, jobs of accounts with a higher one go first.
+    """
 
     name: str
+    priority: int = 0
 
 
 class ModelBudgetEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -151,6 +222,7 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         allow_ips: CIDR ranges; empty allows all.
         user: whose it is: a user of the account.
         endpoints: of `protocol.names.ENDPOINT_NAMES`; empty allows all.
+        strategy: for its jobs; None leaves it to the model.
     """
 
     name: str
@@ -163,6 +235,7 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     endpoints: tuple[str, ...] = ()
     limits: Limits = NO_LIMITS
     budgets: BudgetsEntry = NO_BUDGETS_ENTRY
+    strategy: Strategy | None = None
 
 
 class AlertsEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -8,12 +8,12 @@ from trunkline.policy.alert_checks import check_alerts
 from trunkline.policy.configuration import (
     AccountEntry,
     ChannelEntry,
+    CredentialEntry,
     DiscountEntry,
     GroupEntry,
     KeyEntry,
     ModelEntry,
     Names,
-    ParamsEntry,
     PriceEntry,
     TierEntry,
     TrialEntry,
@@ -22,6 +22,7 @@ from trunkline.policy.configuration import (
 from trunkline.policy.discounts import STEPS_MAX
 from trunkline.policy.entities import Key
 from trunkline.policy.keys import well_formed
+from trunkline.policy.routing_checks import WEIGHT_MAX, check_channel_routing, check_credential, check_model_routing
 from trunkline.policy.strict import FaultList, joined
 from trunkline.policy.terms_checks import LIMIT_MAX, check_budgets, check_limits
 from trunkline.protocol.names import ENDPOINT_NAMES, UPSTREAM_AZURE, UPSTREAM_OPENAI, UPSTREAMS
@@ -32,13 +33,9 @@ ENVIRONMENT_PREFIX = "env:"
 """A secret that begins so is in a variable; one that still does when it is checked was missing, which is said
 elsewhere."""
 
-TIMEOUT_S_MAX = 24 * 3600.0
-"""A day. Longer waits are mistakes of unit."""
-
 TRIAL_DAYS_MAX = 3650
 """Ten years. A longer trial is a gift."""
 
-WEIGHT_MAX = 1_000_000
 PRIORITY_MAX = 1_000_000
 
 
@@ -60,7 +57,7 @@ class Checker:
         if entry.dialect not in UPSTREAMS:
             self._faults.add(f"{place}.dialect", f"must be one of {', '.join(UPSTREAMS)}")
         self._try(values.normal_base_url, entry.base_url, f"{place}.base_url")
-        self._upstream_secrets(entry.credentials or (), f"{place}.credentials")
+        self._credentials(entry.credentials or (), f"{place}.credentials")
         if not entry.models:
             self._faults.add(f"{place}.models", "must map at least one public model name to the upstream's")
         for public, upstream in entry.models.items():
@@ -69,11 +66,7 @@ class Checker:
         self._groups(entry.groups, f"{place}.groups")
         self._between(entry.priority, -PRIORITY_MAX, PRIORITY_MAX, f"{place}.priority")
         self._between(entry.weight, 0, WEIGHT_MAX, f"{place}.weight")
-        for name in entry.timeouts.__struct_fields__:
-            timeout_s = getattr(entry.timeouts, name)
-            if not 0 < timeout_s <= TIMEOUT_S_MAX:
-                self._faults.add(f"{place}.timeouts.{name}", f"must be more than 0 and at most {TIMEOUT_S_MAX:g} s")
-        self._params(entry.params, f"{place}.params")
+        check_channel_routing(entry, place, self._faults)
         self._options(entry, f"{place}.options")
         for model, price in entry.costs.items():
             if model not in entry.models:
@@ -102,6 +95,7 @@ class Checker:
         if entry.price is not None:
             self.price(entry.price, f"{place}.price")
         self.price(entry.override, f"{place}.override")
+        check_model_routing(entry, self._names.models, place, self._faults)
 
     def group(self, entry: GroupEntry, place: str) -> None:
         """Check one group."""
@@ -126,6 +120,7 @@ class Checker:
     def tier(self, entry: TierEntry, place: str) -> None:
         """Check one tier."""
         self._try(values.check_name, entry.name, f"{place}.name")
+        self._between(entry.priority, -PRIORITY_MAX, PRIORITY_MAX, f"{place}.priority")
         check_limits(entry, place, self._faults)
 
     def account(self, entry: AccountEntry, place: str) -> None:
@@ -218,12 +213,19 @@ class Checker:
                 self._faults.add(place, f"the same {what} as {first[value]}")
             first.setdefault(value, place)
 
-    def _upstream_secrets(self, secrets: tuple[str, ...], place: str) -> None:
-        for number, secret in enumerate(secrets):
-            if secret.startswith(ENVIRONMENT_PREFIX):
-                continue
-            self._try(values.check_upstream_secret, secret, f"{place}[{number}]")
-        self.unique(((secret, f"{place}[{number}]") for number, secret in enumerate(secrets)), "secret")
+    def _credentials(self, credentials: Sequence[str | CredentialEntry], place: str) -> None:
+        secrets = []
+        for number, credential in enumerate(credentials):
+            here = f"{place}[{number}]"
+            if isinstance(credential, str):
+                secrets.append((credential, here))
+            else:
+                secrets.append((credential.secret, f"{here}.secret"))
+                check_credential(credential, here, self._faults)
+        for secret, here in secrets:
+            if not secret.startswith(ENVIRONMENT_PREFIX):
+                self._try(values.check_upstream_secret, secret, here)
+        self.unique(secrets, "secret")
 
     def _groups(self, groups: tuple[str, ...], place: str) -> None:
         if not groups:
@@ -232,14 +234,6 @@ class Checker:
             if group not in self._names.groups:
                 self._faults.add(f"{place}[{number}]", f"unknown group {group!r}; declare it under groups")
         self.unique(((group, f"{place}[{number}]") for number, group in enumerate(groups)), "group")
-
-    def _params(self, params: ParamsEntry, place: str) -> None:
-        for name, clamp in params.clamp.items():
-            if clamp.min is None and clamp.max is None:
-                self._faults.add(f"{place}.clamp.{name}", "must have a min, a max or both")
-            elif clamp.min is not None and clamp.max is not None and clamp.min > clamp.max:
-                self._faults.add(f"{place}.clamp.{name}", "its min is above its max")
-        self._try(values.parameter_rules, params, f"{place}.set")
 
     def _between(self, value: int, low: int, high: int, place: str) -> None:
         if not low <= value <= high:

@@ -15,6 +15,7 @@ from trunkline.policy.configuration import (
     ChannelEntry,
     Configuration,
     ConfigurationError,
+    CredentialEntry,
     DiscountEntry,
     GroupEntry,
     ModelEntry,
@@ -71,7 +72,7 @@ def load(parsed: object, environment: Mapping[str, str], names: Names, now_ms: i
     for name, resolve in (("channels", _resolve_channel), ("accounts", _resolve_account)):
         sections[name] = [_Placed(resolve(*placed, environment, faults), placed.place) for placed in sections[name]]
     declared = _declared(data, names)
-    # A channel's models are made with it, so a budget's cheaper models may be of those, too.
+    # A channel's models are made with it, so cheaper models and fallbacks may be of those, too.
     checker = Checker(msgspec.structs.replace(declared, models=declared.models | _served(data)), faults)
     checks: dict[str, Callable[[Any, str], None]] = {
         "channels": checker.channel,
@@ -180,11 +181,15 @@ def _resolve_channel(
 ) -> ChannelEntry:
     if entry.credentials is None:
         return entry
-    secrets = tuple(
-        _resolved(secret, environment, f"{place}.credentials[{number}]", faults)
-        for number, secret in enumerate(entry.credentials)
-    )
-    return msgspec.structs.replace(entry, credentials=secrets)
+    resolved: list[str | CredentialEntry] = []
+    for number, credential in enumerate(entry.credentials):
+        here = f"{place}.credentials[{number}]"
+        if isinstance(credential, str):
+            resolved.append(_resolved(credential, environment, here, faults))
+        else:
+            secret = _resolved(credential.secret, environment, f"{here}.secret", faults)
+            resolved.append(msgspec.structs.replace(credential, secret=secret))
+    return msgspec.structs.replace(entry, credentials=tuple(resolved))
 
 
 def _resolve_account(

@@ -3,17 +3,28 @@
 import ipaddress
 import re
 import zoneinfo
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from trunkline.bus.snapshots import ParameterRules
+from trunkline.bus.snapshots import ChannelOverride, CredentialLimits, ModelRouting, ParameterRules, Timeouts
 from trunkline.core.limits import MODEL_NAME_CHARS_MAX
 from trunkline.core.money import PARTS_PER_MILLION, NanoUSD, nano_from_usd
 from trunkline.core.usage import UNIT_KINDS, is_image_variant
 from trunkline.policy.alerts import AlertTerms
-from trunkline.policy.configuration import AlertsEntry, BudgetsEntry, ParamsEntry, PriceEntry, SiteAlertsEntry
+from trunkline.policy.configuration import (
+    AlertsEntry,
+    BudgetsEntry,
+    CredentialEntry,
+    ModelEntry,
+    OverrideEntry,
+    ParamsEntry,
+    PriceEntry,
+    SiteAlertsEntry,
+    TimeoutsEntry,
+)
 from trunkline.policy.entities import Prices
 from trunkline.policy.meters import Budgets, ModelBudget
 from trunkline.policy.pricing import IMAGE_VARIANT_PREFIX
@@ -201,6 +212,49 @@ def parameter_rules(params: ParamsEntry) -> ParameterRules:
     """Return the rules as they stand in the snapshot, where values to set are raw JSON."""
     return ParameterRules(
         drop=params.drop,
-        set={name: msgspec.Raw(msgspec.json.encode(value, order="sorted")) for name, value in params.set.items()},
+        set=raw_values(params.set),
+        default=raw_values(params.default),
         clamp=params.clamp,
+        rename=params.rename,
     )
+
+
+def raw_values(fields: Mapping[str, object]) -> dict[str, msgspec.Raw]:
+    """Return values as JSON."""
+    return {name: msgspec.Raw(msgspec.json.encode(value, order="sorted")) for name, value in fields.items()}
+
+
+def normal_rules(rules: ParameterRules) -> ParameterRules:
+    """Return rules whose raw JSON is written as `parameter_rules` writes it, whoever wrote it."""
+
+    def normal(fields: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+        return raw_values({name: msgspec.json.decode(value) for name, value in fields.items()})
+
+    return msgspec.structs.replace(rules, set=normal(rules.set), default=normal(rules.default))
+
+
+def channel_overrides(entries: Iterable[OverrideEntry], timeouts: Timeouts) -> tuple[ChannelOverride, ...]:
+    """Return what differs for some models, with the channel's timeouts where an entry leaves one out."""
+    return tuple(
+        ChannelOverride(
+            entry.models,
+            None if entry.timeouts is None else _filled(entry.timeouts, timeouts),
+            parameter_rules(entry.params),
+        )
+        for entry in entries
+    )
+
+
+def _filled(entry: TimeoutsEntry, timeouts: Timeouts) -> Timeouts:
+    given = {name: getattr(entry, name) for name in entry.__struct_fields__ if getattr(entry, name) is not None}
+    return msgspec.structs.replace(timeouts, **given)
+
+
+def credential_limits(entry: CredentialEntry) -> CredentialLimits:
+    """Return a credential's own limits."""
+    return CredentialLimits(entry.jobs, entry.rpm, entry.tpm)
+
+
+def model_routing(entry: ModelEntry) -> ModelRouting:
+    """Return how a model's jobs are routed."""
+    return ModelRouting(**{name: getattr(entry, name) for name in ModelRouting.__struct_fields__})

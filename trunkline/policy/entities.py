@@ -5,7 +5,17 @@
 
 import msgspec
 
-from trunkline.bus.snapshots import ParameterRules, Timeouts
+from trunkline.bus.snapshots import (
+    ChannelOverride,
+    CredentialLimits,
+    CredentialOrder,
+    HeaderRules,
+    ModelRouting,
+    ParameterRules,
+    Probe,
+    Strategy,
+    Timeouts,
+)
 from trunkline.policy.alerts import NO_ALERTS, AlertTerms
 from trunkline.policy.discounts import DiscountStep
 from trunkline.policy.meters import NO_BUDGETS, NO_LIMITS, Budgets, Limits
@@ -28,18 +38,27 @@ class Group(msgspec.Struct, frozen=True):
         name: of the group.
         multiplier_ppm: price multiplier in parts per million.
         limits: of each account's jobs through it.
+        strategy: for the jobs of keys and models without one.
     """
 
     name: str
     multiplier_ppm: int
     limits: Limits = NO_LIMITS
+    strategy: Strategy | None = None
 
 
 class Tier(msgspec.Struct, frozen=True):
-    """A named set of limits."""
+    """A named set of limits.
+
+    Attributes:
+        name: of the tier.
+        limits: of each of its accounts.
+        priority: of their jobs where the gateway is full.
+    """
 
     name: str
     limits: Limits = NO_LIMITS
+    priority: int = 0
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -82,7 +101,7 @@ class Key(msgspec.Struct, frozen=True):
         account, name: names the key; two accounts may use the same name.
         hash: `policy.keys.key_hash` of the secret that has no end of its own.
         prefix: that secret's first characters, for people.
-        groups, models, expires_ms, allow_ips, endpoints: as in `bus.snapshots.KeyPolicy`.
+        groups, models, expires_ms, allow_ips, endpoints, strategy: as in `bus.snapshots.KeyPolicy`.
         user: name of the user of the account whose it is.
         limits, budgets: its own.
         replaced: hashes of secrets that it had before.
@@ -101,10 +120,19 @@ class Key(msgspec.Struct, frozen=True):
     limits: Limits = NO_LIMITS
     budgets: Budgets = NO_BUDGETS
     replaced: tuple[str, ...] = ()
+    strategy: Strategy | None = None
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """An upstream secret by its fingerprint; the rest as in `bus.snapshots.SealedCredential`."""
+
+    fingerprint: str
+    weight: int = 1
+    limits: CredentialLimits = CredentialLimits()
 
 
 class Channel(msgspec.Struct, frozen=True):
-    """One upstream, as in `bus.snapshots.ChannelSnapshot`, with fingerprints in place of credentials."""
+    """One upstream, as in `bus.snapshots.ChannelSnapshot`; its credentials without their secrets, in a fixed order."""
 
     name: str
     dialect: str
@@ -118,14 +146,21 @@ class Channel(msgspec.Struct, frozen=True):
     params: ParameterRules
     stream_usage: bool
     options: VendorOptions
-    fingerprints: tuple[str, ...]
+    credentials: tuple[Credential, ...]
+    drained: bool = False
+    credential_order: CredentialOrder = CredentialOrder.TURNS
+    limits: CredentialLimits = CredentialLimits()
+    overrides: tuple[ChannelOverride, ...] = ()
+    headers: HeaderRules = HeaderRules()
+    status_map: dict[int, int] = {}
+    probe: Probe = Probe()
 
 
 class Model(msgspec.Struct, frozen=True):
     """A public model and what it costs the client.
 
     Attributes:
-        name, lane, owned_by: as in `bus.snapshots.ModelSnapshot`.
+        name, lane, owned_by, routing: as in `bus.snapshots.ModelSnapshot`.
         free: costs the client nothing.
         prices: the version in force.
         price_source: ``configuration``, ``operator``, ``free``, or the list that they were taken from.
@@ -139,6 +174,7 @@ class Model(msgspec.Struct, frozen=True):
     prices: Prices
     price_source: str
     overrides: Prices = {}
+    routing: ModelRouting = ModelRouting()
 
 
 class Cost(msgspec.Struct, frozen=True):

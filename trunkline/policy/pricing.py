@@ -53,6 +53,21 @@ class UnitsError(ValueError):
     """Units that no attempt can have used: negative, or beyond `UNITS_MAX`."""
 
 
+def blended_nano(prices: Mapping[str, int]) -> int | None:
+    """Return what a million tokens cost, three parts of them input and one output, in nano-USD.
+
+    Args:
+        prices: nano-USD per million units, by kind.
+
+    Returns:
+        None if neither has a price: what is paid by the image or the second says nothing of tokens. If one has, the
+        other counts as `Rates` has it: as nothing.
+    """
+    if "input" not in prices and "output" not in prices:
+        return None
+    return (3 * prices.get("input", 0) + prices.get("output", 0)) // 4
+
+
 class PriceVersion(msgspec.Struct, frozen=True):
     """The prices of a model from a moment on.
 
@@ -355,15 +370,19 @@ class ModelRates:
             group: through which it costs most (`dearest_group`).
             discount_ppm: of the account.
             media: sound or images may be among the tokens.
-            beside: what it is paid by beside tokens, such as images, seconds and characters.
+            beside: what it asks for beside those tokens: pieces such as images, seconds and characters, and the tokens
+                of output by which a provider may bill them instead. Also further tokens of input.
             variant: of the images, as asked for.
         """
         per_input, per_output, scaled = self._media_worst if media else self._worst
         scaled += input_tokens * per_input + output_tokens_max * per_output
         if beside is not None:
-            counts = unit_counts(beside)
-            scaled += sum(counts[kind] * self._rates.per_kind[kind] for kind in _PIECES)
-            scaled += counts[_IMAGES] * (self._rates.dearest_image(variant) - self._rates.per_kind[_IMAGES])
+            per_kind, counts = self._rates.per_kind, unit_counts(beside)
+            pieces = sum(counts[kind] * per_kind[kind] for kind in _PIECES)
+            pieces += counts[_IMAGES] * (self._rates.dearest_image(variant) - per_kind[_IMAGES])
+            # What is made is paid by the piece or by the token, never both.
+            scaled += max(pieces, sum(counts[kind] * per_kind[kind] for kind in _MEDIA_OUTPUTS))
+            scaled += sum(counts[kind] * per_kind[kind] for kind in _MEDIA_INPUTS)
         return scaled_amount(scaled, self._multipliers_ppm.get(group, PARTS_PER_MILLION), discount_ppm)
 
     def charge(self, units: Units, variant: str, group: str, discount_ppm: int = 0) -> NanoUSD:

@@ -4,6 +4,8 @@ Used for the configuration file, where people want to see all that is wrong at o
 """
 
 import datetime as dt
+import enum
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -12,6 +14,8 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 S = TypeVar("S")
+
+_DIGITS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 class FaultList:
@@ -30,7 +34,7 @@ def convert(value: object, wanted: type[S], place: str, faults: FaultList) -> S 
 
     Args:
         value: as parsed from YAML or JSON.
-        wanted: a msgspec Struct; fields may be structs, tuples of structs and maps to structs.
+        wanted: a msgspec Struct; fields may be structs, tuples of structs and maps to structs, and a struct or a text.
         place: where it stands, such as ``channels[0]``; empty for the whole.
         faults: receives the faults.
     """
@@ -62,16 +66,18 @@ def _struct(value: object, wanted: Any, place: str, faults: FaultList) -> Any:
 
 def _any(value: object, wanted: Any, place: str, faults: FaultList) -> Any:
     origin, arguments = get_origin(wanted), get_args(wanted)
-    if origin in {types.UnionType, typing.Union} and types.NoneType in arguments and len(arguments) == 2:
-        if value is None:
+    if origin in {types.UnionType, typing.Union}:
+        if value is None and types.NoneType in arguments:
             return None
-        return _any(value, next(kind for kind in arguments if kind is not types.NoneType), place, faults)
+        kinds = [kind for kind in arguments if kind not in {types.NoneType, msgspec.UnsetType}]
+        # Of two kinds one is a text and the other the struct that says more.
+        return _any(value, kinds[-1] if isinstance(value, Mapping) else kinds[0], place, faults)
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
         return _struct(value, wanted, place, faults)
     if origin is tuple:
         return _sequence(value, arguments[0], place, faults)
     if origin is dict:
-        return _mapping(value, arguments[1], place, faults)
+        return _mapping(value, arguments, place, faults)
     return _leaf(value, wanted, place, faults)
 
 
@@ -82,17 +88,30 @@ def _sequence(value: object, wanted: Any, place: str, faults: FaultList) -> tupl
     return tuple(_any(item, wanted, f"{place}[{number}]", faults) for number, item in enumerate(value))
 
 
-def _mapping(value: object, wanted: Any, place: str, faults: FaultList) -> dict[str, Any]:
+def _mapping(value: object, wanted: tuple[Any, Any], place: str, faults: FaultList) -> dict[Any, Any]:
+    names, items = wanted
     if not isinstance(value, Mapping):
         faults.add(place, f"must be a mapping, not {_kind(value)}")
         return {}
-    converted = {}
+    converted: dict[Any, Any] = {}
     for name, item in value.items():
-        if not isinstance(name, str):
+        if names is int:
+            if (number := _whole_number(name)) is None:
+                faults.add(joined(place, name), "its name must be a whole number")
+            else:
+                converted[number] = _any(item, items, joined(place, name), faults)
+        elif not isinstance(name, str):
             faults.add(joined(place, name), f"its name must be text, not {_kind(name)}; put it in quotes")
         else:
-            converted[name] = _any(item, wanted, joined(place, name), faults)
+            converted[name] = _any(item, items, joined(place, name), faults)
     return converted
+
+
+def _whole_number(name: object) -> int | None:
+    """Return a number that names a member: in YAML a number, in JSON its digits; None if it is neither."""
+    if isinstance(name, str):
+        return int(name) if _DIGITS.fullmatch(name) else None
+    return name if type(name) is int else None
 
 
 def _leaf(value: object, wanted: Any, place: str, faults: FaultList) -> Any:
@@ -100,6 +119,11 @@ def _leaf(value: object, wanted: Any, place: str, faults: FaultList) -> Any:
         value = dt.datetime(value.year, value.month, value.day, tzinfo=dt.UTC)
     elif isinstance(value, dt.datetime) and value.tzinfo is None:
         value = value.replace(tzinfo=dt.UTC)
+    if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
+        known = [member.value for member in wanted]
+        if value not in known:
+            faults.add(place, f"must be one of {', '.join(known)}")
+            return None
     try:
         return msgspec.convert(value, wanted, strict=True)
     except msgspec.ValidationError as error:

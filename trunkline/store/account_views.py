@@ -2,7 +2,7 @@
 
 from trunkline.policy.admin_accounts import AccountView, EndingSecret, KeyView, UserView
 from trunkline.store import ledger
-from trunkline.store.configuration import NotFoundError, decode_budgets, decode_limits
+from trunkline.store.configuration import NotFoundError, decode_budgets, decode_limits, strategy_of
 from trunkline.store.database import Connection
 from trunkline.store.views import LIST_MAX
 
@@ -81,7 +81,7 @@ async def keys(connection: Connection, account: str | None = None, key: str | No
     """
     rows = await connection.fetch(
         "select k.id, a.name as account, k.name, s.prefix, k.groups, k.models, k.expires_at, k.allow_ips, k.blocked,"
-        " k.created_at, u.name as user, k.endpoints, k.limits, k.budgets"
+        " k.created_at, u.name as user, k.endpoints, k.limits, k.budgets, k.strategy"
         " from keys k join accounts a on a.id = k.account_id"
         " join key_secrets s on s.key_id = k.id and s.expires_at is null left join users u on u.id = k.user_id"
         " where ($1::text is null or a.name = $1) and ($2::text is null or k.name = $2)"
@@ -110,6 +110,7 @@ async def keys(connection: Connection, account: str | None = None, key: str | No
             limits=decode_limits(row["limits"]),
             budgets=decode_budgets(row["budgets"]),
             ending=tuple(ending.get(row["id"], ())),
+            strategy=strategy_of(row["strategy"]),
         )
         for row in rows
     ]

@@ -54,7 +54,9 @@ async def apply_configuration(
     current = await read_current(connection, configuration)
     wanted = wanted_entities(configuration, current, known_models=known.models, pepper=pepper, now_ms=now_ms)
     secrets = {
-        fingerprint(secret, pepper): secret for entry in configuration.channels for secret in entry.credentials or ()
+        fingerprint(credential.secret, pepper): credential.secret
+        for entry in configuration.channels
+        for credential in entry.credential_entries()
     }
     application = _Application(connection, current, secrets, seal)
     changes = []
@@ -82,14 +84,17 @@ class _Application:
         self._current = current
         self._secrets = secrets
         self._seal = seal
-        self._keys: list[int] = []
-        self._channels: list[int] = []
+        self._keys: set[int] = set()
+        self._channels: set[int] = set()
         self._models: set[str] = set()
         self._groups: list[str] = []
+        self._tiers: list[str] = []
+        self._accounts: list[str] = []
         self._settings = False
 
     async def write(self, entity: Entity) -> None:
         there = self._current.get(entity_id(entity))
+        self._note_priority(entity, there)
         match entity:
             case Group():
                 await writes.put_group(self._connection, entity)
@@ -101,21 +106,30 @@ class _Application:
             case User():
                 await writes.put_user(self._connection, entity)
             case Key():
-                self._keys.append(await put_key(self._connection, entity))
+                self._keys.add(await put_key(self._connection, entity))
             case Model():
                 await self._write_model(entity, there)
             case Channel():
-                self._channels.append(await writes.put_channel(self._connection, entity, self._secrets, self._seal))
+                self._channels.add(await writes.put_channel(self._connection, entity, self._secrets, self._seal))
                 self._models.update(entity.models)
                 self._models.update(there.models if isinstance(there, Channel) else ())
             case Cost():
                 channel = await writes.find_channel(self._connection, entity.channel)
                 await add_cost_version(self._connection, channel, entity.model, entity.prices)
+                self._channels.add(channel)
             case DiscountSchedules():
                 await writes.put_discounts(self._connection, entity)
                 self._settings = True
             case FreeTrial() | SiteAlerts():
                 await writes.put_console_setting(self._connection, entity)
+
+    def _note_priority(self, entity: Entity, there: Entity | None) -> None:
+        """Remember whose keys have another priority: a tier's stands in the snapshots of its accounts' keys."""
+        match entity, there:
+            case Tier(), Tier() if entity.priority != there.priority:
+                self._tiers.append(entity.name)
+            case Account(), Account() if entity.tier != there.tier:
+                self._accounts.append(entity.name)
 
     async def _write_model(self, model: Model, there: Entity | None) -> None:
         await writes.put_model(self._connection, model)
@@ -129,16 +143,18 @@ class _Application:
     async def project(self) -> None:
         # Channels first: a model must not be announced before a dispatcher can know who serves it.
         if self._channels:
-            await outbox.enqueue_channels(self._connection, self._channels)
+            await outbox.enqueue_channels(self._connection, sorted(self._channels))
         if self._groups:
-            # A group's multiplier stands in the snapshots of the models that it reaches.
+            # A group's multiplier and strategy stand in the snapshots of the models that it reaches.
             self._models |= await outbox.models_of_groups(self._connection, self._groups)
         if self._settings:
             await outbox.enqueue_settings(self._connection)
         if self._models:
             await outbox.enqueue_models(self._connection, self._models)
+        if self._accounts or self._tiers:
+            self._keys.update(await outbox.keys_of(self._connection, accounts=self._accounts, tiers=self._tiers))
         if self._keys:
-            await outbox.enqueue_keys(self._connection, self._keys)
+            await outbox.enqueue_keys(self._connection, sorted(self._keys))
 
 
 async def _grant_credits(connection: Connection, configuration: Configuration) -> list[Change]:

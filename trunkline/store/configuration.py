@@ -10,16 +10,17 @@ from collections.abc import Collection, Iterable
 import asyncpg
 import msgspec
 
-from trunkline.bus.snapshots import Timeouts
+from trunkline.bus.snapshots import CredentialLimits, ModelRouting, ParameterRules, Strategy, Timeouts
 from trunkline.policy.alerts import AlertTerms
-from trunkline.policy.changes import EntityID, entity_id
-from trunkline.policy.configuration import Configuration, Names, ParamsEntry
-from trunkline.policy.configuration_values import parameter_rules
+from trunkline.policy.changes import EntityID, entity_id, in_order
+from trunkline.policy.configuration import Configuration, Names
+from trunkline.policy.configuration_values import normal_rules
 from trunkline.policy.entities import (
     FROM_OPERATOR,
     Account,
     Channel,
     Cost,
+    Credential,
     DiscountSchedules,
     Entity,
     FreeTrial,
@@ -35,6 +36,7 @@ from trunkline.policy.meters import Budgets, Limits
 from trunkline.protocol.vendor import VendorOptions
 from trunkline.store.database import Connection
 from trunkline.store.discounts import read_steps
+from trunkline.store.routing_column import routing_fields
 
 LOCK = 0x74_6C_63_66
 """The advisory lock of writers: ``tlcf`` in ASCII."""
@@ -46,16 +48,19 @@ decode_limits = msgspec.json.Decoder(Limits).decode
 decode_budgets = msgspec.json.Decoder(Budgets).decode
 decode_alerts = msgspec.json.Decoder(AlertTerms).decode
 _decode_trial = msgspec.json.Decoder(FreeTrial).decode
-_decode_params = msgspec.json.Decoder(ParamsEntry).decode
+decode_credential_limits = msgspec.json.Decoder(CredentialLimits).decode
+_decode_routing = msgspec.json.Decoder(ModelRouting).decode
+_decode_credential = msgspec.json.Decoder(Credential).decode
+_decode_params = msgspec.json.Decoder(ParameterRules).decode
 _decode_options = msgspec.json.Decoder(VendorOptions).decode
 
 CHANNEL_COLUMNS = (
     "c.id, c.name, c.dialect, c.base_url, c.models, c.groups, c.priority, c.weight, c.enabled, c.timeouts, c.params,"
-    " c.stream_usage, c.options"
+    " c.stream_usage, c.options, c.drained, c.routing"
 )
 
 MODELS_WITH_PRICES = """
-    select m.id, m.name, m.lane, m.owned_by, m.created_at, coalesce(p.source = 'free', m.free) as free,
+    select m.id, m.name, m.lane, m.owned_by, m.routing, m.created_at, coalesce(p.source = 'free', m.free) as free,
            p.prices, p.source, p.overrides
     from models m
     left join lateral (
@@ -95,6 +100,11 @@ def moment(at_ms: int | None) -> dt.datetime | None:
     return None if at_ms is None else dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC)
 
 
+def strategy_of(text: str | None) -> Strategy | None:
+    """Return a strategy by the name that a column has for it."""
+    return None if text is None else Strategy(text)
+
+
 async def lock_configuration(connection: Connection) -> None:
     """Wait until no other transaction changes the configuration, and keep others from it until ours ends."""
     await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
@@ -131,8 +141,8 @@ async def read_current(connection: Connection, configuration: Configuration) -> 
     accounts = [entry.name for entry in configuration.accounts]
     keys = [(entry.name, key.name) for entry in configuration.accounts for key in entry.keys]
     found: list[Entity] = [
-        *await _groups(connection, [entry.name for entry in configuration.groups]),
-        *await _tiers(connection, [entry.name for entry in configuration.tiers]),
+        *await read_groups(connection, [entry.name for entry in configuration.groups]),
+        *await read_tiers(connection, [entry.name for entry in configuration.tiers]),
         *await _accounts(connection, accounts),
         *await _users(connection, accounts),
         *await read_keys(connection, keys),
@@ -146,14 +156,25 @@ async def read_current(connection: Connection, configuration: Configuration) -> 
     return {entity_id(entity): entity for entity in found}
 
 
-async def _groups(connection: Connection, names: list[str]) -> Iterable[Group]:
-    rows = await connection.fetch("select name, multiplier_ppm, limits from groups where name = any($1)", names)
-    return [Group(row["name"], row["multiplier_ppm"], decode_limits(row["limits"])) for row in rows]
+async def read_groups(connection: Connection, names: list[str] | None = None) -> list[Group]:
+    """Return groups by name, all without a list of names."""
+    rows = await connection.fetch(
+        "select name, multiplier_ppm, limits, strategy from groups"
+        " where $1::text[] is null or name = any($1) order by name",
+        names,
+    )
+    return [
+        Group(row["name"], row["multiplier_ppm"], decode_limits(row["limits"]), strategy_of(row["strategy"]))
+        for row in rows
+    ]
 
 
-async def _tiers(connection: Connection, names: list[str]) -> Iterable[Tier]:
-    rows = await connection.fetch("select name, limits from tiers where name = any($1)", names)
-    return [Tier(row["name"], decode_limits(row["limits"])) for row in rows]
+async def read_tiers(connection: Connection, names: list[str] | None = None) -> list[Tier]:
+    """Return tiers by name, all without a list of names."""
+    rows = await connection.fetch(
+        "select name, limits, priority from tiers where $1::text[] is null or name = any($1) order by name", names
+    )
+    return [Tier(row["name"], decode_limits(row["limits"]), row["priority"]) for row in rows]
 
 
 async def _accounts(connection: Connection, names: list[str]) -> Iterable[Account]:
@@ -188,7 +209,7 @@ async def read_keys(connection: Connection, names: list[tuple[str, str]]) -> lis
     """Return the keys of these accounts and names that are there."""
     rows = await connection.fetch(
         "select a.name as account, k.name, s.hash, s.prefix, k.groups, k.models, k.expires_at, k.allow_ips,"
-        " u.name as user, k.endpoints, k.limits, k.budgets,"
+        " u.name as user, k.endpoints, k.limits, k.budgets, k.strategy,"
         " array(select hash from key_secrets where key_id = k.id and expires_at is not null) as replaced"
         " from unnest($1::text[], $2::text[]) as wanted (account, key)"
         " join accounts a on a.name = wanted.account join keys k on k.account_id = a.id and k.name = wanted.key"
@@ -211,6 +232,7 @@ async def read_keys(connection: Connection, names: list[tuple[str, str]]) -> lis
             limits=decode_limits(row["limits"]),
             budgets=decode_budgets(row["budgets"]),
             replaced=tuple(row["replaced"]),
+            strategy=strategy_of(row["strategy"]),
         )
         for row in rows
     ]
@@ -231,6 +253,7 @@ def model_of(row: asyncpg.Record) -> Model:
         prices=decode_prices(row["prices"]) if row["prices"] else {},
         price_source=row["source"] or "",
         overrides=decode_prices(row["overrides"]) if row["overrides"] else {},
+        routing=_decode_routing(row["routing"]),
     )
 
 
@@ -252,16 +275,17 @@ async def find_model(connection: Connection, name: str) -> None:
 async def read_channels(connection: Connection, names: list[str] | None = None) -> list[Channel]:
     """Return channels by name, all without a list of names."""
     rows = await connection.fetch(
-        f"select {CHANNEL_COLUMNS},"  # noqa: S608 - constants
-        " array(select fingerprint from credentials where channel_id = c.id) as fingerprints"
+        f"select {CHANNEL_COLUMNS}, array("  # noqa: S608 - constants
+        "  select jsonb_build_object('fingerprint', fingerprint, 'weight', weight, 'limits', limits)"
+        "  from credentials where channel_id = c.id) as credentials"
         " from channels c where $1::text[] is null or c.name = any($1) order by c.name",
         names,
     )
-    return [channel_of(row) for row in rows]
+    return [channel_of(row, in_order(map(_decode_credential, row["credentials"]))) for row in rows]
 
 
-def channel_of(row: asyncpg.Record) -> Channel:
-    """Return the struct of a row with `CHANNEL_COLUMNS` and fingerprints."""
+def channel_of(row: asyncpg.Record, credentials: tuple[Credential, ...] = ()) -> Channel:
+    """Return the struct of a row with `CHANNEL_COLUMNS`."""
     return Channel(
         name=row["name"],
         dialect=row["dialect"],
@@ -272,11 +296,13 @@ def channel_of(row: asyncpg.Record) -> Channel:
         weight=row["weight"],
         enabled=row["enabled"],
         timeouts=decode_timeouts(row["timeouts"]),
-        # By way of plain values: jsonb writes with other spaces and another order of names than we do.
-        params=parameter_rules(_decode_params(row["params"])),
+        # jsonb writes with other spaces and another order of names than we do.
+        params=normal_rules(_decode_params(row["params"])),
         stream_usage=row["stream_usage"],
         options=_decode_options(row["options"]),
-        fingerprints=tuple(sorted(row["fingerprints"])),
+        credentials=credentials,
+        drained=row["drained"],
+        **routing_fields(row["routing"]),
     )
 
 
@@ -289,6 +315,19 @@ async def _costs(connection: Connection, channels: list[str]) -> Iterable[Cost]:
         channels,
     )
     return [Cost(row["channel"], row["model"], decode_prices(row["prices"])) for row in rows]
+
+
+async def costs_in_force(connection: Connection, channel_ids: list[int] | None) -> dict[int, dict[str, Prices]]:
+    """Return what providers ask of us now, by channel and model; of all channels without a list of ids."""
+    costs: dict[int, dict[str, Prices]] = {}
+    for row in await connection.fetch(
+        "select distinct on (channel_id, model) channel_id, model, prices from channel_costs"
+        " where ($1::bigint[] is null or channel_id = any($1)) and effective_from <= statement_timestamp()"
+        " order by channel_id, model, effective_from desc, id desc",
+        channel_ids,
+    ):
+        costs.setdefault(row["channel_id"], {})[row["model"]] = decode_prices(row["prices"])
+    return costs
 
 
 async def read_trial(connection: Connection) -> FreeTrial:

@@ -6,6 +6,7 @@ from trunkline.bus.snapshots import SealedCredential
 from trunkline.policy.entities import (
     Account,
     Channel,
+    Credential,
     DiscountSchedules,
     FreeTrial,
     Group,
@@ -17,6 +18,7 @@ from trunkline.policy.entities import (
 from trunkline.store.configuration import ALERTS_SETTING, TRIAL_SETTING, NotFoundError, json_text
 from trunkline.store.database import Connection
 from trunkline.store.discounts import SETTING
+from trunkline.store.routing_column import routing_column
 
 Seal = Callable[[int, str], SealedCredential]
 """Encrypts the secret of the credential with that id (`policy.vault.Vault.seal` with fresh randomness)."""
@@ -25,20 +27,24 @@ Seal = Callable[[int, str], SealedCredential]
 async def put_group(connection: Connection, group: Group) -> None:
     """Write a group."""
     await connection.execute(
-        "insert into groups (name, multiplier_ppm, limits) values ($1, $2, $3)"
-        " on conflict (name) do update set multiplier_ppm = excluded.multiplier_ppm, limits = excluded.limits",
+        "insert into groups (name, multiplier_ppm, limits, strategy) values ($1, $2, $3, $4)"
+        " on conflict (name) do update set multiplier_ppm = excluded.multiplier_ppm, limits = excluded.limits,"
+        " strategy = excluded.strategy",
         group.name,
         group.multiplier_ppm,
         json_text(group.limits),
+        group.strategy,
     )
 
 
 async def put_tier(connection: Connection, tier: Tier) -> None:
     """Write a tier."""
     await connection.execute(
-        "insert into tiers (name, limits) values ($1, $2) on conflict (name) do update set limits = excluded.limits",
+        "insert into tiers (name, limits, priority) values ($1, $2, $3)"
+        " on conflict (name) do update set limits = excluded.limits, priority = excluded.priority",
         tier.name,
         json_text(tier.limits),
+        tier.priority,
     )
 
 
@@ -77,17 +83,19 @@ async def put_user(connection: Connection, user: User) -> None:
 async def put_model(connection: Connection, model: Model) -> None:
     """Write a model; its prices are versions of their own (`store.price_versions`)."""
     await connection.execute(
-        "insert into models (name, lane, owned_by, free) values ($1, $2, $3, $4)"
-        " on conflict (name) do update set lane = excluded.lane, owned_by = excluded.owned_by, free = excluded.free",
+        "insert into models (name, lane, owned_by, free, routing) values ($1, $2, $3, $4, $5)"
+        " on conflict (name) do update set lane = excluded.lane, owned_by = excluded.owned_by, free = excluded.free,"
+        " routing = excluded.routing",
         model.name,
         model.lane,
         model.owned_by,
         model.free,
+        json_text(model.routing),
     )
 
 
 async def put_channel(connection: Connection, channel: Channel, secrets: Mapping[str, str], seal: Seal) -> int:
-    """Write a channel, make its credentials those of its fingerprints, and return its id.
+    """Write a channel, make its credentials those that it names, and return its id.
 
     Args:
         connection: in a transaction.
@@ -97,12 +105,13 @@ async def put_channel(connection: Connection, channel: Channel, secrets: Mapping
     """
     channel_id: int = await connection.fetchval(
         "insert into channels (name, dialect, base_url, models, groups, priority, weight, enabled, timeouts, params,"
-        " stream_usage, options) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+        " stream_usage, options, drained, routing)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
         " on conflict (name) do update set dialect = excluded.dialect, base_url = excluded.base_url,"
         " models = excluded.models, groups = excluded.groups, priority = excluded.priority,"
         " weight = excluded.weight, enabled = excluded.enabled, timeouts = excluded.timeouts,"
         " params = excluded.params, stream_usage = excluded.stream_usage,"
-        " options = excluded.options returning id",
+        " options = excluded.options, drained = excluded.drained, routing = excluded.routing returning id",
         channel.name,
         channel.dialect,
         channel.base_url,
@@ -115,22 +124,34 @@ async def put_channel(connection: Connection, channel: Channel, secrets: Mapping
         json_text(channel.params),
         channel.stream_usage,
         json_text(channel.options),
+        channel.drained,
+        json_text(routing_column(channel)),
     )
     await connection.execute(
-        "delete from credentials where channel_id = $1 and fingerprint <> all($2)", channel_id, channel.fingerprints
+        "delete from credentials where channel_id = $1 and fingerprint <> all($2)",
+        channel_id,
+        [credential.fingerprint for credential in channel.credentials],
     )
-    for fingerprint in channel.fingerprints:
-        if fingerprint in secrets:
-            await add_credential(connection, channel_id, fingerprint, secrets[fingerprint], seal)
+    for credential in channel.credentials:
+        if (secret := secrets.get(credential.fingerprint)) is not None:
+            await put_credential(connection, channel_id, credential, secret, seal)
     return channel_id
 
 
-async def add_credential(
-    connection: Connection, channel_id: int, fingerprint: str, secret: str, seal: Seal
+async def put_credential(
+    connection: Connection, channel_id: int, credential: Credential, secret: str, seal: Seal
 ) -> tuple[int, bool]:
-    """Store an upstream secret, encrypted, and return the credential's id and whether it is new."""
+    """Store an upstream secret, encrypted, or the weight and limits of one that is there.
+
+    Returns:
+        The credential's id, and whether it is new.
+    """
     there: int | None = await connection.fetchval(
-        "select id from credentials where channel_id = $1 and fingerprint = $2", channel_id, fingerprint
+        "update credentials set weight = $3, limits = $4 where channel_id = $1 and fingerprint = $2 returning id",
+        channel_id,
+        credential.fingerprint,
+        credential.weight,
+        json_text(credential.limits),
     )
     if there is not None:
         return there, False
@@ -138,14 +159,16 @@ async def add_credential(
     credential_id: int = await connection.fetchval("select nextval(pg_get_serial_sequence('credentials', 'id'))")
     sealed = seal(credential_id, secret)
     await connection.execute(
-        "insert into credentials (id, channel_id, fingerprint, master, nonce, ciphertext)"
-        " values ($1, $2, $3, $4, $5, $6)",
+        "insert into credentials (id, channel_id, fingerprint, master, nonce, ciphertext, weight, limits)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8)",
         credential_id,
         channel_id,
-        fingerprint,
+        credential.fingerprint,
         sealed.master,
         sealed.nonce,
         sealed.ciphertext,
+        credential.weight,
+        json_text(credential.limits),
     )
     return credential_id, True
 

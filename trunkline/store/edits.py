@@ -4,9 +4,10 @@ Each runs in the caller's transaction, under `configuration.lock_configuration`.
 """
 
 from trunkline.bus import subjects
+from trunkline.policy.entities import Credential
 from trunkline.store import outbox
 from trunkline.store.configuration import ConflictError, NotFoundError, decode_map
-from trunkline.store.configuration_writes import Seal, add_credential, find_channel
+from trunkline.store.configuration_writes import Seal, find_channel, put_credential
 from trunkline.store.database import Connection
 
 
@@ -25,6 +26,21 @@ async def set_channel_enabled(connection: Connection, channel: str, enabled: boo
     await outbox.enqueue_models(connection, decode_map(row["models"]))
 
 
+async def set_channel_drained(connection: Connection, channel: str, drained: bool) -> None:
+    """Drain a channel, or let it take jobs again.
+
+    Raises:
+        NotFoundError: there is no such channel.
+    """
+    channel_id: int | None = await connection.fetchval(
+        "update channels set drained = $2 where name = $1 returning id", channel, drained
+    )
+    if channel_id is None:
+        raise NotFoundError(f"there is no channel {channel!r}")
+    # What its models offer stays: keys may still ask for them.
+    await outbox.enqueue_channels(connection, [channel_id])
+
+
 async def delete_channel(connection: Connection, channel: str) -> None:
     """Delete a channel with its credentials; what it has earned and its cost prices stay, for the ledger names them.
 
@@ -39,17 +55,16 @@ async def delete_channel(connection: Connection, channel: str) -> None:
 
 
 async def store_credential(
-    connection: Connection, channel: str, fingerprint: str, secret: str, seal: Seal
+    connection: Connection, channel: str, credential: Credential, secret: str, seal: Seal
 ) -> tuple[int, bool]:
-    """Add a credential to a channel; return its id and whether it is new.
+    """Add a credential to a channel, or change its weight and limits; return its id and whether it is new.
 
     Raises:
         NotFoundError: there is no such channel.
     """
     channel_id = await find_channel(connection, channel)
-    credential_id, new = await add_credential(connection, channel_id, fingerprint, secret, seal)
-    if new:
-        await outbox.enqueue_channels(connection, [channel_id])
+    credential_id, new = await put_credential(connection, channel_id, credential, secret, seal)
+    await outbox.enqueue_channels(connection, [channel_id])
     return credential_id, new
 
 
@@ -73,12 +88,20 @@ async def delete_model(connection: Connection, model: str) -> None:
 
     Raises:
         NotFoundError: there is no such model.
-        ConflictError: a channel serves it.
+        ConflictError: a channel serves it, or it takes over for another model.
     """
     serving = await connection.fetch("select name from channels where models ? $1 order by name", model)
     if serving:
         names = ", ".join(row["name"] for row in serving)
         raise ConflictError(f"model {model!r} is served by {names}; take it from there first")
+    relying = await connection.fetch(
+        "select name from models where routing -> 'fallbacks' ? $1 or routing -> 'context_fallbacks' ? $1"
+        " or routing -> 'filter_fallbacks' ? $1 order by name",
+        model,
+    )
+    if relying:
+        names = ", ".join(row["name"] for row in relying)
+        raise ConflictError(f"model {model!r} is a fallback of {names}; take it from there first")
     if await connection.execute("delete from models where name = $1", model) != "DELETE 1":
         raise NotFoundError(f"there is no model {model!r}")
     await outbox.enqueue_delete(connection, subjects.KV_MODELS, [subjects.kv_token(model)])

@@ -1,13 +1,14 @@
 """Limits and budgets of single holders, and users: read and written for the admin API.
 
-Writers run in the caller's transaction, under `configuration.lock_configuration`. Nothing of it is projected: metering
-sees that terms have changed (`store.terms`), and edges learn of it with their next draw.
+Writers run in the caller's transaction, under `configuration.lock_configuration`. Nothing of limits and budgets is
+projected: metering sees that terms have changed (`store.terms`), and edges learn of it with their next draw.
 """
 
 from typing import NamedTuple
 
 from trunkline.policy.admin_accounts import HolderKind
 from trunkline.policy.meters import Budgets, Limits
+from trunkline.store import outbox
 from trunkline.store.configuration import ConflictError, NotFoundError, decode_budgets, decode_limits, json_text
 from trunkline.store.database import Connection
 
@@ -108,11 +109,13 @@ async def change_account(connection: Connection, account: str, *, tier: str | No
     Raises:
         NotFoundError: there is no such account.
     """
-    status = await connection.execute(
-        "update accounts set tier = $2, time_zone = $3 where name = $1", account, tier, time_zone
-    )
-    if status != "UPDATE 1":
+    there = await connection.fetchrow("select tier from accounts where name = $1", account)
+    if there is None:
         raise NotFoundError(f"there is no account {account!r}")
+    await connection.execute("update accounts set tier = $2, time_zone = $3 where name = $1", account, tier, time_zone)
+    if tier != there["tier"]:
+        # The priority of its tier stands in the snapshots of its keys.
+        await outbox.enqueue_keys(connection, await outbox.keys_of(connection, accounts=[account], tiers=[]))
 
 
 async def rename_user(connection: Connection, account: str, user: str, name: str) -> None:

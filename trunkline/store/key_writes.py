@@ -44,11 +44,12 @@ async def put_key(connection: Connection, key: Key) -> int:
         )
     key_id: int = await connection.fetchval(
         "insert into keys"
-        " (account_id, name, groups, models, expires_at, allow_ips, user_id, endpoints, limits, budgets)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+        " (account_id, name, groups, models, expires_at, allow_ips, user_id, endpoints, limits, budgets, strategy)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
         " on conflict (account_id, name) do update set groups = excluded.groups, models = excluded.models,"
         " expires_at = excluded.expires_at, allow_ips = excluded.allow_ips, user_id = excluded.user_id,"
-        " endpoints = excluded.endpoints, limits = excluded.limits, budgets = excluded.budgets returning id",
+        " endpoints = excluded.endpoints, limits = excluded.limits, budgets = excluded.budgets,"
+        " strategy = excluded.strategy returning id",
         account_id,
         key.name,
         *await _columns(connection, account_id, key),
@@ -71,7 +72,7 @@ async def change_key(connection: Connection, account: str, name: str, changed: K
         raise ConflictError(f"there is a key {account}/{changed.name} already")
     await connection.execute(
         "update keys set name = $2, groups = $3, models = $4, expires_at = $5, allow_ips = $6, user_id = $7,"
-        " endpoints = $8, limits = $9, budgets = $10 where id = $1",
+        " endpoints = $8, limits = $9, budgets = $10, strategy = $11 where id = $1",
         key["id"],
         changed.name,
         *await _columns(connection, key["account_id"], changed),
@@ -158,6 +159,7 @@ async def _columns(connection: Connection, account_id: int, key: Key) -> tuple[o
         key.endpoints,
         json_text(key.limits),
         json_text(key.budgets),
+        key.strategy,
     )
 
 

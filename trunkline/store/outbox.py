@@ -12,7 +12,19 @@ import asyncpg
 from trunkline.bus import snapshots, subjects
 from trunkline.bus.snapshots import ChannelSnapshot, KeyPolicy, ModelSnapshot, SealedCredential
 from trunkline.core.money import PARTS_PER_MILLION
-from trunkline.store.configuration import CHANNEL_COLUMNS, MODELS_WITH_PRICES, channel_of, model_of, unix_ms
+from trunkline.policy.entities import Group, Prices
+from trunkline.policy.pricing import blended_nano
+from trunkline.store.configuration import (
+    CHANNEL_COLUMNS,
+    MODELS_WITH_PRICES,
+    channel_of,
+    costs_in_force,
+    decode_credential_limits,
+    model_of,
+    read_groups,
+    strategy_of,
+    unix_ms,
+)
 from trunkline.store.database import Connection
 
 ROWS_PER_READ = 1000
@@ -20,8 +32,9 @@ ROWS_PER_READ = 1000
 
 _KEYS = """
     select k.id, k.name, s.hash, k.groups, k.models, least(k.expires_at, s.expires_at) as expires_at, k.allow_ips,
-           k.blocked, k.account_id, k.user_id, k.endpoints, a.name as account_name
-    from ({keys}) k join accounts a on a.id = k.account_id left join lateral (
+           k.blocked, k.account_id, k.user_id, k.endpoints, k.strategy, a.name as account_name,
+           coalesce(t.priority, 0) as priority
+    from ({keys}) k join accounts a on a.id = k.account_id left join tiers t on t.name = a.tier left join lateral (
         select hash, expires_at from key_secrets
         where key_id = k.id and (expires_at is null or expires_at > now()) offset 0
     ) s on true
@@ -100,33 +113,58 @@ def _policy(row: asyncpg.Record) -> KeyPolicy:
         blocked=row["blocked"],
         user=row["user_id"] or 0,
         endpoints=tuple(row["endpoints"]),
+        strategy=strategy_of(row["strategy"]),
+        priority=row["priority"],
     )
+
+
+async def keys_of(connection: Connection, *, accounts: list[str], tiers: list[str]) -> list[int]:
+    """Return the ids of the keys of these accounts, and of all accounts of these tiers."""
+    rows = await connection.fetch(
+        "select k.id from keys k join accounts a on a.id = k.account_id where a.name = any($1) or a.tier = any($2)"
+        " order by k.id",
+        accounts,
+        tiers,
+    )
+    return [row["id"] for row in rows]
 
 
 async def enqueue_channels(connection: Connection, channel_ids: list[int] | None) -> set[str]:
     """Project channels with their sealed credentials, all without a list of ids, and return their tokens."""
     rows = await connection.fetch(
-        f"select {CHANNEL_COLUMNS}, '{{}}'::text[] as fingerprints from channels c"  # noqa: S608 - constants
+        f"select {CHANNEL_COLUMNS} from channels c"  # noqa: S608 - constants
         " where $1::bigint[] is null or c.id = any($1) order by c.id",
         channel_ids,
     )
     sealed: dict[int, list[SealedCredential]] = {}
     for row in await connection.fetch(
-        "select id, channel_id, master, nonce, ciphertext from credentials"
+        "select id, channel_id, master, nonce, ciphertext, weight, limits from credentials"
         " where $1::bigint[] is null or channel_id = any($1) order by id",
         channel_ids,
     ):
-        credential = SealedCredential(row["id"], row["master"], row["nonce"], row["ciphertext"])
+        credential = SealedCredential(
+            id=row["id"],
+            master=row["master"],
+            nonce=row["nonce"],
+            ciphertext=row["ciphertext"],
+            weight=row["weight"],
+            limits=decode_credential_limits(row["limits"]),
+        )
         sealed.setdefault(row["channel_id"], []).append(credential)
+    costs = await costs_in_force(connection, channel_ids)
     entries = [
-        (subjects.KV_CHANNELS, str(row["id"]), snapshots.encode(_channel(row, sealed.get(row["id"], []))))
+        (
+            subjects.KV_CHANNELS,
+            str(row["id"]),
+            snapshots.encode(_channel(row, sealed.get(row["id"], []), costs.get(row["id"], {}))),
+        )
         for row in rows
     ]
     await _append(connection, entries)
     return {token for _, token, _ in entries}
 
 
-def _channel(row: asyncpg.Record, credentials: list[SealedCredential]) -> ChannelSnapshot:
+def _channel(row: asyncpg.Record, credentials: list[SealedCredential], costs: Mapping[str, Prices]) -> ChannelSnapshot:
     channel = channel_of(row)
     return ChannelSnapshot(
         id=row["id"],
@@ -143,7 +181,20 @@ def _channel(row: asyncpg.Record, credentials: list[SealedCredential]) -> Channe
         params=channel.params,
         stream_usage=channel.stream_usage,
         options=channel.options,
+        drained=channel.drained,
+        credential_order=channel.credential_order,
+        limits=channel.limits,
+        overrides=channel.overrides,
+        headers=channel.headers,
+        status_map=channel.status_map,
+        probe=channel.probe,
+        costs=_blended(channel.models, costs),
     )
+
+
+def _blended(models: Iterable[str], costs: Mapping[str, Prices]) -> dict[str, int]:
+    blended = {model: blended_nano(costs[model]) for model in models if model in costs}
+    return {model: nano for model, nano in blended.items() if nano is not None}
 
 
 async def enqueue_models(connection: Connection, names: Iterable[str] | None) -> set[str]:
@@ -158,29 +209,30 @@ async def enqueue_models(connection: Connection, names: Iterable[str] | None) ->
         f" from ({MODELS_WITH_PRICES}) v where $1::text[] is null or v.name = any($1) order by v.id",
         None if names is None else list(names),
     )
-    multiplied = await connection.fetch(
-        "select name, multiplier_ppm from groups where multiplier_ppm <> $1", PARTS_PER_MILLION
-    )
-    multipliers_ppm = {row["name"]: row["multiplier_ppm"] for row in multiplied}
+    groups = {group.name: group for group in await read_groups(connection)}
     entries = [
-        (subjects.KV_MODELS, subjects.kv_token(row["name"]), snapshots.encode(_model(row, multipliers_ppm)))
-        for row in rows
+        (subjects.KV_MODELS, subjects.kv_token(row["name"]), snapshots.encode(_model(row, groups))) for row in rows
     ]
     await _append(connection, entries)
     return {token for _, token, _ in entries}
 
 
-def _model(row: asyncpg.Record, multipliers_ppm: Mapping[str, int]) -> ModelSnapshot:
-    model, groups = model_of(row), tuple(row["groups"])
+def _model(row: asyncpg.Record, all_groups: Mapping[str, Group]) -> ModelSnapshot:
+    model, names = model_of(row), tuple(row["groups"])
+    groups = [all_groups[name] for name in names if name in all_groups]
     return ModelSnapshot(
         name=model.name,
-        groups=groups,
+        groups=names,
         lane=model.lane,
         created=row["created"],
         owned_by=model.owned_by,
         prices=model.prices,
         free=model.free,
-        multipliers_ppm={group: multipliers_ppm[group] for group in groups if group in multipliers_ppm},
+        multipliers_ppm={
+            group.name: group.multiplier_ppm for group in groups if group.multiplier_ppm != PARTS_PER_MILLION
+        },
+        routing=model.routing,
+        strategies={group.name: group.strategy for group in groups if group.strategy is not None},
     )
 
 

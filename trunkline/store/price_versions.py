@@ -81,15 +81,23 @@ async def add_model_version(
 async def add_cost_version(
     connection: Connection, channel_id: int, model: str, prices: Prices, effective_from: dt.datetime | None = None
 ) -> None:
-    """Add a version of what a channel's provider asks for a model; the arguments are those of `add_model_version`."""
-    await connection.execute(
+    """Add a version of what a channel's provider asks for a model; arguments and projection as `add_model_version`."""
+    row = await connection.fetchrow(
         "insert into channel_costs (channel_id, model, effective_from, prices)"
-        " values ($1, $2, greatest($3::timestamptz, statement_timestamp()), $4)",
+        " values ($1, $2, greatest($3::timestamptz, statement_timestamp()), $4)"
+        " returning id, effective_from, effective_from > statement_timestamp() as to_come",
         channel_id,
         model,
         effective_from,
         json_text(prices),
     )
+    if row["to_come"]:
+        await connection.execute(
+            "insert into cost_changes_due (version, channel_id, effective_from) values ($1, $2, $3)",
+            row["id"],
+            channel_id,
+            row["effective_from"],
+        )
 
 
 async def model_versions(connection: Connection, model: str) -> list[PriceVersionView]:
@@ -177,18 +185,25 @@ def _check_withdrawn(row: asyncpg.Record | None, whose: str, version: int) -> No
 
 
 async def project_due(connection: Connection) -> None:
-    """Project anew the models of which a version has come into force. Called by the projector, several times a second.
+    """Project anew the models and channels of which a version of prices or costs has come into force.
+
+    Called by the projector, several times a second.
 
     Args:
         connection: outside of any transaction.
     """
     if not await connection.fetchval(
         "select exists (select from price_changes_due where effective_from <= statement_timestamp())"
+        " or exists (select from cost_changes_due where effective_from <= statement_timestamp())"
     ):
         return
     async with connection.transaction():
         await lock_configuration(connection)
-        rows = await connection.fetch(
+        channels = await connection.fetch(
+            "delete from cost_changes_due where effective_from <= statement_timestamp() returning channel_id"
+        )
+        await outbox.enqueue_channels(connection, sorted({row["channel_id"] for row in channels}))
+        models = await connection.fetch(
             "delete from price_changes_due where effective_from <= statement_timestamp() returning model"
         )
-        await outbox.enqueue_models(connection, {row["model"] for row in rows})
+        await outbox.enqueue_models(connection, {row["model"] for row in models})

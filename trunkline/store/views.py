@@ -1,14 +1,15 @@
 """Configuration as people see it, for the admin API. Read only; secrets are not among it."""
 
 from trunkline.policy.admin_api import ChannelView, CredentialView, ModelView
-from trunkline.policy.entities import Group, Prices, Tier
+from trunkline.policy.entities import Model
 from trunkline.store.configuration import (
     CHANNEL_COLUMNS,
     MODELS_WITH_PRICES,
     NotFoundError,
     channel_of,
-    decode_limits,
-    decode_prices,
+    costs_in_force,
+    decode_credential_limits,
+    model_of,
 )
 from trunkline.store.database import Connection
 
@@ -25,7 +26,7 @@ async def channels(connection: Connection, name: str | None = None) -> list[Chan
         NotFoundError: there is none of that name.
     """
     rows = await connection.fetch(
-        f"select {CHANNEL_COLUMNS}, '{{}}'::text[] as fingerprints from channels c"  # noqa: S608 - constants
+        f"select {CHANNEL_COLUMNS} from channels c"  # noqa: S608 - constants
         " where $1::text is null or c.name = $1 order by c.name limit $2",
         name,
         LIST_MAX,
@@ -35,18 +36,14 @@ async def channels(connection: Connection, name: str | None = None) -> list[Chan
     ids = [row["id"] for row in rows]
     credentials: dict[int, list[CredentialView]] = {}
     for row in await connection.fetch(
-        "select id, channel_id, fingerprint, created_at from credentials where channel_id = any($1) order by id", ids
-    ):
-        view = CredentialView(row["id"], row["fingerprint"][:MARK_CHARS], row["created_at"])
-        credentials.setdefault(row["channel_id"], []).append(view)
-    costs: dict[int, dict[str, Prices]] = {}
-    for row in await connection.fetch(
-        "select distinct on (channel_id, model) channel_id, model, prices from channel_costs"
-        " where channel_id = any($1) and effective_from <= statement_timestamp()"
-        " order by channel_id, model, effective_from desc, id desc",
+        "select id, channel_id, fingerprint, weight, limits, created_at from credentials"
+        " where channel_id = any($1) order by id",
         ids,
     ):
-        costs.setdefault(row["channel_id"], {})[row["model"]] = decode_prices(row["prices"])
+        limits = decode_credential_limits(row["limits"])
+        view = CredentialView(row["id"], row["fingerprint"][:MARK_CHARS], row["created_at"], row["weight"], limits)
+        credentials.setdefault(row["channel_id"], []).append(view)
+    costs = await costs_in_force(connection, ids)
     views = []
     for row in rows:
         channel = channel_of(row)
@@ -67,6 +64,13 @@ async def channels(connection: Connection, name: str | None = None) -> list[Chan
                 options=channel.options,
                 credentials=tuple(credentials.get(row["id"], ())),
                 costs=costs.get(row["id"], {}),
+                drained=channel.drained,
+                credential_order=channel.credential_order,
+                limits=channel.limits,
+                overrides=channel.overrides,
+                headers=channel.headers,
+                status_map=channel.status_map,
+                probe=channel.probe,
             )
         )
     return views
@@ -87,28 +91,18 @@ async def models(connection: Connection, name: str | None = None) -> list[ModelV
     )
     if name is not None and not rows:
         raise NotFoundError(f"there is no model {name!r}")
-    return [
-        ModelView(
-            name=row["name"],
-            lane=row["lane"],
-            owned_by=row["owned_by"],
-            free=row["free"],
-            prices=decode_prices(row["prices"]) if row["prices"] else {},
-            price_source=row["source"] or "",
-            overrides=decode_prices(row["overrides"]) if row["overrides"] else {},
-            channels=tuple(row["channels"]),
-        )
-        for row in rows
-    ]
+    return [_model_view(model_of(row), tuple(row["channels"])) for row in rows]
 
 
-async def groups(connection: Connection) -> list[Group]:
-    """Return all groups."""
-    rows = await connection.fetch("select name, multiplier_ppm, limits from groups order by name")
-    return [Group(row["name"], row["multiplier_ppm"], decode_limits(row["limits"])) for row in rows]
-
-
-async def tiers(connection: Connection) -> list[Tier]:
-    """Return all tiers."""
-    rows = await connection.fetch("select name, limits from tiers order by name")
-    return [Tier(row["name"], decode_limits(row["limits"])) for row in rows]
+def _model_view(model: Model, channels: tuple[str, ...]) -> ModelView:
+    return ModelView(
+        name=model.name,
+        lane=model.lane,
+        owned_by=model.owned_by,
+        free=model.free,
+        prices=model.prices,
+        price_source=model.price_source,
+        channels=channels,
+        overrides=model.overrides,
+        routing=model.routing,
+    )

@@ -2,9 +2,23 @@
 
 import datetime as dt
 
+import msgspec
+import pytest
 from rich.console import Console, RenderableType
 
-from trunkline.bus.snapshots import ParameterRules, Timeouts
+from trunkline.bus.snapshots import (
+    ChannelOverride,
+    Clamp,
+    CredentialLimits,
+    CredentialOrder,
+    HeaderRules,
+    ModelRouting,
+    ParameterRules,
+    Probe,
+    ProbeKind,
+    Strategy,
+    Timeouts,
+)
 from trunkline.cli import render
 from trunkline.policy.admin_api import ChannelView, Check, CredentialView, ModelView, UsageRow
 from trunkline.policy.changes import Change, FieldChange
@@ -21,27 +35,74 @@ def text(*parts: RenderableType) -> str:
     return "\n".join(line.rstrip() for line in capture.get().splitlines())
 
 
+CHANNEL = ChannelView(
+    id=1,
+    name="main",
+    dialect="openai",
+    base_url="http://x",
+    models={"m": "up-m"},
+    groups=("default", "vip"),
+    priority=0,
+    weight=100,
+    enabled=False,
+    timeouts=Timeouts(1, 2, 3, 4),
+    params=ParameterRules(),
+    stream_usage=True,
+    options=VendorOptions(),
+    credentials=(CredentialView(7, "deadbeef", MOMENT),),
+    costs={"m": {"input": 100_000_000}},
+)
+
+
 def test_a_channel_shows_models_costs_and_marks_of_its_credentials() -> None:
-    view = ChannelView(
-        id=1,
-        name="main",
-        dialect="openai",
-        base_url="http://x",
-        models={"m": "up-m"},
-        groups=("default", "vip"),
-        priority=0,
-        weight=100,
-        enabled=False,
-        timeouts=Timeouts(1, 2, 3, 4),
-        params=ParameterRules(),
-        stream_usage=True,
-        options=VendorOptions(),
-        credentials=(CredentialView(7, "deadbeef", MOMENT),),
-        costs={"m": {"input": 100_000_000}},
-    )
-    shown = text(*render.channel(view))
+    shown = text(*render.channel(CHANNEL))
     for expected in ("disabled", "default, vip", "first_token_s 2", "up-m", "input 0.10", "deadbeef"):
         assert expected in shown
+
+
+def test_a_channel_shows_its_rules_in_words() -> None:
+    view = msgspec.structs.replace(
+        CHANNEL,
+        params=ParameterRules(
+            drop=("seed",), set={"a": msgspec.Raw(b"[1]")}, clamp={"top_p": Clamp(0.01, 0.99), "n": Clamp(min=1)}
+        ),
+        overrides=(ChannelOverride(("m",), params=ParameterRules(rename={"x": "y"})),),
+        headers=HeaderRules(("x-a",), {"x-b": "c"}),
+        status_map={520: 503, 403: 429},
+        probe=Probe(ProbeKind.COMPLETION, "m", 30),
+        credential_order=CredentialOrder.WEIGHTED,
+        limits=CredentialLimits(jobs=4, tpm=9),
+        credentials=(CredentialView(7, "deadbeef", MOMENT, 3, CredentialLimits(rpm=60)),),
+    )
+    lines = text(*render.channel(view)).splitlines()
+    assert lines[3:11] == [
+        "timeouts: connect_s 1, first_token_s 2, idle_s 3, total_s 4",
+        "params: drop seed; set a [1]; clamp top_p to 0.01…0.99, n to 1…",
+        "overrides: [m: rename x to y]",
+        "headers: drop x-a; set x-b: c",
+        "status map: 403 as 429, 520 as 503",
+        "probe: completion of m, every 30 s, 2000 paid a day",
+        "credential order: weighted",
+        "limits of each credential: jobs 4, tpm 9",
+    ]
+    assert lines[-1].split()[:5] == ["7", "deadbeef", "3", "rpm", "60"]
+
+
+@pytest.mark.parametrize(
+    ("enabled", "drained", "state"),
+    [(True, False, "enabled"), (True, True, "drained"), (False, True, "disabled"), (False, False, "disabled")],
+)
+def test_a_channel_is_in_one_state(enabled: bool, drained: bool, state: str) -> None:
+    view = msgspec.structs.replace(CHANNEL, enabled=enabled, drained=drained)
+    assert text(render.channels([view])).splitlines()[1].split()[1] == state
+
+
+def test_a_model_shows_its_routing() -> None:
+    routing = ModelRouting(Strategy.COST, ("a", "b"), filter_fallbacks=("c",), hedge=True)
+    view = ModelView("m", "default", "me", True, {}, "free", ("main",), routing=routing)
+    shown = text(*render.model(view))
+    assert shown.endswith("routing: cost; fallbacks a, b; filter fallbacks c; hedged")
+    assert text(*render.model(msgspec.structs.replace(view, routing=ModelRouting()))).endswith("routing: none")
 
 
 def test_models_show_price_and_source() -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from trunkline.policy.changes import Change, FieldChange, compare, entity_id, fingerprint, prices_text, wanted_entities
+from trunkline.policy.change_text import prices_text
+from trunkline.policy.changes import Change, FieldChange, compare, entity_id, fingerprint, wanted_entities
 from trunkline.policy.configuration import Names
 from trunkline.policy.configuration_file import load
 from trunkline.policy.configuration_values import FREE

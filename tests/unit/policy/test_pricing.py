@@ -4,7 +4,16 @@ import pytest
 
 from trunkline.core.money import scaled_amount
 from trunkline.core.usage import Units
-from trunkline.policy.pricing import UNITS_MAX, PriceBook, PriceVersion, Rates, UnitsError, charge, unit_counts
+from trunkline.policy.pricing import (
+    UNITS_MAX,
+    PriceBook,
+    PriceVersion,
+    Rates,
+    UnitsError,
+    blended_nano,
+    charge,
+    unit_counts,
+)
 
 CHAT = {"input": 150_000_000, "cache_read": 75_000_000, "output": 600_000_000}
 """$0.15, $0.075 and $0.60 per million tokens."""
@@ -250,3 +259,18 @@ def test_what_has_no_price_is_flagged(model: str, units: Units, charged: bool, u
 def test_a_model_without_a_price_names_no_version() -> None:
     quote = _book().quote(Units(input=5), charged=True, model="unknown", group="default", channel=1, at_ms=0)
     assert (quote.charge_nano, quote.cost_nano, quote.price_version, quote.cost_version) == (0, 0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("prices", "nano"),
+    [
+        (CHAT, 262_500_000),
+        ({"input": 20_000_000}, 15_000_000),
+        ({"output": 7}, 1),
+        ({"input": 0, "output": 0}, 0),
+        ({"cache_read": 5, "images": 40_000_000_000}, None),
+        ({}, None),
+    ],
+)
+def test_a_blend_is_three_parts_input_and_one_part_output(prices: dict[str, int], nano: int | None) -> None:
+    assert blended_nano(prices) == nano
