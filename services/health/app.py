@@ -4,20 +4,25 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import aiohttp
 import structlog
 
 from services.health import metrics
+from services.health.access_publisher import AccessPublisher
 from services.health.config import HealthSettings
+from services.health.credential_reports import CredentialReports, read_last_events
+from services.health.history import History
 from services.health.judge import Judge
 from services.health.peers import Peers
-from services.health.prober import PROBES_AT_ONCE_MAX, REACHABLE, Prober, ProbeResult
-from services.health.publisher import History, WeightPublisher, read_published
+from services.health.prober import PROBES_AT_ONCE_MAX, Prober, ProbeReport
+from services.health.publisher import WeightPublisher, read_published
 from trunkline.bus import messages, snapshots, subjects
-from trunkline.bus.messages import Beat
+from trunkline.bus.messages import Beat, CredentialEvent
 from trunkline.bus.port import BusError, Message, Unsubscribe
-from trunkline.bus.snapshots import ChannelSnapshot, ChannelState
+from trunkline.bus.snapshots import ChannelSnapshot, ChannelWeight
+from trunkline.policy.probing import PAID_KINDS, REACHABLE, ProbeResult
 from trunkline.policy.vault import Vault, parse_masters
 from trunkline.protocol import registry
 from trunkline.runtime.kv_view import KVView
@@ -31,6 +36,18 @@ TICK_S = 0.25
 READ_RETRY_S = 0.5
 
 
+class Found(NamedTuple):
+    """What stands on the bus when a process starts.
+
+    Attributes:
+        weights: by channel.
+        credentials: the last event of each that has one.
+    """
+
+    weights: dict[int, ChannelWeight]
+    credentials: list[CredentialEvent]
+
+
 class HealthService:
     """One running health process (`runtime.process.Service`).
 
@@ -38,7 +55,7 @@ class HealthService:
         process: what the skeleton gives.
         settings: see there.
         session: for probes.
-        published: states in the bucket at the start.
+        found: see there.
     """
 
     def __init__(
@@ -46,13 +63,15 @@ class HealthService:
         process: Process,
         settings: HealthSettings,
         session: aiohttp.ClientSession,
-        published: dict[int, ChannelState],
+        found: Found,
     ) -> None:
         self._process = process
         self._clock = process.clock
         self._peers = Peers(process.id)
-        self._judge = Judge(published, self._verdict_changed)
+        self._judge = Judge(found.weights, self._verdict_changed)
         self._publisher = WeightPublisher(process.bus, self._judge, self._peers, process.clock)
+        self._access = AccessPublisher(process.bus, self._judge, self._peers, process.clock)
+        self._credentials = CredentialReports(process.bus, self._peers, process.clock, found.credentials)
         self._history = History(process.bus, self._judge, self._peers, process.clock)
         self._prober = Prober(
             session,
@@ -62,13 +81,17 @@ class HealthService:
             interval_s=settings.probe_interval_s,
             timeout_s=settings.probe_timeout_s,
             draw=random.Random(process.entropy).random,  # noqa: S311 - jitter, nothing secret
-            on_result=self._probed,
+            doubts=self._judge,
+            pays=lambda: self._peers.leads(process.clock.now()),
+            on_report=self._probed,
         )
         self._view = KVView(
             process.bus, subjects.KV_CHANNELS, self._channel_changed, clock=process.clock, tasks=process.tasks
         )
         self._probes = metrics.probe_counter(process.registry)
-        metrics.register(process.registry, self._judge, self._publisher, self._history)
+        metrics.register_channels(process.registry, self._judge, self._credentials)
+        metrics.register_publishing(process.registry, self._publisher, self._access, self._history)
+        metrics.register_input(process.registry, self._judge, self._prober)
         self._subscriptions: list[Unsubscribe] = []
         self._loops: list[asyncio.Task[None]] = []
 
@@ -78,7 +101,10 @@ class HealthService:
         self._subscriptions.append(await bus.subscribe(subjects.OUTCOME, self._outcomes))
         self._subscriptions.append(await bus.subscribe(subjects.alive_of(self._process.role), self._peer_beat))
         await self._view.start()
+        self._credentials.loaded()
         self._loops.append(tasks.spawn(self._publisher.run(), name="weights"))
+        self._loops.append(tasks.spawn(self._access.run(), name="access"))
+        self._loops.append(tasks.spawn(self._credentials.run(), name="credentials"))
         self._loops.append(tasks.spawn(self._history.run(), name="history"))
         self._loops.append(tasks.spawn(self._tick(), name="health_tick"))
 
@@ -107,8 +133,9 @@ class HealthService:
     async def _tick(self) -> None:
         while True:
             self._judge.tick(self._clock.now())
-            self._prober.start_due(self._judge.channels(), self._judge.suspect)
+            self._prober.start_due(self._judge.channels())
             self._publisher.tick()
+            self._access.tick()
             await self._clock.sleep(TICK_S)
 
     def _verdict_changed(self, channel: int) -> None:
@@ -116,6 +143,10 @@ class HealthService:
 
     def _channel_changed(self, token: str, value: bytes | None) -> None:
         channel = None if value is None else snapshots.decode_channel(value)
+        if channel is None:
+            self._credentials.remove(int(token))
+        else:
+            self._credentials.put(channel)
         # One of a dialect that only a newer version knows is left alone, as dispatchers do.
         if channel is None or channel.dialect not in registry.UPSTREAMS:
             self._judge.remove(int(token))
@@ -123,37 +154,40 @@ class HealthService:
             self._judge.put(channel, self._clock.now())
 
     def _outcomes(self, message: Message) -> None:
-        self._judge.receive_outcomes(messages.decode_outcome_batch(message.data), self._clock.now())
+        batch = messages.decode_outcome_batch(message.data)
+        self._judge.receive_outcomes(batch, self._clock.now())
+        self._credentials.receive_outcomes(batch)
 
     def _peer_beat(self, message: Message) -> None:
         self._peers.receive_beat(messages.decode_beat(message.data), self._clock.now())
 
-    def _probed(self, channel: ChannelSnapshot, result: ProbeResult) -> None:
+    def _probed(self, channel: ChannelSnapshot, report: ProbeReport) -> None:
+        now, result = self._clock.now(), report.result
         self._probes.labels(result.value).inc()
         if result is not ProbeResult.UNUSABLE:
-            self._judge.receive_probe(channel.id, passed=result in REACHABLE, now=self._clock.now())
+            self._judge.receive_probe(channel.id, passed=result in REACHABLE, now=now)
+        if report.kind in PAID_KINDS and result in {ProbeResult.PASSED, ProbeResult.DENIED}:
+            self._judge.receive_model(channel.id, report.model, allowed=result is ProbeResult.PASSED, now=now)
 
 
-async def _published_states(process: Process) -> dict[int, ChannelState]:
+async def _find(process: Process) -> Found:
     while True:
         try:
-            published = await read_published(process.bus)
+            return Found(await read_published(process.bus), await read_last_events(process.bus))
         except BusError as error:
-            log.warning("weights_unreadable", error=str(error))
+            log.warning("start_waits_for_bus", error=str(error))
             await process.clock.sleep(READ_RETRY_S)
-        else:
-            return {channel: weight.state for channel, weight in published.items()}
 
 
 @asynccontextmanager
 async def open_service(process: Process, settings: HealthSettings) -> AsyncIterator[HealthService]:
     """Run health for the length of the block."""
-    published = await _published_states(process)
+    found = await _find(process)
     connector = aiohttp.TCPConnector(limit=PROBES_AT_ONCE_MAX)
     async with aiohttp.ClientSession(
         connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
-        service = HealthService(process, settings, session, published)
+        service = HealthService(process, settings, session, found)
         try:
             await service.start()
             yield service

@@ -30,12 +30,12 @@ class HealthSettings(ProcessSettings):
     probe_interval_s: float = config.setting(
         "TRUNKLINE_PROBE_INTERVAL_S",
         5.0,
-        help="Seconds between two probes of a channel; a channel in doubt is probed each second.",
+        help="Seconds between two probes of a channel without an interval of its own; one in doubt has one second.",
         check=config.at_least(0.1),
     )
     probe_timeout_s: float = config.setting(
         "TRUNKLINE_PROBE_TIMEOUT_S",
         3.0,
-        help="Seconds that one probe may take.",
+        help="Seconds that one probe may take; one that asks a model may take 20 at the least.",
         check=config.at_least(0.1),
     )

@@ -6,15 +6,19 @@ from prometheus_client import Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from services.health.access_publisher import AccessPublisher
+from services.health.credential_reports import CredentialReports
+from services.health.history import History
 from services.health.judge import Judge
-from services.health.prober import ProbeResult
-from services.health.publisher import History, WeightPublisher
+from services.health.prober import Prober
+from services.health.publisher import WeightPublisher
 from trunkline.bus.snapshots import ChannelState
+from trunkline.policy.probing import ProbeResult
 from trunkline.runtime.metrics import ReadCounter, ReadGauge
 
 
 class ChannelMetrics(Collector):
-    """State, weight and ejections of each channel, read at each scrape."""
+    """State, weight, ejections and denied models of each channel, read at each scrape."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
@@ -32,12 +36,43 @@ class ChannelMetrics(Collector):
         ejections = CounterMetricFamily(
             "trunkline_channel_ejections", "How often a channel was ejected.", labels=["channel"]
         )
-        for name, verdict, count in self._judge.standings():
+        spared = GaugeMetricFamily(
+            "trunkline_channel_spared",
+            "1 for a channel that fails and is kept in, since too many are out and no probe has failed; else 0.",
+            labels=["channel"],
+        )
+        refused = GaugeMetricFamily(
+            "trunkline_channel_refused_models",
+            "Models that a channel's provider does not let the gateway use.",
+            labels=["channel"],
+        )
+        for standing in self._judge.standings():
+            labels = [standing.name]
             for each in ChannelState:
-                state.add_metric([name, each.value], float(verdict.state is each))
-            weight.add_metric([name], verdict.weight)
-            ejections.add_metric([name], count)
-        yield from (state, weight, ejections)
+                state.add_metric([standing.name, each.value], float(standing.verdict.state is each))
+            weight.add_metric(labels, standing.verdict.weight)
+            ejections.add_metric(labels, standing.ejections)
+            spared.add_metric(labels, float(standing.spared))
+            refused.add_metric(labels, len(standing.refused))
+        yield from (state, weight, ejections, spared, refused)
+
+
+class CredentialMetrics(Collector):
+    """How many credentials of each channel are refused, read at each scrape."""
+
+    def __init__(self, credentials: CredentialReports) -> None:
+        self._credentials = credentials
+
+    def collect(self) -> Iterator[Metric]:
+        """Called at each scrape."""
+        refused = GaugeMetricFamily(
+            "trunkline_channel_refused_credentials",
+            "Credentials of a channel that its provider refuses.",
+            labels=["channel"],
+        )
+        for name, count in self._credentials.refused():
+            refused.add_metric([name], count)
+        yield refused
 
 
 def probe_counter(registry: CollectorRegistry) -> Counter:
@@ -48,9 +83,16 @@ def probe_counter(registry: CollectorRegistry) -> Counter:
     return counter
 
 
-def register(registry: CollectorRegistry, judge: Judge, publisher: WeightPublisher, history: History) -> None:
-    """Register what is read at each scrape."""
+def register_channels(registry: CollectorRegistry, judge: Judge, credentials: CredentialReports) -> None:
+    """Register what is known of channels."""
     registry.register(ChannelMetrics(judge))
+    registry.register(CredentialMetrics(credentials))
+
+
+def register_publishing(
+    registry: CollectorRegistry, publisher: WeightPublisher, access: AccessPublisher, history: History
+) -> None:
+    """Register what is written to the bus."""
     for collector in (
         ReadGauge("trunkline_health_leads", "1 while this process publishes, else 0.", lambda: publisher.leading),
         ReadGauge(
@@ -63,11 +105,23 @@ def register(registry: CollectorRegistry, judge: Judge, publisher: WeightPublish
             "Publications cut short by the bus; they are repeated.",
             lambda: publisher.failures,
         ),
+        ReadCounter(
+            "trunkline_access_failures",
+            "Publications of closed models cut short by the bus; they are repeated.",
+            lambda: access.failures,
+        ),
         ReadCounter("trunkline_history_lost", "Samples that the stream did not take.", lambda: history.lost),
+    ):
+        registry.register(collector)
+
+
+def register_input(registry: CollectorRegistry, judge: Judge, prober: Prober) -> None:
+    """Register what is judged by."""
+    registry.register(ReadCounter("trunkline_probes_paid", "Probes that let a model work.", lambda: prober.paid))
+    registry.register(
         ReadCounter(
             "trunkline_outcomes_unknown",
             "Outcomes of channels that are not configured (any more).",
             lambda: judge.unknown_outcomes,
-        ),
-    ):
-        registry.register(collector)
+        )
+    )

@@ -1,21 +1,26 @@
 """Probes: one cheap request per channel, in parallel, jittered, each with its own timeout.
 
-A probe asks for the upstream's list of models, which costs nothing and needs the credential. Any HTTP answer below
-500 shows that the channel is reachable; 401 and 403 are the credential's matter, which the dispatchers deal with.
+What is asked is the channel's own matter (`policy.probing`): a list of models, a token, an embedding, or a connection.
+Beside that it asks for single models that a provider has denied. Redirects are never followed: a credential goes to
+no host but the configured one.
 """
 
 import asyncio
-from collections.abc import Callable
-from enum import StrEnum
-from urllib.parse import quote
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 import structlog
 
-from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential
+from services.health.probe_call import ProbeCall, probe_call
+from trunkline.bus.snapshots import ChannelSnapshot, ProbeKind, SealedCredential
 from trunkline.core.clock import Clock
+from trunkline.core.errors import FaultError
+from trunkline.policy.probing import PAID_KINDS, PaidProbes, ProbeResult, judged, judged_fault, next_kind, probed_model
 from trunkline.policy.vault import Vault, VaultError
-from trunkline.protocol import names, registry
+from trunkline.protocol.upstream_error import read_upstream_error
 from trunkline.runtime.tasks import TaskSet
 
 log = structlog.get_logger()
@@ -30,66 +35,65 @@ JITTER = 0.2
 """Each interval is drawn within a fifth of its length, so that probes of many channels and replicas drift apart."""
 
 PROBE_BODY_BYTES_MAX = 256 * 1024
-"""What is read of an answer, so that its connection can be used again; a longer list costs a new connection."""
+"""What is read of an answer, so that its connection can be used again; a longer list costs a new connection. A token
+takes a hundredth of it, the longest embedding a quarter."""
 
-ANTHROPIC_VERSION = "2023-06-01"
+ANSWER_TIMEOUT_S_MIN = 20.0
+"""For an answer of a model: some are loaded only when they are asked, and all may have to wait their turn."""
 
-
-class ProbeResult(StrEnum):
-    """What came of one probe."""
-
-    PASSED = "passed"
-    CREDENTIAL = "credential"
-    """The upstream answers and refuses the credential."""
-    FAILED = "failed"
-    """The upstream answers with a server error."""
-    UNREACHABLE = "unreachable"
-    TIMEOUT = "timeout"
-    UNUSABLE = "unusable"
-    """The credential cannot be decrypted here or not be sent: our fault, which says nothing about the upstream."""
+_HTTPS_PORT, _HTTP_PORT = 443, 80
 
 
-REACHABLE = frozenset({ProbeResult.PASSED, ProbeResult.CREDENTIAL})
+class ProbeReport(NamedTuple):
+    """What came of one probe.
 
-OnResult = Callable[[ChannelSnapshot, ProbeResult], None]
+    Attributes:
+        kind: what was asked.
+        model: public name of the model that was asked, empty for none.
+        result: see there.
+    """
 
-
-def probe_headers(channel: ChannelSnapshot, secret: str | None) -> dict[str, str]:
-    """Return the headers of a probe: exactly one credential header, as the channel's provider wants it."""
-    headers = {"accept": "application/json", "user-agent": "trunkline-health"}
-    if channel.dialect == names.UPSTREAM_ANTHROPIC:
-        headers["anthropic-version"] = ANTHROPIC_VERSION
-    if secret is not None:
-        line = registry.UPSTREAMS[channel.dialect].credential_header(secret, channel.options)
-        name, _, value = line.decode("latin-1").rstrip("\r\n").partition(": ")
-        headers[name] = value
-    return headers
+    kind: ProbeKind
+    model: str
+    result: ProbeResult
 
 
-def probe_path(channel: ChannelSnapshot) -> str:
-    """Return the path of a channel's list of models, which costs nothing, behind its base URL."""
-    if channel.dialect != names.UPSTREAM_AZURE:
-        return "/models"
-    version = channel.options.api_version
-    return f"/openai/models?api-version={quote(version, safe='')}" if version else "/openai/v1/models"
+OnReport = Callable[[ChannelSnapshot, ProbeReport], None]
 
 
-def judged(status: int) -> ProbeResult:
-    """Return what an HTTP status says of a channel. 501 means that it lacks the list, not that it fails."""
-    if status in {401, 403}:
-        return ProbeResult.CREDENTIAL
-    return ProbeResult.PASSED if status < 500 or status == 501 else ProbeResult.FAILED
+class Doubts(Protocol):
+    """What the schedule asks of the judge."""
+
+    def suspect(self, channel: int) -> bool:
+        """Return whether a channel's next probe may decide something, so that it should come soon."""
+
+    def in_doubt(self, channel: int) -> bool:
+        """Return whether a channel does not simply serve."""
+
+    def due_model(self, channel: int, now: float) -> str | None:
+        """Return a denied model of a channel that is to be asked now; each only once."""
 
 
 class _Slot:
-    """A channel's place in the schedule: when its last probe ended, how long until the next, whose turn it is."""
+    """A channel's place in the schedule.
 
-    __slots__ = ("ended", "interval_s", "task", "turn")
+    Attributes:
+        begun: it was probed.
+        ended: monotonic seconds of its last probe's end.
+        factor: the next interval is so many times the usual one.
+        turn: number of the credential that comes next.
+        paid: its paid probes.
+        task: the probe under way.
+    """
 
-    def __init__(self, ended: float, interval_s: float) -> None:
+    __slots__ = ("begun", "ended", "factor", "paid", "task", "turn")
+
+    def __init__(self, ended: float, factor: float) -> None:
+        self.begun = False
         self.ended = ended
-        self.interval_s = interval_s
+        self.factor = factor
         self.turn = 0
+        self.paid = PaidProbes()
         self.task: asyncio.Task[None] | None = None
 
 
@@ -102,7 +106,12 @@ class Prober:
         clock, tasks: of the process.
         interval_s, timeout_s: see the settings.
         draw: uniform random numbers from 0 to 1.
-        on_result: called once per probe.
+        doubts: what is known of channels.
+        pays: tells whether this process may make paid probes.
+        on_report: called once per probe.
+
+    Attributes:
+        paid: paid probes made.
     """
 
     def __init__(
@@ -115,49 +124,72 @@ class Prober:
         interval_s: float,
         timeout_s: float,
         draw: Callable[[], float],
-        on_result: OnResult,
+        doubts: Doubts,
+        pays: Callable[[], bool],
+        on_report: OnReport,
     ) -> None:
         self._session = session
         self._vault = vault
         self._clock = clock
         self._tasks = tasks
         self._interval_s = interval_s
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
         self._draw = draw
-        self._on_result = on_result
+        self._doubts = doubts
+        self._pays = pays
+        self._on_report = on_report
         self._slots: dict[int, _Slot] = {}
         self._under_way = 0
+        self.paid = 0
 
-    def start_due(self, channels: list[ChannelSnapshot], suspect: Callable[[int], bool]) -> None:
+    def start_due(self, channels: list[ChannelSnapshot]) -> None:
         """Start the probes whose time has come; those over the bound wait for a later call.
 
         Args:
             channels: all that are to be probed.
-            suspect: whether a channel's next probe should come soon.
         """
         now = self._clock.now()
+        if self._pays():
+            self._start_denied(channels, now)
         due: list[tuple[float, ChannelSnapshot]] = []
         for channel in channels:
             slot = self._slots.get(channel.id)
             if slot is None:
-                # The first probe comes soon, but not those of all channels at once.
-                soon_s = min(self._interval_s, SUSPECT_INTERVAL_S) * self._draw()
-                slot = self._slots[channel.id] = _Slot(now, soon_s)
-            if slot.task is None:
-                soon = suspect(channel.id)
-                at = slot.ended + (min(slot.interval_s, SUSPECT_INTERVAL_S) if soon else slot.interval_s)
-                if at <= now:
-                    due.append((at, channel))
+                slot = self._slots[channel.id] = _Slot(now, self._draw())
+            if slot.task is None and (at := slot.ended + self._wait_s(channel, slot)) <= now:
+                due.append((at, channel))
         due.sort(key=lambda item: item[0])
         for _, channel in due[: max(0, PROBES_AT_ONCE_MAX - self._under_way)]:
-            self._start(channel, self._slots[channel.id])
+            slot = self._slots[channel.id]
+            self._start(channel, slot, self._run(channel, slot))
         if len(self._slots) > len(channels):
             self._forget_all_but({channel.id for channel in channels})
 
-    def _start(self, channel: ChannelSnapshot, slot: _Slot) -> None:
+    def _wait_s(self, channel: ChannelSnapshot, slot: _Slot) -> float:
+        """Return the seconds from the end of a channel's last probe to the next."""
+        interval_s = self._interval_s if channel.probe.interval_s is None else channel.probe.interval_s
+        if not slot.begun:
+            # The first probe comes soon, but not those of all channels at once.
+            return min(interval_s, SUSPECT_INTERVAL_S) * slot.factor
+        if self._doubts.in_doubt(channel.id):
+            # However seldom it is probed in calm: it may be out until a probe passes.
+            interval_s = min(interval_s, self._interval_s)
+        wait_s = interval_s * slot.factor
+        return min(wait_s, SUSPECT_INTERVAL_S) if self._doubts.suspect(channel.id) else wait_s
+
+    def _start_denied(self, channels: list[ChannelSnapshot], now: float) -> None:
+        """Ask for models that were denied, where the channel is not just being probed."""
+        for channel in channels:
+            slot = self._slots.get(channel.id)
+            if slot is not None and slot.task is None and self._under_way < PROBES_AT_ONCE_MAX:
+                model = self._doubts.due_model(channel.id, now)
+                if model is not None and slot.paid.left(channel.probe.paid_per_day, now):
+                    self._start(channel, slot, self._ask_for(channel, model, slot))
+
+    def _start(self, channel: ChannelSnapshot, slot: _Slot, work: Coroutine[None, None, None]) -> None:
         self._under_way += 1
-        slot.turn += 1
-        slot.task = self._tasks.spawn(self._run(channel, slot), name=f"probe_{channel.id}")
+        slot.begun = True
+        slot.task = self._tasks.spawn(work, name=f"probe_{channel.id}")
         # Not in the task itself: one cancelled before its first step runs none of its code.
         slot.task.add_done_callback(lambda _: self._ended(slot))
 
@@ -165,7 +197,7 @@ class Prober:
         self._under_way -= 1
         slot.task = None
         slot.ended = self._clock.now()
-        slot.interval_s = self._interval_s * (1 + JITTER * (2 * self._draw() - 1))
+        slot.factor = 1 + JITTER * (2 * self._draw() - 1)
 
     def _forget_all_but(self, channels: set[int]) -> None:
         for channel in self._slots.keys() - channels:
@@ -177,26 +209,66 @@ class Prober:
         """Give up the probes under way."""
         self._forget_all_but(set())
 
-    async def _run(self, channel: ChannelSnapshot, slot: _Slot) -> None:
-        credentials = channel.credentials
-        credential = credentials[slot.turn % len(credentials)] if credentials else None
-        self._on_result(channel, await self._probe(channel, credential))
+    # --- one probe ---------------------------------------------------------------------------------------------
 
-    async def _probe(self, channel: ChannelSnapshot, credential: SealedCredential | None) -> ProbeResult:
+    async def _run(self, channel: ChannelSnapshot, slot: _Slot) -> None:
+        in_doubt, pays = self._doubts.in_doubt(channel.id), self._pays()
+        kind = next_kind(channel.probe, slot.paid, in_doubt=in_doubt, pays=pays, now=self._clock.now())
+        model = probed_model(channel) if kind in PAID_KINDS else None
+        if kind is ProbeKind.TCP or (kind in PAID_KINDS and model is None):
+            result = await self._connect(channel)
+            self._on_report(channel, ProbeReport(ProbeKind.TCP, "", result))
+            return
+        result = await self._probe(channel, kind, model or "", slot)
+        self._on_report(channel, ProbeReport(kind, model or "", result))
+
+    async def _ask_for(self, channel: ChannelSnapshot, model: str, slot: _Slot) -> None:
+        """Ask for one model: for an answer and, should it not be one that gives answers, for an embedding."""
+        kind = ProbeKind.COMPLETION
+        result = await self._probe(channel, kind, model, slot)
+        if result is ProbeResult.DENIED and slot.paid.left(channel.probe.paid_per_day, self._clock.now()):
+            embedded = await self._probe(channel, ProbeKind.EMBEDDING, model, slot)
+            if embedded is ProbeResult.PASSED:
+                kind, result = ProbeKind.EMBEDDING, embedded
+        self._on_report(channel, ProbeReport(kind, model, result))
+
+    async def _probe(self, channel: ChannelSnapshot, kind: ProbeKind, model: str, slot: _Slot) -> ProbeResult:
+        credential = channel.credentials[slot.turn % len(channel.credentials)] if channel.credentials else None
+        slot.turn += 1
         try:
-            secret = None if credential is None else self._vault.open(credential)
+            call = probe_call(channel, kind, model, self._opened(credential))
         except VaultError:
             log.warning("credential_unopened", channel=channel.name, credential=credential and credential.id)
             return ProbeResult.UNUSABLE
+        except FaultError:
+            log.warning("probe_impossible", channel=channel.name, kind=kind.value)
+            return ProbeResult.UNUSABLE
+        timeout_s = self._timeout_s
+        if kind in PAID_KINDS:
+            slot.paid.take(self._clock.now())
+            self.paid += 1
+            timeout_s = max(timeout_s, ANSWER_TIMEOUT_S_MIN)
+        result = await self._send(channel, call, timeout_s)
+        if result is ProbeResult.CREDENTIAL:
+            log.warning("credential_refused", channel=channel.name, credential=credential and credential.id)
+        return result
+
+    def _opened(self, credential: SealedCredential | None) -> str | None:
+        return None if credential is None else self._vault.open(credential)
+
+    async def _send(self, channel: ChannelSnapshot, call: ProbeCall, timeout_s: float) -> ProbeResult:
         try:
-            async with self._session.get(
-                channel.base_url + probe_path(channel),
-                headers=probe_headers(channel, secret),
-                timeout=self._timeout,
-                allow_redirects=False,  # a credential goes to no host but the configured one
+            async with self._session.request(
+                call.method,
+                call.url,
+                data=call.body,
+                headers=call.headers,
+                timeout=aiohttp.ClientTimeout(total=timeout_s),
+                allow_redirects=False,
             ) as response:
-                await _read_some(response)
-                result = judged(response.status)
+                body = await _read_some(response)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                status = channel.status_map.get(response.status, response.status)
         except TimeoutError:
             return ProbeResult.TIMEOUT
         except (aiohttp.ClientError, OSError):
@@ -204,14 +276,40 @@ class Prober:
         except ValueError:
             # A secret or an address that cannot be put into an HTTP request.
             return ProbeResult.UNUSABLE
-        if result is ProbeResult.CREDENTIAL:
-            log.warning("credential_refused", channel=channel.name, credential=credential and credential.id)
-        return result
+        if call.read is None:
+            return judged(status)
+        if status != 200:
+            fault = read_upstream_error(status, headers, body, self._clock.wall_ms()).fault
+        elif len(body) > PROBE_BODY_BYTES_MAX or (said := call.read(body)) is None:
+            return ProbeResult.PASSED
+        else:
+            fault = said
+        return judged_fault(fault, status)
+
+    async def _connect(self, channel: ChannelSnapshot) -> ProbeResult:
+        """Open a connection and close it again."""
+        try:
+            parts = urlsplit(channel.base_url)
+            port = parts.port or (_HTTPS_PORT if parts.scheme == "https" else _HTTP_PORT)
+            async with asyncio.timeout(self._timeout_s):
+                _, writer = await asyncio.open_connection(parts.hostname, port)
+        except TimeoutError:
+            return ProbeResult.TIMEOUT
+        except OSError:
+            return ProbeResult.UNREACHABLE
+        except ValueError:
+            return ProbeResult.UNUSABLE
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return ProbeResult.PASSED
 
 
-async def _read_some(response: aiohttp.ClientResponse) -> None:
-    read = 0
+async def _read_some(response: aiohttp.ClientResponse) -> bytes:
+    """Return an answer's body, or what was read until the bound was passed."""
+    body = b""
     async for piece in response.content.iter_any():
-        read += len(piece)
-        if read > PROBE_BODY_BYTES_MAX:
-            return
+        body += piece
+        if len(body) > PROBE_BODY_BYTES_MAX:
+            break
+    return body

@@ -1,4 +1,4 @@
-"""Writes weights to the bucket ``weights`` and samples to the stream ``HEALTH``, while this process leads."""
+"""Writes weights to the bucket ``weights``, while this process leads."""
 
 import asyncio
 from collections import deque
@@ -9,8 +9,7 @@ import structlog
 
 from services.health.judge import Judge
 from services.health.peers import Peers
-from trunkline.bus import messages, snapshots, subjects
-from trunkline.bus.messages import HealthSample
+from trunkline.bus import snapshots, subjects
 from trunkline.bus.port import BusError
 from trunkline.bus.snapshots import ChannelWeight
 from trunkline.core.clock import Clock
@@ -19,14 +18,6 @@ log = structlog.get_logger()
 
 REPUBLISH_S = 5.0
 """Every weight is written again this often, so that a reader can tell old news from none."""
-
-HISTORY_INTERVAL_S = 10
-"""One sample per channel: fine enough for a status page, 8,640 a day."""
-
-STORES_AT_ONCE_MAX = 32
-"""Samples on their way to the stream at a time."""
-
-STORE_TIMEOUT_S = 5.0
 
 
 class Bucket(Protocol):
@@ -40,13 +31,6 @@ class Bucket(Protocol):
 
     async def kv_all(self, bucket: str) -> dict[str, bytes]:
         """Read all entries; raises `BusError`."""
-
-
-class Stream(Protocol):
-    """What is needed of a bus to write history (`bus.port.Bus`)."""
-
-    async def store(self, subject: str, payload: bytes, *, message_id: str, timeout_s: float) -> None:
-        """Store a message; raises `BusError`."""
 
 
 async def read_published(bucket: Bucket) -> dict[int, ChannelWeight]:
@@ -65,7 +49,7 @@ async def read_published(bucket: Bucket) -> dict[int, ChannelWeight]:
 
 
 class WeightPublisher:
-    """Publishes each change at once and everything every `REPUBLISH_S`.
+    """Publishes each change at once and everything every `REPUBLISH_S`, figures with it: those alone change nothing.
 
     Versions start from the wall clock in milliseconds, and above whatever is in the bucket, so that they grow
     through restarts, changes of the leader and clocks that differ.
@@ -169,64 +153,10 @@ class WeightPublisher:
         return self._round.popleft() if self._round else None
 
     async def _write(self, channel: int) -> None:
-        verdict = self._judge.verdict(channel)
-        if verdict is None:
+        version = max(self._version + 1, self._clock.wall_ms())
+        weight = self._judge.weight(channel, version, self._clock.now())
+        if weight is None:
             await self._bucket.kv_delete(subjects.KV_WEIGHTS, str(channel))
             return
-        self._version = max(self._version + 1, self._clock.wall_ms())
-        weight = ChannelWeight(channel, verdict.state, verdict.weight, self._version, verdict.reason)
+        self._version = version
         await self._bucket.kv_put(subjects.KV_WEIGHTS, str(channel), snapshots.encode(weight))
-
-
-class History:
-    """Stores one sample per channel and interval.
-
-    Intervals end on the same instants everywhere and name the message, so a sample written twice is stored once.
-
-    Args:
-        stream: where to.
-        judge: what was counted.
-        peers: who leads.
-        clock: of the process.
-        interval_s: length of an interval.
-
-    Attributes:
-        lost: samples that could not be stored. Nobody waits for them: a gap in a status page is the lesser harm.
-    """
-
-    def __init__(
-        self, stream: Stream, judge: Judge, peers: Peers, clock: Clock, interval_s: int = HISTORY_INTERVAL_S
-    ) -> None:
-        self._stream = stream
-        self._judge = judge
-        self._peers = peers
-        self._clock = clock
-        self._interval_ms = interval_s * 1000
-        self.lost = 0
-
-    async def run(self) -> None:
-        """Store samples until cancelled."""
-        while True:
-            wall_ms = self._clock.wall_ms()
-            at_ms = (wall_ms // self._interval_ms + 1) * self._interval_ms
-            await self._clock.sleep((at_ms - wall_ms) / 1000)
-            await self.write(at_ms)
-
-    async def write(self, at_ms: int) -> None:
-        """End the interval at ``at_ms`` (Unix milliseconds) and store it, if this process leads."""
-        samples = self._judge.samples(at_ms)
-        if not self._peers.leads(self._clock.now()):
-            return
-        for start in range(0, len(samples), STORES_AT_ONCE_MAX):
-            await asyncio.gather(*(self._store(sample) for sample in samples[start : start + STORES_AT_ONCE_MAX]))
-
-    async def _store(self, sample: HealthSample) -> None:
-        try:
-            await self._stream.store(
-                subjects.health(sample.channel),
-                messages.encode(sample),
-                message_id=f"{sample.channel}-{sample.at_ms}",
-                timeout_s=STORE_TIMEOUT_S,
-            )
-        except BusError:
-            self.lost += 1

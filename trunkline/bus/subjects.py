@@ -22,6 +22,8 @@ CHECKPOINT_SUBJECTS = "tl.checkpoint.>"
 
 HEALTH_STREAM = "HEALTH"
 HEALTH_SUBJECTS = "tl.health.>"
+CREDENTIAL_SUBJECTS = "tl.health.*.credential.*"
+"""Those of `credential`, within the stream."""
 
 KV_KEYS = "keys"
 KV_CHANNELS = "channels"
@@ -52,6 +54,11 @@ def edge_job(edge_id: str, job_no: int) -> str:
 def dispatcher_inbox(dispatcher_id: str) -> str:
     """Where a dispatcher gets CREDIT, CANCEL, BODY and the offers made to it by name."""
     return f"tl.disp.{dispatcher_id}"
+
+
+def room(edge_id: str) -> str:
+    """Where dispatchers tell an edge that there is room for jobs that wait there; see `bus.messages.Room`."""
+    return f"tl.room.{edge_id}"
 
 
 def recall(edge_id: str) -> str:
@@ -92,6 +99,11 @@ def health(channel_id: int) -> str:
 def credential(channel_id: int, credential_id: int) -> str:
     """Where health says that a credential was refused or serves again; part of the stream `HEALTH_STREAM`."""
     return f"tl.health.{channel_id}.credential.{credential_id}"
+
+
+def of_credential(subject: str) -> bool:
+    """Return whether a message of the stream `HEALTH_STREAM` is about a credential; else it is a sample."""
+    return ".credential." in subject
 
 
 def kv_token(name: str) -> str:

@@ -75,8 +75,9 @@ PROBE_FAILURES_MAX = 3
 EJECTION_S_MIN = 5.0
 """First ejection: a restarted process or a moved connection is back by then."""
 
-EJECTION_S_MAX = 300.0
-"""Longest ejection: what an operator bears to wait after an outage has ended."""
+EJECTION_S_MAX = 15.0
+"""Longest ejection: with the trickle and the climb after it, a channel has its share again within 30 s of its return.
+Each end of one costs two failed attempts, which go elsewhere."""
 
 CALM_S = 300.0
 """Serving this long without an ejection ends the growth: the next trouble is a new one."""
@@ -225,6 +226,16 @@ class Breaker:
         if self.state is ChannelState.SERVING:
             return self._probe_failures > 0
         return self.state is ChannelState.PROBING
+
+    @property
+    def proven(self) -> bool:
+        """Whether the last probe failed: then more than attempts speaks against the channel."""
+        return self._probe_failures > 0
+
+    @property
+    def since(self) -> float:
+        """When the present state began, in monotonic seconds."""
+        return self._since
 
     def receive_outcome(self, error: ErrorType | None, now: float) -> Verdict | None:
         """Take what happened to one attempt; None is success."""

@@ -1,69 +1,19 @@
 """Who publishes, what, and with which version; against a bucket and a stream in memory."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
+from services.health.history import SAMPLES_MAX, History
 from services.health.judge import Judge
 from services.health.peers import LOST_AFTER_S, Peers
-from services.health.publisher import REPUBLISH_S, History, WeightPublisher
-from trunkline.bus import messages, snapshots, subjects
-from trunkline.bus.messages import Beat
+from services.health.publisher import REPUBLISH_S, WeightPublisher
+from tests.support.health_bus import MemoryBus, StandingClock
+from trunkline.bus import messages, snapshots
+from trunkline.bus.messages import AttemptOutcome, Beat, OutcomeBatch
 from trunkline.bus.port import BusError
-from trunkline.bus.snapshots import ChannelSnapshot, ChannelState, ChannelWeight
-from trunkline.core.clock import Timer
-
-
-class StandingClock:
-    """Time stands until the test moves it."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def now(self) -> float:
-        return self.seconds
-
-    def wall_ms(self) -> int:
-        return int(self.seconds * 1000)
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        raise NotImplementedError
-
-
-class MemoryBus:
-    """A bucket and a stream in memory; out of order while ``down``."""
-
-    def __init__(self) -> None:
-        self.entries: dict[str, bytes] = {}
-        self.stored: dict[str, tuple[str, bytes]] = {}
-        self.puts = 0
-        self.down = False
-
-    def _check(self) -> None:
-        if self.down:
-            raise BusError("away")
-
-    async def kv_put(self, bucket: str, token: str, value: bytes) -> None:
-        self._check()
-        assert bucket == subjects.KV_WEIGHTS
-        self.puts += 1
-        self.entries[token] = value
-
-    async def kv_delete(self, bucket: str, token: str) -> None:
-        self._check()
-        self.entries.pop(token, None)
-
-    async def kv_all(self, bucket: str) -> dict[str, bytes]:
-        self._check()
-        return dict(self.entries)
-
-    async def store(self, subject: str, payload: bytes, *, message_id: str, timeout_s: float) -> None:
-        self._check()
-        self.stored.setdefault(message_id, (subject, payload))
+from trunkline.bus.snapshots import ChannelSnapshot, ChannelState, ChannelWeight, ModelFigures
+from trunkline.policy.model_access import DENIALS_MIN
 
 
 class Replica:
@@ -234,6 +184,56 @@ async def test_history_is_one_sample_per_channel_and_interval(bus: MemoryBus, cl
     bus.down = True
     await replica.history.write(20_000)
     assert replica.history.lost == 2
+
+
+async def test_models_that_had_attempts_have_samples_of_their_own(bus: MemoryBus, clock: StandingClock) -> None:
+    replica = Replica("health-a", bus, clock)
+    replica.judge.receive_outcomes(
+        OutcomeBatch("dispatcher-1", (AttemptOutcome(1, 1, "m", None, 200, 40, 9, 100),)), clock.now()
+    )
+    await replica.history.write(10_000)
+    await replica.history.write(20_000)
+    assert set(bus.stored) == {"1-10000", "2-10000", "1-10000-bQ", "1-20000", "2-20000"}
+    subject, payload = bus.stored["1-10000-bQ"]
+    assert subject == "tl.health.1"
+    sample = messages.decode_health_sample(payload)
+    assert (sample.model, sample.successes, sample.failures, sample.first_token_ms) == ("m", 1, 0, 40)
+
+
+async def test_past_the_bound_models_go_without_samples(bus: MemoryBus, clock: StandingClock) -> None:
+    replica = Replica("health-a", bus, clock)
+    numbers = range(1, SAMPLES_MAX // 2 + 2)
+    for number in numbers:
+        replica.judge.put(channel(number), clock.now())
+    outcomes = tuple(AttemptOutcome(number, 1, "m", None, 200, 0, 0, 1) for number in numbers)
+    replica.judge.receive_outcomes(OutcomeBatch("dispatcher-1", outcomes), clock.now())
+    await replica.history.write(10_000)
+    assert len(bus.stored) == SAMPLES_MAX
+    assert {f"{number}-10000" for number in numbers} <= set(bus.stored)
+    assert replica.history.lost == 2
+
+
+async def test_figures_go_out_with_the_round_and_do_not_set_it_off(bus: MemoryBus, clock: StandingClock) -> None:
+    replica = Replica("health-a", bus, clock)
+    await replica.publisher.publish_due()
+    outcomes = (AttemptOutcome(1, 1, "m", None, 200, 200, 101, 2200),)
+    replica.judge.receive_outcomes(OutcomeBatch("dispatcher-1", outcomes), clock.now())
+    await replica.publisher.publish_due()
+    assert replica.weights()["1"].figures == {}
+    clock.seconds += REPUBLISH_S
+    await replica.publisher.publish_due()
+    assert replica.weights()["1"].figures == {"m": ModelFigures(200, 50)}
+    assert replica.weights()["2"].figures == {}
+
+
+async def test_a_refused_model_is_published_at_once(bus: MemoryBus, clock: StandingClock) -> None:
+    replica = Replica("health-a", bus, clock)
+    await replica.publisher.publish_due()
+    for _ in range(DENIALS_MIN):
+        replica.judge.receive_model(1, "m", allowed=False, now=clock.now())
+    await replica.publisher.publish_due()
+    assert (replica.weights()["1"].refused, replica.weights()["1"].weight) == (("m",), 1.0)
+    assert replica.weights()["2"].refused == ()
 
 
 async def test_intervals_end_on_the_same_instants_everywhere(bus: MemoryBus, clock: StandingClock) -> None:

@@ -1,0 +1,156 @@
+"""What a probe sends, in the words of the channel's dialect, and how its answer is read. No socket here.
+
+A model is asked in the same way as dispatchers do it: by the dialect's own writer, under the provider's name for the
+model, with the channel's rules and headers. What comes back is read by the dialect's own reader, so that a page of HTML
+with status 200 is no answer here either.
+"""
+
+from collections.abc import Callable
+from urllib.parse import quote
+
+import msgspec
+
+from trunkline.bus.snapshots import ChannelSnapshot, ProbeKind
+from trunkline.core.errors import Fault
+from trunkline.policy.patterns import matches_any
+from trunkline.protocol import names, registry
+from trunkline.protocol.dialect import Call
+from trunkline.protocol.endpoint import Provider
+from trunkline.protocol.endpoints.embeddings import OpenAIEmbeddings
+from trunkline.protocol.events import StreamError
+from trunkline.protocol.fidelity import Crossing
+from trunkline.protocol.model import Request, Role, Text, Turn
+from trunkline.protocol.rules import NO_RULES, RequestRules
+from trunkline.protocol.splice import BodyChanges
+
+WORD = "Hi"
+"""What a model is asked: a word, of one token nearly everywhere."""
+
+ANSWER_TOKENS = 1
+
+ANSWER_TOKENS_RESPONSES = 16
+"""The fewest that OpenAI's Responses endpoint takes."""
+
+_JSON = "application/json"
+
+ReadFault = Callable[[bytes], Fault | None]
+"""Takes a body with status 200; returns why it is no answer, None for a good one."""
+
+
+class ProbeCall(msgspec.Struct, frozen=True):
+    """One request over HTTP.
+
+    Attributes:
+        method: ``GET`` or ``POST``.
+        url: where to.
+        headers: names in lower case; at most one holds the credential.
+        body: None for none.
+        read: reads an answer of a model; None where the status says all.
+    """
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None = None
+    read: ReadFault | None = None
+
+
+def probe_call(channel: ChannelSnapshot, kind: ProbeKind, model: str, secret: str | None) -> ProbeCall:
+    """Return the request of a probe over HTTP.
+
+    Args:
+        channel: that is probed.
+        kind: any but a mere connection.
+        model: public name, one of the channel's; of no meaning to a list of models.
+        secret: the credential; None where the upstream wants none.
+
+    Raises:
+        FaultError: the dialect has no such request.
+    """
+    if kind is ProbeKind.MODELS:
+        return ProbeCall("GET", channel.base_url + models_path(channel), probe_headers(channel, secret))
+    call, body, read = _embedding(channel, model) if kind is ProbeKind.EMBEDDING else _completion(channel, model)
+    headers = probe_headers(channel, secret, call.headers, {"content-type": _JSON})
+    return ProbeCall("POST", channel.base_url + call.path, headers, body, read)
+
+
+def probe_headers(
+    channel: ChannelSnapshot, secret: str | None, lines: bytes = b"", more: dict[str, str] | None = None
+) -> dict[str, str]:
+    """Return the header of a probe: exactly one line with the credential, as the channel's provider wants it.
+
+    Args:
+        channel: that is probed; its own rules for headers hold.
+        secret: see `probe_call`.
+        lines: of the call, each ending in CRLF.
+        more: of the body.
+    """
+    upstream = registry.UPSTREAMS[channel.dialect]
+    headers = {"accept": _JSON, "user-agent": "trunkline-health"} | _fields(lines)
+    headers |= _fields(upstream.carried({}, channel.options))
+    for name in channel.headers.drop:
+        headers.pop(name, None)
+    headers |= channel.headers.set
+    # What no channel changes, as in its jobs. An answer comes in plain bytes: nothing here unpacks one.
+    headers |= {"accept-encoding": "identity"} | (more or {})
+    return headers if secret is None else headers | _fields(upstream.credential_header(secret, channel.options))
+
+
+def _fields(lines: bytes) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for line in lines.decode("latin-1").splitlines():
+        name, _, value = line.partition(": ")
+        fields[name.lower()] = value
+    return fields
+
+
+def models_path(channel: ChannelSnapshot) -> str:
+    """Return the path of a channel's list of models, which costs nothing, behind its base URL."""
+    if channel.dialect != names.UPSTREAM_AZURE:
+        return "/models"
+    version = channel.options.api_version
+    return f"/openai/models?api-version={quote(version, safe='')}" if version else "/openai/v1/models"
+
+
+def _completion(channel: ChannelSnapshot, model: str) -> tuple[Call, bytes, ReadFault]:
+    upstream, options, name = registry.UPSTREAMS[channel.dialect], channel.options, channel.models[model]
+    responses = upstream.name == names.OPENAI_RESPONSES
+    request = Request(
+        (Turn(Role.USER, (Text(WORD),)),), max_output=ANSWER_TOKENS_RESPONSES if responses else ANSWER_TOKENS
+    )
+    written = upstream.write_request(request, Crossing(names.OPENAI_CHAT, upstream.name), name, options)
+    body = BodyChanges(written.body).ruled(_rules(channel, model))
+
+    def read(body: bytes) -> Fault | None:
+        last = upstream.read_answer(body, written, options)[-1]
+        return last.error.fault if isinstance(last, StreamError) else None
+
+    return upstream.call(name, stream=False, options=options), body, read
+
+
+def _embedding(channel: ChannelSnapshot, model: str) -> tuple[Call, bytes, ReadFault]:
+    provider = Provider(channel.dialect, channel.models[model], model, channel.options, _rules(channel, model))
+    opened = OpenAIEmbeddings().open(msgspec.json.encode({"model": model, "input": WORD}), _JSON, provider)
+    whole = opened.whole
+
+    def read(body: bytes) -> Fault | None:
+        error = None if whole is None else whole(body)[0].error
+        return None if error is None else error.fault
+
+    return opened.call, opened.body, read
+
+
+def _rules(channel: ChannelSnapshot, model: str) -> RequestRules:
+    """Return what a channel changes in a request for a model: its own rules, then those of its overrides."""
+    overrides = [each.params for each in channel.overrides if matches_any(each.models, model)]
+    rules: RequestRules | None = None
+    for params in reversed([channel.params, *overrides]):
+        rules = RequestRules(
+            params.drop,
+            {name: bytes(json) for name, json in params.set.items()},
+            {name: bytes(json) for name, json in params.default.items()},
+            {name: (bounds.min, bounds.max) for name, bounds in params.clamp.items()},
+            params.rename,
+            rules,
+        )
+    return rules or NO_RULES
