@@ -15,6 +15,9 @@ from services.console.config import ConsoleSettings
 from services.console.context import Context
 from services.console.deliverer import Deliverer
 from services.console.export_api import ExportAPI
+from services.console.health_api import HealthAPI
+from services.console.health_stream import HealthStream
+from services.console.historian import Historian
 from services.console.http import BODY_BYTES_MAX, shell
 from services.console.keys_api import KeysAPI
 from services.console.ledger_api import LedgerAPI
@@ -24,6 +27,7 @@ from services.console.peers import Peers
 from services.console.prices_api import PricesAPI
 from services.console.projector import Projector
 from services.console.savings_api import SavingsAPI
+from services.console.status_api import StatusAPI
 from services.console.streams import Room
 from services.console.system_api import SystemAPI
 from services.console.terms_api import TermsAPI
@@ -64,6 +68,9 @@ class Console:
         metrics = ConsoleMetrics(process.registry)
         self._projector = Projector(pool, process.bus, clock=process.clock, metrics=metrics)
         self._upkeep = Upkeep(pool, clock=process.clock, metrics=metrics)
+        self._historian = Historian(
+            pool, HealthStream(process.bus), settings.status_groups, clock=process.clock, metrics=metrics
+        )
         self._resolver = SystemResolver()
         self._mailer = _mailer(settings)
         rules = FetchRules(parse_networks(settings.alert_allow), frozenset(map(int, settings.alert_ports)))
@@ -101,6 +108,8 @@ class Console:
             AlertsAPI(context),
             PaymentsAPI(context, configured_providers(settings), metrics),
             SystemAPI(context, self._peers),
+            HealthAPI(context),
+            StatusAPI(pool, settings.status_groups, settings.status_url, clock=process.clock),
         )
         for api in apis:
             app.router.add_routes(api.routes())
@@ -116,6 +125,7 @@ class Console:
             self._process.tasks.spawn(self._projector.run(), name="projector"),
             self._process.tasks.spawn(self._upkeep.run(), name="upkeep"),
             self._process.tasks.spawn(self._deliverer.run(), name="deliverer"),
+            self._process.tasks.spawn(self._historian.run(), name="historian"),
         ]
         await self._runner.setup()
         self._site = web.TCPSite(self._runner, host, port)

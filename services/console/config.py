@@ -1,6 +1,7 @@
 """Settings of the console."""
 
 import dataclasses
+from urllib.parse import urlsplit
 
 from trunkline.policy.fetching import check_networks, check_ports
 from trunkline.policy.vault import check_masters
@@ -19,6 +20,19 @@ def _header_text(secret: str) -> str | None:
     if not secret.isascii() or not secret.isprintable() or " " in secret:
         return "must be printable ASCII without spaces"
     return _long_enough(secret)
+
+
+def _page_url(url: str) -> str | None:
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    plain = url.isascii() and url.isprintable() and not set(" ?#") & set(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not plain:
+        return "must be a URL such as https://status.example.com/status"
+    return None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +72,18 @@ class ConsoleSettings(ProcessSettings):
         help="Signing secrets of the endpoint /webhooks/payments/stripe at Stripe (whsec_…), the present one and one "
         "that it replaces; without any, there is no such endpoint.",
         secret=True,
+    )
+    status_groups: tuple[str, ...] = setting(
+        "TRUNKLINE_STATUS_GROUPS",
+        ("default",),
+        help="Groups whose models the public status page shows, at /status; empty turns the page off.",
+    )
+    status_url: str = setting(
+        "TRUNKLINE_STATUS_URL",
+        "",
+        help="URL of the status page as its readers reach it, such as https://status.example.com/status: its feed "
+        "links there.",
+        check=_page_url,
     )
     alert_allow: tuple[str, ...] = setting(
         "TRUNKLINE_ALERT_ALLOW",

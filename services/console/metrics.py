@@ -44,3 +44,14 @@ class ConsoleMetrics:
             ["provider", "result"],
             registry=registry,
         )
+        self.history = Counter(
+            "trunkline_console_history",
+            "Messages of health read from its stream, by result: stored, refused (not to be read or not believable).",
+            ["result"],
+            registry=registry,
+        )
+        self.history_failures = Counter(
+            "trunkline_console_history_failures",
+            "Times that the history of health had to wait for Postgres or NATS, and was or will be taken up again.",
+            registry=registry,
+        )

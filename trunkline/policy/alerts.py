@@ -21,6 +21,7 @@ EMAILS_MAX: Final = 20
 BUDGET: Final = "budget"
 BALANCE: Final = "balance"
 PAYMENT_ASIDE: Final = "payment_aside"
+CREDENTIAL_ASIDE: Final = "credential_aside"
 TEST: Final = "test"
 
 ATTEMPTS_MAX: Final = 10
@@ -63,12 +64,24 @@ def alerts_text(terms: AlertTerms) -> str:
     return ", ".join(parts) or "none"
 
 
-def reached(percents: Sequence[int], spent_nano: int, limit_nano: int) -> list[int]:
+def reached(percents: Sequence[int], spent_nano: int, limit_nano: int, *, refuses: bool = False) -> list[int]:
     """Return the thresholds of a budget that its spending has reached, in the order of ``percents``.
 
     A budget of zero has none: nothing can be spent of it.
+
+    Args:
+        percents: the thresholds.
+        spent_nano: of the budget, in nano-USD.
+        limit_nano: the budget.
+        refuses: what is left is too little for a request that came: used up, whatever the figures say.
     """
-    return [percent for percent in percents if 0 < limit_nano * percent <= spent_nano * 100]
+    if limit_nano <= 0:
+        return []
+    return [
+        percent
+        for percent in percents
+        if limit_nano * percent <= spent_nano * 100 or (refuses and percent == PERCENT_MAX)
+    ]
 
 
 def retry_wait_s(attempts: int) -> float | None:
@@ -123,6 +136,8 @@ def mail_subject(kind: str, subject: str, payload: Mapping[str, Any]) -> str:
             text = f"{subject}: the balance is below {payload['below_usd']} USD"
         case "payment_aside":
             text = f"Payment {subject} waits for a person: {payload['reason']}"
+        case "credential_aside":
+            text = f"Credential {payload['credential']} of channel {payload['channel']} is refused by its provider"
         case "test":
             text = f"{subject}: this is a test"
         case _:

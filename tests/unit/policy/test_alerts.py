@@ -41,6 +41,16 @@ def test_a_threshold_is_reached_when_so_much_is_spent(spent: int, limit: int, th
     assert reached((50, 80, 100), spent, limit) == thresholds
 
 
+@pytest.mark.parametrize(
+    ("percents", "spent", "limit", "thresholds"),
+    [((50, 80, 100), 60, 100, [50, 100]), ((50, 80), 60, 100, [50]), ((100,), 0, 0, [])],
+)
+def test_a_budget_that_refuses_is_used_up(
+    percents: tuple[int, ...], spent: int, limit: int, thresholds: list[int]
+) -> None:
+    assert reached(percents, spent, limit, refuses=True) == thresholds
+
+
 def test_tries_are_further_and_further_apart_and_end_within_a_day() -> None:
     waits = [wait for wait in map(retry_wait_s, range(1, alerts.ATTEMPTS_MAX)) if wait is not None]
     assert waits == [10, 30, 90, 270, 810, 2430, 7290, 21600, 21600]
@@ -110,6 +120,11 @@ def test_a_mail_says_it_in_its_subject_and_all_of_it_in_its_text() -> None:
     [
         ("balance", {"below_usd": "5.00"}, "acme: the balance is below 5.00 USD"),
         ("payment_aside", {"reason": "no account named"}, "Payment acme waits for a person: no account named"),
+        (
+            "credential_aside",
+            {"channel": "main", "credential": 7},
+            "Credential 7 of channel main is refused by its provider",
+        ),
         ("test", {}, "acme: this is a test"),
         ("of_the_future", {}, "acme: of_the_future"),
     ],
