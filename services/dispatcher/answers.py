@@ -111,10 +111,12 @@ class StreamAnswer(Protocol):
     Attributes:
         error: why it is no good answer; set by `receive` and `finish`.
         cost: states what it costs; None for a client that did not ask.
+        count_input: counts the request's tokens.
     """
 
     error: UpstreamError | None
     cost: StatedCost | None
+    count_input: InputCount
 
     @property
     def first_output(self) -> bool:
@@ -143,7 +145,7 @@ class RelayedStream:
 
     def __init__(self, relay: StreamRelay, count_input: InputCount) -> None:
         self._relay = relay
-        self._count_input = count_input
+        self.count_input = count_input
         self.error: UpstreamError | None = None
         self.cost: StatedCost | None = None
 
@@ -173,11 +175,11 @@ class RelayedStream:
 
     def facts(self) -> AnswerFacts:
         """See `StreamAnswer`."""
-        return _facts(self._relay, self._count_input)
+        return _facts(self._relay, self.count_input)
 
     def facts_so_far(self) -> AnswerFacts:
         """See `StreamAnswer`."""
-        return _facts(self._relay, self._count_input.so_far)
+        return _facts(self._relay, self.count_input.so_far)
 
 
 class TranslatedStream:
@@ -191,7 +193,7 @@ class TranslatedStream:
     def __init__(self, reader: EventReader, writer: EventWriter, count_input: InputCount) -> None:
         self._reader = reader
         self._writer = writer
-        self._count_input = count_input
+        self.count_input = count_input
         self._meter = AnswerMeter()
         self.error: UpstreamError | None = None
         self.cost: StatedCost | None = None
@@ -211,7 +213,7 @@ class TranslatedStream:
 
     def _write(self, events: list[Event]) -> bytes:
         written = []
-        for event in with_counted_usage(events, self._meter, self._count_input):
+        for event in with_counted_usage(events, self._meter, self.count_input):
             if isinstance(event, StreamError):
                 self.error = event.error
                 break
@@ -221,11 +223,11 @@ class TranslatedStream:
 
     def facts(self) -> AnswerFacts:
         """See `StreamAnswer`."""
-        return _facts(self._meter, self._count_input)
+        return _facts(self._meter, self.count_input)
 
     def facts_so_far(self) -> AnswerFacts:
         """See `StreamAnswer`."""
-        return _facts(self._meter, self._count_input.so_far)
+        return _facts(self._meter, self.count_input.so_far)
 
 
 def with_counted_usage(events: Iterable[Event], meter: AnswerMeter, count_input: CountInput) -> Iterable[Event]:
@@ -248,7 +250,7 @@ class PlainAnswer:
 
     def __init__(self, read: Callable[[bytes], tuple[WholeAnswer, bytes]], count_input: CountInput) -> None:
         self._read = read
-        self._count_input = count_input
+        self.count_input = count_input
         self._parts: list[bytes] = []
         self._bytes = 0
         self._answer: WholeAnswer | None = None
@@ -290,5 +292,5 @@ class PlainAnswer:
             return AnswerFacts(Usage(answer.units, UsageSource.REPORTED), output=True)
         if not answer.output:
             return AnswerFacts.none()
-        counted = counted_units(answer.opening, answer.output_tokens_counted, self._count_input)
+        counted = counted_units(answer.opening, answer.output_tokens_counted, self.count_input)
         return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True)

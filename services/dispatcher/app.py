@@ -16,10 +16,11 @@ from services.dispatcher.job_runner import JobRunner
 from services.dispatcher.metrics import DispatcherMetrics
 from services.dispatcher.outcome_outbox import OutcomeOutbox
 from services.dispatcher.settlement import Settlement
-from trunkline.bus import subjects
+from trunkline.bus import messages, subjects
 from trunkline.bus.fleet import Fleet
 from trunkline.bus.job_table import JobTable
 from trunkline.bus.messages import Beat
+from trunkline.bus.port import Message
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.fetching import FetchRules, parse_networks
 from trunkline.policy.vault import Vault, parse_masters
@@ -58,6 +59,7 @@ class Dispatcher:
         metrics = DispatcherMetrics(process.registry)
         vault = Vault(parse_masters(settings.master_keys))
         self._edges = Fleet()
+        self._dispatchers = Fleet()
         self._table: JobTable[JobEntry] = JobTable(jobs_max=settings.jobs_max, body_bytes_max=settings.bodies_bytes_max)
         self._catalog = Catalog(vault, process.entropy, clock=clock, metrics=metrics)
         self._usage = usage
@@ -100,12 +102,23 @@ class Dispatcher:
         ):
             await KVView(process.bus, bucket, changed, clock=process.clock, tasks=process.tasks).start()
         process.bus.on_connection(self._connection_changed)
+        await process.bus.subscribe(subjects.alive_of("dispatcher"), self._on_beat)
         await self._intake.start(self._lanes)
         process.tasks.spawn(self._tick(), name="dispatcher_tick")
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:
             self._edges.forgive(self._process.clock.now())
+            self._dispatchers.forgive(self._process.clock.now())
+
+    def _on_beat(self, message: Message) -> None:
+        self._dispatchers.receive(messages.decode_beat(message.data), self._process.clock.now())
+        self._share_credentials()
+
+    def _share_credentials(self) -> None:
+        """Limits of credentials are shared among as many dispatchers as there are."""
+        self._dispatchers.take_lost(self._process.clock.now())
+        self._catalog.credentials.dispatchers = max(len(self._dispatchers), 1)
 
     async def _tick(self) -> None:
         while True:

@@ -10,14 +10,18 @@ before it sends any of it, so it may be done, and on its way.
 
 import asyncio
 import dataclasses
+from collections.abc import Callable, Mapping
 
 from services.dispatcher.answers import AnswerFacts, PlainAnswer, StreamAnswer
+from services.dispatcher.catalog import Seat
 from services.dispatcher.job_entry import CLIENT_LEFT, JobEntry
 from services.dispatcher.passage import Passage
 from trunkline.bus.messages import End, Head
+from trunkline.bus.snapshots import Timeouts
 from trunkline.core import limits
 from trunkline.core.clock import Clock, Timer
 from trunkline.core.errors import ErrorType, Fault
+from trunkline.core.usage import Units, Usage, UsageSource
 from trunkline.policy.routing import Candidate
 from trunkline.protocol.upstream_error import RetryClass, UpstreamError, read_upstream_error
 from trunkline.runtime.http_client import ClientConnection, HTTPClientError
@@ -40,6 +44,7 @@ class AttemptResult:
     unused: bool = False
 
 
+OUTRUN = Fault(ErrorType.GATEWAY_OUTRUN, "Another attempt answered first.")
 _TOO_LARGE = Fault(ErrorType.UPSTREAM_INVALID, "The provider's answer is larger than the gateway takes.")
 
 
@@ -51,12 +56,29 @@ class Attempt:
         candidate: who is called.
         number: of the attempt within the job.
         passage: takes the answer.
+        seat: its place among those under way.
+        timeouts: of its parts.
+        hear: called with the headers of an answer.
         clock: of the process.
     """
 
-    def __init__(self, entry: JobEntry, candidate: Candidate, number: int, passage: Passage, clock: Clock) -> None:
+    def __init__(
+        self,
+        entry: JobEntry,
+        candidate: Candidate,
+        number: int,
+        passage: Passage,
+        *,
+        seat: Seat,
+        timeouts: Timeouts,
+        hear: Callable[[Candidate, Mapping[str, str]], None],
+        clock: Clock,
+    ) -> None:
         self._entry = entry
         self._clock = clock
+        self._hear = hear
+        self.seat = seat
+        self.timeouts = timeouts
         self._answer: PlainAnswer | StreamAnswer | None = None
         self._error_body = b""
         self._headers: dict[str, str] = {}
@@ -77,6 +99,13 @@ class Attempt:
     def facts(self) -> AnswerFacts:
         """Return what is known of the answer's usage, at its end or wherever it was cut."""
         return AnswerFacts.none() if self._answer is None else self._answer.facts()
+
+    def facts_as_loser(self) -> AnswerFacts:
+        """Return what the provider asks for although another attempt was faster: the input at least."""
+        facts = self.facts()
+        if facts.usage.units.any():
+            return facts
+        return AnswerFacts(Usage(Units(input=self.passage.answer.count_input()), UsageSource.COUNTED), output=False)
 
     @property
     def entry(self) -> JobEntry:
@@ -107,6 +136,7 @@ class Attempt:
         self.status = status
         self._headers = headers
         self._heard = self._clock.now()
+        self._hear(self.candidate, headers)
         if status == 200:
             self._answer = self.passage.answer
 
@@ -144,6 +174,8 @@ class Attempt:
         """Output has come: from here on the job stays with this attempt."""
         self.first_output_at = self._clock.now()
         self.committed = True
+        self._entry.won(self)
+        self.seat.underway.first_output(self.first_output_at - self.began, self.first_output_at)
         held, self._held = self._held, b""
         self._entry.publish(self._entry.machine.head(self._head(), held))
 
@@ -157,13 +189,16 @@ class Attempt:
             dispatcher=self._entry.machine.dispatcher,
             upstream_id=self._headers.get("x-request-id") or self._headers.get("request-id", ""),
             fidelity=self.passage.fidelity,
+            model="" if self.candidate.model == self._entry.machine.envelope.model else self.candidate.model,
         )
 
     def on_end(self) -> None:
         """See `AnswerReceiver`."""
         answer = self._answer
         if answer is None:
-            self._end_with(read_upstream_error(self.status, self._headers, self._error_body, self._clock.wall_ms()))
+            # What it means may be the channel's to say; the books keep the status that came.
+            status = self.candidate.channel.status_map.get(self.status, self.status)
+            self._end_with(read_upstream_error(status, self._headers, self._error_body, self._clock.wall_ms()))
             return
         last = answer.finish()
         if answer.error is not None:
@@ -173,6 +208,7 @@ class Attempt:
             return
         if not self.committed:
             self.first_output_at = self._clock.now()
+            self._entry.won(self)
         self._held += last
         self._end(AttemptResult(None))
 
@@ -192,7 +228,7 @@ class Attempt:
 
     def tick(self, now: float) -> None:
         """Look at the clock: first token, silence, total, the job's deadline."""
-        timeouts = self.candidate.channel.timeouts
+        timeouts = self.timeouts
         late = None
         if now - self.began > timeouts.total_s or now > self._entry.deadline:
             late = "The provider did not finish its answer in time."
@@ -210,6 +246,10 @@ class Attempt:
             self._paused = False
             self._heard = self._clock.now()
             self._connection.resume()
+
+    def outrun(self) -> None:
+        """See `job_entry.UpstreamCall`."""
+        self._give_up(OUTRUN, RetryClass.NEVER)
 
     def cancel(self) -> None:
         """The client has left: close the upstream call, soon if a plain answer may be on its way, else at once."""

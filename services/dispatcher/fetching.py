@@ -107,9 +107,11 @@ class JobMedia:
         if self._fetcher.running + len(links) > limits.FETCHES_MAX:
             raise self._fetcher.refuse(links[0], FetchResult.BUSY)
         self._fetcher.running += len(links)
+        scope = asyncio.timeout(None)
+        fetching = _Fetching(scope)
         try:
-            async with asyncio.timeout(None) as scope:
-                self._entry.attempt = _Fetching(scope)
+            async with scope:
+                self._entry.began(fetching)
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(self._fetcher.fetch(link, self)) for link in links]
         except TimeoutError:
@@ -119,7 +121,7 @@ class JobMedia:
             raise failed.exceptions[0] from None
         finally:
             self._fetcher.running -= len(links)
-            self._entry.attempt = None
+            self._entry.over(fetching)
         found = [(link, *task.result()) for link, task in zip(links, tasks, strict=True)]
         kinds = {media_type for _, media_type, _ in found}
         self._features = frozenset(Feature.FILE_URL if kind == PDF else Feature.IMAGE_URL for kind in kinds)
@@ -154,6 +156,9 @@ class _Fetching:
 
     def resume(self) -> None:
         """There is credit, but nothing to send yet."""
+
+    def outrun(self) -> None:
+        """Calls are made after this, and none is beside it."""
 
     def cancel(self) -> None:
         """The client has left: nothing more is fetched."""

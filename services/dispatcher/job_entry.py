@@ -7,19 +7,23 @@ from typing import Protocol
 from trunkline.bus.dispatch_job import DispatchJob, DispatchState
 from trunkline.bus.messages import Fail, UsageEvent
 from trunkline.bus.port import Bus, BusFullError
+from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 
 CLIENT_LEFT = Fault(ErrorType.CLIENT_GONE, "The client has left.")
 
 
 class UpstreamCall(Protocol):
-    """What a job needs of the attempt that is under way."""
+    """What a job needs of a call that is under way."""
 
     def resume(self) -> None:
         """There is credit again."""
 
     def cancel(self) -> None:
         """The client has left: close the upstream call."""
+
+    def outrun(self) -> None:
+        """Another call of the job has its answer: close this one."""
 
 
 class JobEntry:
@@ -34,9 +38,10 @@ class JobEntry:
     __slots__ = (
         "_body_whole",
         "_bus",
+        "_calls",
         "_drained",
+        "_pause",
         "_why",
-        "attempt",
         "attempts",
         "cancelled",
         "deadline",
@@ -50,8 +55,9 @@ class JobEntry:
         self.deadline = deadline
         self.cancelled = False
         self.void = False
-        self.attempt: UpstreamCall | None = None
         self.attempts = 0
+        self._calls: tuple[UpstreamCall, ...] = ()
+        self._pause: asyncio.Future[None] | None = None
         self._why = CLIENT_LEFT
         self._bus = bus
         self._body_whole: asyncio.Future[None] = loop.create_future()
@@ -84,11 +90,37 @@ class JobEntry:
             await self._body_whole
         return None if self.cancelled else self.machine.take_body()
 
+    def began(self, call: UpstreamCall) -> None:
+        """A call is under way, and is to hear what happens to the job until it is `over`."""
+        self._calls = (*self._calls, call)
+
+    def over(self, call: UpstreamCall) -> None:
+        """A call has ended."""
+        self._calls = tuple(other for other in self._calls if other is not call)
+
+    def won(self, call: UpstreamCall) -> None:
+        """A call has the job's answer: others that were made beside it are closed."""
+        if len(self._calls) > 1:
+            for other in self._calls:
+                if other is not call:
+                    other.outrun()
+
+    async def pause(self, seconds: float, clock: Clock) -> None:
+        """Return after a while, or when the job is cancelled."""
+        if self.cancelled:
+            return
+        pause = self._pause = asyncio.get_running_loop().create_future()
+        timer = clock.call_later(seconds, lambda: None if pause.done() else pause.set_result(None))
+        await pause
+        self._pause = None
+        timer.cancel()
+
     def credit_arrived(self, released: list[bytes]) -> None:
         """The edge has granted more: send what waited for it, and go on reading."""
         self.publish(released)
-        if self.machine.room > 0 and self.attempt is not None:
-            self.attempt.resume()
+        if self.machine.room > 0:
+            for call in self._calls:
+                call.resume()
         if self._drained is not None and self.machine.state is DispatchState.ENDED and not self._drained.done():
             self._drained.set_result(None)
 
@@ -110,9 +142,9 @@ class JobEntry:
         self.cancelled = True
         self.void = self.void or void
         self.machine.cancel(void=void)
-        if self.attempt is not None:
-            self.attempt.cancel()
-        for waiting in (self._body_whole, self._drained):
+        for call in self._calls:
+            call.cancel()
+        for waiting in (self._body_whole, self._drained, self._pause):
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
 

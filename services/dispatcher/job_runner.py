@@ -3,29 +3,33 @@
 One task per job. It awaits the request body, a connection and the end of each attempt; chunks pass it by.
 """
 
+import asyncio
 import contextlib
 
+import msgspec
 import structlog
 
-from services.dispatcher.attempt import Attempt, AttemptResult
-from services.dispatcher.catalog import Catalog
+from services.dispatcher.answers import AnswerFacts
+from services.dispatcher.attempt import OUTRUN, Attempt, AttemptResult
+from services.dispatcher.catalog import Catalog, Seat
+from services.dispatcher.course import Course
 from services.dispatcher.fetching import JobMedia, MediaError, MediaFetcher
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.passage import Leg, Passage, inlines, open_passage
 from services.dispatcher.settlement import Settlement
-from trunkline.bus.messages import End, Fail
+from trunkline.bus.messages import End, Fail, UsageEvent
 from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault, FaultError
-from trunkline.policy.routing import Candidate, Plan
+from trunkline.policy.retry import FRUITLESS, taken_over_on
+from trunkline.policy.routing import Candidate
 from trunkline.policy.vault import VaultError
-from trunkline.protocol.upstream_error import FAILED_CALL, UNREADABLE_PROOF, RetryClass
+from trunkline.protocol.upstream_error import RetryClass
 from trunkline.runtime.http_client import HTTPClientError, HTTPClientPool, Target
 
 log = structlog.get_logger()
 
 _UNREACHABLE = Fault(ErrorType.UPSTREAM_UNREACHABLE, "The provider could not be reached.")
-_DEADLINE = Fault(ErrorType.UPSTREAM_TIMEOUT, "No provider answered within the request's deadline.")
 _FAILED = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway failed on this request. Please retry.")
 
 
@@ -71,73 +75,142 @@ class JobRunner:
             entry.fail(_FAILED)
 
     async def _attempt_all(self, entry: JobEntry, body: bytes, media: JobMedia) -> None:
-        envelope, job = entry.machine.envelope, entry.machine.job
-        plan = self._catalog.plan(envelope.model, envelope.groups, envelope.affinity)
-        fault: Fault | None = None
-        misfit: Fault | None = None
-        misfits: set[int] = set()
-        proofs, repeated, again = True, False, None
+        """Try the model that the client asked for, and then those that may take over from it."""
+        envelope = entry.machine.envelope
+        fallbacks = list(envelope.fallbacks)
         while True:
-            now = self._clock.now()
-            candidate = again
-            if candidate is None and now <= entry.deadline:
-                candidate = plan.next(now, None if fault is None else fault.type)
-            again = None
-            if candidate is None:
-                entry.fail(self._last_word(entry, plan, fault or misfit))
+            course = Course(entry, envelope, body, catalog=self._catalog, now=self._clock.now())
+            fault = await self._attempt_model(course, media)
+            if fault is None:
                 return
-            if candidate.channel.id in misfits:
-                continue  # the next of its credentials: what does not fit the channel fits none of them
-            leg = Leg(envelope, job, body, candidate, self._catalog.rules(candidate), self._clock.wall_ms(), proofs)
-            try:
-                passage = open_passage(await media.inlined(leg) if inlines(leg) else leg)
-            except MediaError as error:
-                entry.fail(error.fault)
-                return
-            except FaultError as error:
-                # Nobody was called: the request does not fit this channel, but it may fit another one.
-                misfit = error.fault
-                misfits.add(candidate.channel.id)
-                continue
-            if entry.cancelled:
-                return
-            number = entry.offer * limits.ATTEMPTS_PER_OFFER_MAX + entry.attempts
-            entry.attempts += 1
-            attempt = Attempt(entry, candidate, number, passage, self._clock)
-            result = await self._call(entry, attempt, candidate)
-            if proofs and result.fault is not None and result.fault.code == UNREADABLE_PROOF:
-                # Reasoning in the history was encrypted for another account: once more, without it.
-                proofs, again, result.retry = False, candidate, RetryClass.OTHER_CREDENTIAL
-            elif not repeated and result.fault is not None and result.fault.code == FAILED_CALL:
-                # The model is at fault, not the channel, and seldom twice.
-                repeated, again = True, candidate
-            if self._conclude(entry, attempt, result):
-                return
-            fault = result.fault
-            if entry.attempts >= limits.ATTEMPTS_PER_OFFER_MAX:
-                entry.fail(self._last_word(entry, plan, fault))
-                return
+            case = taken_over_on(fault)
+            if case is None or entry.attempts >= limits.ATTEMPTS_PER_OFFER_MAX or self._clock.now() > entry.deadline:
+                break
+            while fallbacks and case not in fallbacks[0].on:
+                del fallbacks[0]
+            if not fallbacks:
+                break
+            model = fallbacks.pop(0)
+            envelope = msgspec.structs.replace(envelope, model=model.model, groups=model.groups, pricing=model.pricing)
+        entry.fail(fault)
 
-    def _last_word(self, entry: JobEntry, plan: Plan, fault: Fault | None) -> Fault:
-        """What the client is told when no attempt is left."""
-        now = self._clock.now()
-        if fault is None:
-            return _DEADLINE if now > entry.deadline else plan.refusal(now)
-        if fault.type is ErrorType.UPSTREAM_RATE_LIMITED:
-            # The honest wait is until the first credential of any channel is free again.
-            refusal = plan.refusal(now)
-            return refusal if refusal.type is fault.type else fault
-        return fault
+    async def _attempt_model(self, course: Course, media: JobMedia) -> Fault | None:
+        """Make attempts at one model until one answers; returns why none did, or None if the job is over."""
+        entry = course.entry
+        while (candidate := course.next(self._clock.now())) is not None:
+            seat = self._catalog.seat(candidate, self._clock.now())
+            try:
+                if candidate.wait_s:
+                    await entry.pause(candidate.wait_s, self._clock)
+                attempt = None if entry.cancelled else await self._open(course, candidate, seat, media)
+            except MediaError as error:
+                seat.leave(0, self._clock.now())
+                entry.fail(error.fault)
+                return None
+            except FaultError as error:
+                seat.leave(0, self._clock.now())
+                course.unfit(candidate, error.fault)
+                continue
+            if entry.cancelled or attempt is None:
+                seat.leave(0, self._clock.now())
+                return None
+            attempt, result = await self._call_or_race(course, attempt, media)
+            if result.fault is not None and not attempt.committed:
+                course.failed(attempt.candidate, result)
+            if self._conclude(entry, attempt, result):
+                return None
+            if result.retry is RetryClass.NEVER:
+                return result.fault
+            if entry.attempts >= limits.ATTEMPTS_PER_OFFER_MAX:
+                break
+        return course.last_word(self._clock.now())
+
+    async def _open(self, course: Course, candidate: Candidate, seat: Seat, media: JobMedia) -> Attempt:
+        """Return an attempt, ready to be made.
+
+        Raises:
+            MediaError: what the request names by URL cannot be had.
+            FaultError: the request does not fit the candidate.
+        """
+        entry, rules = course.entry, self._catalog.rules(candidate)
+        leg = Leg(
+            course.envelope, entry.machine.job, course.body, candidate, rules, self._clock.wall_ms(), course.proofs
+        )
+        if course.envelope is not entry.machine.envelope:
+            leg = leg._replace(named=entry.machine.envelope.model)
+        passage = open_passage(await media.inlined(leg) if inlines(leg) else leg)
+        number = entry.offer * limits.ATTEMPTS_PER_OFFER_MAX + entry.attempts
+        entry.attempts += 1
+        return Attempt(
+            entry,
+            candidate,
+            number,
+            passage,
+            seat=seat,
+            timeouts=self._catalog.timeouts(candidate),
+            hear=self._catalog.hear,
+            clock=self._clock,
+        )
+
+    # --- two at a time -----------------------------------------------------------------------------------------
+
+    async def _call_or_race(self, course: Course, attempt: Attempt, media: JobMedia) -> tuple[Attempt, AttemptResult]:
+        """Make an attempt, and where that is asked for, another one beside it when it is late."""
+        entry, late_s = course.entry, None
+        if course.envelope.hedge and entry.attempts == 1:
+            late_s = self._catalog.figures.first_token_p95_s(attempt.candidate.channel.id, attempt.candidate.model)
+        if late_s is None:
+            return attempt, await self._call(entry, attempt)
+        async with asyncio.TaskGroup() as group:
+            calls = {group.create_task(self._call(entry, attempt)): attempt}
+            await asyncio.wait(calls, timeout=late_s)
+            if not attempt.committed and not attempt.ended.done() and not entry.cancelled:
+                second = await self._second(course, media)
+                if second is not None:
+                    calls[group.create_task(self._call(entry, second))] = second
+            return await self._first_of(course, calls)
+
+    async def _second(self, course: Course, media: JobMedia) -> Attempt | None:
+        candidate = course.other(self._clock.now())
+        if candidate is None:
+            return None
+        seat = self._catalog.seat(candidate, self._clock.now())
+        try:
+            return await self._open(course, candidate, seat, media)
+        except (FaultError, MediaError):
+            seat.leave(0, self._clock.now())
+            return None
+
+    async def _first_of(
+        self, course: Course, calls: dict[asyncio.Task[AttemptResult], Attempt]
+    ) -> tuple[Attempt, AttemptResult]:
+        """Return the attempt that answers, or the last one that fails; the others are booked, and nobody pays them."""
+        kept: tuple[Attempt, AttemptResult] | None = None
+        while calls:
+            done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+            for call in done:
+                attempt, result = calls.pop(call), call.result()
+                if kept is None and (not calls or result.fault is None or attempt.committed):
+                    kept = attempt, result
+                    continue
+                if result.fault is not OUTRUN:
+                    course.failed(attempt.candidate, result)
+                facts = attempt.facts_as_loser() if result.fault is OUTRUN else attempt.facts()
+                self._book(course.entry, attempt, result, facts, charged=False)
+        if kept is None:
+            raise AssertionError("no attempt of a race has won")
+        return kept
+
+    # --- ends --------------------------------------------------------------------------------------------------
 
     def _conclude(self, entry: JobEntry, attempt: Attempt, result: AttemptResult) -> bool:
         """Book an attempt, tell the edge if it was the last one; returns whether the job is over."""
-        self._learn(attempt.candidate, result)
-        facts = attempt.facts()
         # Output that reached the client is paid for, however the attempt ended, and what was made for one who left;
         # nothing else is.
+        facts = attempt.facts()
         owed = facts.output and (attempt.committed or entry.cancelled)
         charged = not entry.void and (result.fault is None or owed)
-        event, number = self._settlement.book(entry, attempt, result, facts, charged=charged)
+        event, number = self._book(entry, attempt, result, facts, charged=charged)
         if entry.cancelled:
             entry.say_last(event, number)
             return True
@@ -145,46 +218,50 @@ class JobRunner:
             attempt.complete(End(event, number))
             return True
         if attempt.committed:
-            usage = event if charged else None
-            entry.publish(
-                entry.machine.fail(
-                    Fail(
-                        result.fault,
-                        attempts=entry.attempts,
-                        usage=usage,
-                        usage_no=number,
-                        dispatcher=entry.machine.dispatcher,
-                    )
-                )
+            fail = Fail(
+                result.fault,
+                attempts=entry.attempts,
+                usage=event if charged else None,
+                usage_no=number,
+                dispatcher=entry.machine.dispatcher,
             )
-            return True
-        if result.retry is RetryClass.NEVER:
-            entry.fail(result.fault)
-            return True
-        return False
+            entry.publish(entry.machine.fail(fail))
+        return attempt.committed
 
-    def _learn(self, candidate: Candidate, result: AttemptResult) -> None:
+    def _book(
+        self, entry: JobEntry, attempt: Attempt, result: AttemptResult, facts: AnswerFacts, *, charged: bool
+    ) -> tuple[UsageEvent, int]:
+        self._learn(attempt, result, facts)
+        return self._settlement.book(entry, attempt, result, facts, charged=charged)
+
+    def _learn(self, attempt: Attempt, result: AttemptResult, facts: AnswerFacts) -> None:
         """Let the outcome steer the next plans."""
-        channel, credential, now = candidate.channel.id, candidate.credential, self._clock.now()
+        candidate, underway, now = attempt.candidate, attempt.seat.underway, self._clock.now()
+        attempt.seat.leave(facts.usage.units.input_total + facts.usage.units.output_total, now)
         error = None if result.fault is None else result.fault.type
-        if error is ErrorType.UPSTREAM_CREDENTIAL:
-            self._catalog.credentials.set_aside(channel, credential, "refused by the provider", now)
-            log.warning(
-                "credential_set_aside",
-                channel=candidate.channel.name,
-                credential=0 if credential is None else credential.id,
-            )
-        elif error is ErrorType.UPSTREAM_RATE_LIMITED:
-            self._catalog.credentials.cool(channel, credential, now, result.cool_ms)
+        if result.fault is OUTRUN:
+            underway.outrun(now - attempt.began, now)
+            return
+        if error is ErrorType.CLIENT_GONE:
+            return
+        if error is None and attempt.committed:
+            underway.streamed(facts.usage.units.output_total, now - attempt.first_output_at, now)
         elif error is None:
-            self._catalog.credentials.confirm(channel, credential)
-        if error is not ErrorType.CLIENT_GONE:
-            self._catalog.judge(channel, error)
+            underway.answered(now - attempt.began, now)
+        self._catalog.learn(candidate, result.fault, result.cool_ms, began=attempt.began, now=now)
+        underway.judged(failed=error in FRUITLESS, now=now)
 
     # --- one call ----------------------------------------------------------------------------------------------
 
-    async def _call(self, entry: JobEntry, attempt: Attempt, candidate: Candidate) -> AttemptResult:
-        call = attempt.passage.call
+    async def _call(self, entry: JobEntry, attempt: Attempt) -> AttemptResult:
+        try:
+            return await self._called(entry, attempt)
+        except BaseException:
+            attempt.seat.leave(0, self._clock.now())
+            raise
+
+    async def _called(self, entry: JobEntry, attempt: Attempt) -> AttemptResult:
+        call, candidate = attempt.passage.call, attempt.candidate
         target = self._catalog.target(candidate, call)
         if target is None:
             return AttemptResult(_UNREACHABLE, RetryClass.OTHER_CHANNEL)
@@ -195,7 +272,7 @@ class JobRunner:
             fault = Fault(ErrorType.UPSTREAM_CREDENTIAL, "The gateway cannot use its credential for this provider.")
             return AttemptResult(fault, RetryClass.OTHER_CREDENTIAL)
         wire = _request(entry, attempt.passage, head)
-        entry.attempt = attempt
+        entry.began(attempt)
         self._active[attempt] = None
         try:
             result = await self._send(entry, attempt, target, wire)
@@ -205,7 +282,7 @@ class JobRunner:
             return result
         finally:
             del self._active[attempt]
-            entry.attempt = None
+            entry.over(attempt)
 
     async def _send(self, entry: JobEntry, attempt: Attempt, target: Target, wire: bytes) -> AttemptResult:
         connection = self._pool.take_idle(target.endpoint)
@@ -217,7 +294,7 @@ class JobRunner:
             # The server had closed the kept connection before it saw the request: not a fault of the channel.
             attempt.begin_anew()
         try:
-            connection = await self._pool.connect(target.endpoint, attempt.candidate.channel.timeouts.connect_s)
+            connection = await self._pool.connect(target.endpoint, attempt.timeouts.connect_s)
         except HTTPClientError:
             return AttemptResult(_UNREACHABLE, RetryClass.OTHER_CHANNEL)
         if attempt.ended.done():

@@ -9,7 +9,11 @@ from trunkline.bus.messages import AttemptOutcome, UsageEvent
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType
 from trunkline.core.usage import Usage, UsageSource
+from trunkline.protocol.upstream_error import MODEL_DENIED
 from trunkline.runtime.usage_outbox import UsageOutbox
+
+_SAYS_NOTHING = frozenset({ErrorType.CLIENT_GONE, ErrorType.GATEWAY_OUTRUN})
+"""Ends of attempts that tell health nothing of their channels."""
 
 
 class Settlement:
@@ -36,7 +40,7 @@ class Settlement:
         error = None if result.fault is None else result.fault.type
         event = self._event(entry, attempt, facts, error, charged=charged)
         self._count(attempt, facts, error, event.first_token_ms / 1000)
-        if error is not ErrorType.CLIENT_GONE:
+        if error not in _SAYS_NOTHING:
             self._outcomes.add(
                 AttemptOutcome(
                     channel=event.channel,
@@ -47,6 +51,7 @@ class Settlement:
                     first_token_ms=event.first_token_ms,
                     output_tokens=facts.usage.units.output_total,
                     duration_ms=event.duration_ms,
+                    denied=result.fault is not None and result.fault.code == MODEL_DENIED,
                 )
             )
         return event, self._usage.add(event)
@@ -69,7 +74,7 @@ class Settlement:
             attempt=attempt.number,
             account=envelope.account,
             key=envelope.key,
-            model=envelope.model,
+            model=candidate.model,
             upstream_model=candidate.upstream_model,
             group=candidate.group,
             channel=candidate.channel.id,
@@ -86,6 +91,7 @@ class Settlement:
             user=envelope.user,
             lease=envelope.lease,
             variant=variant() if variant is not None and facts.usage.units.images else "",
+            asked=envelope.asked or ("" if candidate.model == envelope.model else envelope.model),
         )
 
     def _count(self, attempt: Attempt, facts: AnswerFacts, error: ErrorType | None, first_token_s: float) -> None:

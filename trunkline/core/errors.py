@@ -43,11 +43,13 @@ class ErrorType(StrEnum):
     UPSTREAM_TIMEOUT = "upstream_timeout"
 
     GATEWAY_BUSY = "gateway_busy"
+    GATEWAY_OVERLOADED = "gateway_overloaded"
     GATEWAY_NO_CHANNEL = "gateway_no_channel"
     GATEWAY_NO_DISPATCHER = "gateway_no_dispatcher"
     GATEWAY_DISPATCHER_LOST = "gateway_dispatcher_lost"
     GATEWAY_FRAME_LOST = "gateway_frame_lost"
     GATEWAY_SHUTTING_DOWN = "gateway_shutting_down"
+    GATEWAY_OUTRUN = "gateway_outrun"
     GATEWAY_NOT_READY = "gateway_not_ready"
     GATEWAY_INTERNAL = "gateway_internal"
 

@@ -132,7 +132,7 @@ class Underway:
         self._channel.in_flight -= 1
 
     def judged(self, *, failed: bool, now: float) -> None:
-        """Its channel failed it, or did not."""
+        """It was fruitless (`retry.FRUITLESS`), or not."""
         self._record.failures.add(1.0 if failed else 0.0, now)
 
     def answered(self, took_s: float, now: float) -> None:

@@ -102,6 +102,8 @@ class Tier:
         same distribution (Efraimidis and Spirakis) and stays cheap when a thousand credentials are cooling.
         """
         live, weights, cumulative = self.live, self.weights, self.cumulative
+        if not live:
+            return  # the last ones were ejected while a plan was under way
         first = min(bisect_right(cumulative, draw() * cumulative[-1]), len(live) - 1)
         yield live[first]
         rest = [(-math.log(1.0 - draw()) / weights[i], i) for i in range(len(live)) if i != first]
@@ -200,7 +202,9 @@ class Pool:
                 passed_over.append(tier)
             else:
                 yield tier
-        yield from passed_over
+        for tier in passed_over:
+            if tier.live:  # still: weights may have changed since
+                yield tier
 
 
 def tiers_of(channels: dict[int, ChannelSnapshot], groups: tuple[str, ...], rank: Rank) -> list[Tier]:

@@ -25,6 +25,9 @@ REPEATABLE = frozenset(
 """Errors after which the same channel and credential may be asked again, where nothing else is left. Not after a
 timeout: the client has waited long enough."""
 
+FRUITLESS = CHANNEL_FAULTS | {ErrorType.UPSTREAM_RATE_LIMITED}
+"""Errors that cost a client time and are likely to come again: what strategies that compare count against a channel."""
+
 BACKOFF_S = 0.25
 """First wait before a channel is asked again; it doubles. Restarts and resets of connections are over in it."""
 

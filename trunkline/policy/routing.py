@@ -8,7 +8,7 @@ The order of a plan (docs/routing.md says it for operators):
 
 1. Tiers by the strategy's rank, and within a tier by weighted draws, or by what the strategy compares.
 2. After a fault of the credential, the next credential of the same channel; after any other, that channel's other
-   credentials come after all other channels. A channel with none but tight credentials comes after those that have room.
+   credentials come after all other channels. A channel whose credentials are all tight comes after those with room.
 3. Where nothing else is left, the credential that is free again in a moment. `Plan.again` begins anew, after a while.
 
 A conversation's job draws from its affinity in place of chance, so that all its plans are the same plan, whichever
@@ -44,6 +44,10 @@ installation use a handful of lists; past the bound all are built anew as they a
 
 COOL_WAIT_S_MAX = 2.0
 """How long a job waits for a cooling credential; where it takes longer, the client is told when to come back."""
+
+BET_WAIT_S_MAX = 0.2
+"""How long the strategy ``latency`` waits for a credential although another channel could answer at once. It may be
+limited again, and then that channel is asked all the same."""
 
 WAIT_S_MIN = 0.001
 """One that is free again by the time that it is asked for is waited for a turn of the loop."""
@@ -380,7 +384,7 @@ class Plan:
             if wait_s:
                 return None
             wait_s = 0.0 if self._look is None or self._strategy is not Strategy.LATENCY else self._look.wait_s(channel)
-            if 0.0 < wait_s <= COOL_WAIT_S_MAX:
+            if 0.0 < wait_s <= BET_WAIT_S_MAX:
                 return self._candidate(entry, now, wait_s)
             self._waiting.append(entry)
             return None

@@ -128,11 +128,11 @@ def test_latency_waits_for_a_credential_where_that_is_quicker_than_another_chann
     world = World(make_channel(number) for number in (1, 2))
     world.saw(1, 0.1)
     world.saw(2, 2.0)
-    world.states.cool(1, SealedCredential(11, 1, b"n", b"c"), 0.0, 500)
+    world.states.cool(1, SealedCredential(11, 1, b"n", b"c"), 0.0, 150)
     candidate = world.plan(Strategy.LATENCY).next(0.0)
     assert candidate is not None
-    assert (candidate.channel.id, candidate.wait_s) == (1, 0.5)
-    world.states.cool(1, SealedCredential(11, 1, b"n", b"c"), 0.0, 1900)
+    assert (candidate.channel.id, candidate.wait_s) == (1, 0.15)
+    world.states.cool(1, SealedCredential(11, 1, b"n", b"c"), 0.0, 500)
     candidate = world.plan(Strategy.LATENCY).next(0.0)
     assert candidate is not None
     assert (candidate.channel.id, candidate.wait_s) == (2, 0.0)
@@ -250,7 +250,7 @@ def test_the_only_credential_is_waited_for_if_it_is_free_in_a_moment() -> None:
 def test_another_round_begins_where_trouble_may_be_of_a_moment_and_not_too_often() -> None:
     world = World([make_channel(1), make_channel(2)])
     plan = world.plan(Strategy.PRIORITY)
-    waits = []
+    waits: list[float] = []
     for _ in range(ROUNDS_MAX):
         assert len(walk(plan)) == 2 if not waits else walk(plan)
         again = plan.again(0.0, ErrorType.UPSTREAM_OVERLOADED)

@@ -28,6 +28,9 @@ WHOLE_BYTES_MAX = 64 * 1024 * 1024
 TEXT_CHARACTERS_MAX = 1024 * 1024
 """Of each text in a script; far more than any test needs."""
 
+GOLDEN_RATIO = 0.6180339887498949
+"""Multiples of it, without their whole part, are spread evenly over any range."""
+
 TOOL_CALLS_MAX = 128
 TOKENS_MAX = 1_000_000_000
 
@@ -58,6 +61,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         delay_ms: before each chunk; a whole answer waits as long as all its chunks would.
         first_delay_ms: before the head of the answer.
         status: of an error answer; 200 is none.
+        share: part of the requests that all of this is for; the others are answered as if there were no script.
         retry_after: seconds, in the header of an error answer.
         cut_after: the connection is closed after so many chunks.
         stall_after: nothing more comes after so many chunks.
@@ -86,6 +90,7 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     delay_ms: float = 0.0
     first_delay_ms: float = 0.0
     status: int = 200
+    share: float = 1.0
     retry_after: float | None = None
     cut_after: int | None = None
     stall_after: int | None = None
@@ -157,6 +162,8 @@ def check(script: Script) -> Script:
         raise ScriptError(f"An answer has at most {ANSWER_BYTES_MAX} bytes.")
     if script.delay_ms < 0 or script.first_delay_ms < 0:
         raise ScriptError("A delay is not negative.")
+    if not 0 <= script.share <= 1:
+        raise ScriptError("share is between 0 and 1.")
     if not 100 <= script.status <= 599:
         raise ScriptError("status is an HTTP status.")
     if not (0 <= script.cached_tokens <= TOKENS_MAX and 0 <= (script.reasoning_tokens or 0) <= TOKENS_MAX):
@@ -168,6 +175,11 @@ def check(script: Script) -> Script:
     if not all(_header_safe(name) and _header_safe(value) for name, value in script.headers.items()):
         raise ScriptError("A header's name and value are printable ASCII.")
     return script
+
+
+def shared(wanted: Script, number: int) -> Script:
+    """Return a script for the request of a number, or none: spread evenly, but in no simple pattern."""
+    return wanted if wanted.share >= 1.0 or number * GOLDEN_RATIO % 1.0 < wanted.share else PLAIN
 
 
 def _header_safe(text: str) -> bool:

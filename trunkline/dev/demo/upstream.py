@@ -120,6 +120,7 @@ class Upstream:
             wanted = script.PLAIN
             if of_model or asked.script or self._orders.scripts:
                 wanted = script.merged(self._orders.of(credential), of_model, asked.script)
+                wanted = script.shared(wanted, self._number)
             plan = completion.plan(asked, model, wanted, number=self._number, now_ms=self.clock.wall_ms())
             speech = asked.speech(plan)
             whole = None if asked.stream else speech.whole()

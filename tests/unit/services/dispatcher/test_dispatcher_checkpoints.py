@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from services.dispatcher.answers import InputCount
 from services.dispatcher.attempt import Attempt
+from services.dispatcher.catalog import Seat
 from services.dispatcher.checkpoints import Checkpoints
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.metrics import DispatcherMetrics
@@ -27,6 +28,8 @@ from trunkline.bus.snapshots import ChannelSnapshot
 from trunkline.core import limits
 from trunkline.core.ids import JobIDMint
 from trunkline.core.usage import UsageSource
+from trunkline.policy.credentials import CredentialStates
+from trunkline.policy.figures import LiveFigures
 from trunkline.policy.routing import Candidate
 from trunkline.protocol.rules import RequestRules
 from trunkline.runtime.memory_bus import MemoryBroker
@@ -66,7 +69,18 @@ class Rig:
         channel = ChannelSnapshot(1, "main", "openai", "https://provider.example/v1", (), {"public": "own"})
         candidate = Candidate(channel, None, "default", "own", last_resort=False)
         leg = Leg(offered, machine.job, machine.take_body(), candidate, RequestRules(), 0)
-        attempt = Attempt(entry, candidate, 0, open_passage(leg), self.clock)
+        seat = Seat(CredentialStates(), LiveFigures(), candidate, 0.0)
+        passage = open_passage(leg)
+        attempt = Attempt(
+            entry,
+            candidate,
+            0,
+            passage,
+            seat=seat,
+            timeouts=candidate.channel.timeouts,
+            hear=lambda *_: None,
+            clock=self.clock,
+        )
         self.attempts.append(attempt)
         attempt.on_head(200, {"content-type": "text/event-stream"})
         return attempt

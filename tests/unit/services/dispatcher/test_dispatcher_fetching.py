@@ -81,7 +81,7 @@ class Run:
     async def fails(self, body: object) -> MediaError:
         with pytest.raises(MediaError) as raised:
             await self.media.inlined(leg(OPENAI_CHAT, "openai", INLINE, body))
-        assert (self.fetcher.running, self.entry.attempt) == (0, None)
+        assert (self.fetcher.running, self.entry._calls) == (0, ())
         return raised.value
 
 
@@ -249,5 +249,5 @@ async def test_a_client_that_leaves_ends_the_fetching(run: Run) -> None:
     run.entry.cancel()
     await task
     assert waiting.cancelled()
-    assert (run.fetcher.running, run.entry.attempt) == (0, None)
+    assert (run.fetcher.running, run.entry._calls) == (0, ())
     assert run.counted() == {"given_up": 1}
