@@ -7,10 +7,11 @@ from services.dispatcher.job_runner import JobRunner
 from services.dispatcher.metrics import DispatcherMetrics
 from trunkline.bus import frames, messages, subjects
 from trunkline.bus.dispatch_job import DispatchJob, DispatchState
+from trunkline.bus.edge_turns import EdgeTurns
 from trunkline.bus.fleet import Fleet
 from trunkline.bus.frames import Frame, Kind
 from trunkline.bus.job_table import JobTable, Verdict
-from trunkline.bus.messages import Envelope, Fail
+from trunkline.bus.messages import Envelope, Fail, Room
 from trunkline.bus.port import Bus, BusFullError, Message
 from trunkline.core import limits
 from trunkline.core.clock import Clock
@@ -66,10 +67,13 @@ class Intake:
         self._metrics = metrics
         self._unannounced: list[JobEntry] = []
         self._orphans: list[JobEntry] = []
+        self._lanes: tuple[str, ...] = ()
+        self._turns = EdgeTurns()
         self._verdicts = {verdict: metrics.offers.labels(verdict.value) for verdict in Verdict}
 
     async def start(self, lanes: tuple[str, ...]) -> None:
         """Listen; on the lanes last, when everything else that a job needs is in place."""
+        self._lanes = lanes
         await self._bus.subscribe(subjects.alive_of("edge"), self._on_beat)
         await self._bus.subscribe(subjects.WITHDRAW, self._on_withdrawal)
         await self._bus.subscribe(subjects.dispatcher_inbox(self._dispatcher), self._on_message)
@@ -108,11 +112,16 @@ class Intake:
         if verdict is Verdict.TAKE and self._usage.full:
             verdict = Verdict.FULL
         self._verdicts[verdict].inc()
+        self._turns.offered(envelope.edge)
         if verdict is Verdict.TAKE:
             self._take(frame, envelope, part, now)
+            if envelope.waiting:
+                self._turns.waits(envelope.edge, envelope.waiting)
+                self._share_room()
         elif verdict in {Verdict.FULL, Verdict.DRAINING}:
+            self._turns.waits(envelope.edge, envelope.waiting + 1)
             fail = messages.encode(Fail(_BUSY, elsewhere=True, dispatcher=self._dispatcher))
-            self._answer(envelope.reply, frames.encode(Kind.FAIL, frame.offer, frame.job, 0, fail))
+            self._publish(envelope.reply, frames.encode(Kind.FAIL, frame.offer, frame.job, 0, fail))
 
     def _take(self, frame: Frame, envelope: Envelope, part: bytes, now: float) -> None:
         machine = DispatchJob(self._dispatcher, frame.job, frame.offer, envelope, part)
@@ -129,6 +138,14 @@ class Intake:
             await self._runner.run(entry)
         finally:
             self._table.remove(entry.machine.job, entry, entry.machine.envelope.body_bytes, self._clock.now())
+            self._share_room()
+
+    def _share_room(self) -> None:
+        """Tell the edges at which jobs wait of the room there is, in turn."""
+        if not len(self._turns) or self._usage.full:
+            return
+        for edge, jobs in self._turns.share(self._table.room, self._clock.now()):
+            self._publish(subjects.room(edge), messages.encode(Room(self._dispatcher, jobs, self._lanes)))
 
     # --- jobs in hand ------------------------------------------------------------------------------------------
 
@@ -146,7 +163,7 @@ class Intake:
             # The edge waits for a job that has ended here: what it misses was lost on the way. Its own sequence
             # number is sent back, so that it takes this for the next frame.
             fail = messages.encode(Fail(_UNKNOWN_JOB, dispatcher=self._dispatcher, unknown=True))
-            self._answer(reply, frames.encode(Kind.FAIL, frame.offer, frame.job, credit.expects, fail))
+            self._publish(reply, frames.encode(Kind.FAIL, frame.offer, frame.job, credit.expects, fail))
 
     def _body(self, frame: Frame) -> None:
         entry = self._find(frame)
@@ -181,6 +198,8 @@ class Intake:
         now = self._clock.now()
         self._edges.receive(beat, now)
         self._table.delay_s(beat.process, beat.clock_ms, round(now * 1000), now)
+        if any(lane in self._lanes for lane in beat.lanes):
+            self._turns.waits(beat.process, 1)
 
     def announce(self) -> None:
         """Send ACCEPTED for the jobs taken since the last time that have no answer yet. Called by the tick."""
@@ -194,19 +213,21 @@ class Intake:
         for edge in self._edges.take_lost(now):
             self._metrics.edges_lost.inc()
             self._table.forget_edge(edge)
+            self._turns.forget(edge)
             self._orphans += [entry for entry in self._table.entries() if entry.machine.envelope.edge == edge]
         for entry in self._orphans[: limits.LOST_JOBS_PER_TICK_MAX]:
             entry.cancel(_EDGE_UNHEARD)
         del self._orphans[: limits.LOST_JOBS_PER_TICK_MAX]
         self._table.sweep(now)
+        self._share_room()
         for entry in self._table.entries():
             # An attempt under way ends itself. This is for a body or a credit that never comes.
             if now > entry.deadline + DEADLINE_SLACK_S and not entry.cancelled:
                 entry.fail(_DEADLINE)
                 entry.cancel()
 
-    def _answer(self, reply: str, frame: bytes) -> None:
+    def _publish(self, subject: str, payload: bytes) -> None:
         try:
-            self._bus.publish(reply, frame)
+            self._bus.publish(subject, payload)
         except BusFullError:
             log.warning("bus_full")

@@ -72,6 +72,7 @@ class Edge:
             metrics=self._metrics,
             fleet=self._fleet,
             keeper=self._keeper,
+            wait_s=min(settings.admission_wait_s, settings.job_deadline_s),
             on_end=self._ended,
             on_priced=self._payments.price,
             on_settled=self._settled,
@@ -124,7 +125,11 @@ class Edge:
         """Read the snapshots, then listen on the bus, and only then on the public port."""
         process = self._process
         models = KVView(process.bus, subjects.KV_MODELS, self._models.changed, clock=process.clock, tasks=process.tasks)
+        access = KVView(
+            process.bus, subjects.KV_ACCESS, self._models.access_changed, clock=process.clock, tasks=process.tasks
+        )
         await models.start()
+        await access.start()
         await self._keys.start()
         await self._allowances.start()
         await process.bus.subscribe(subjects.alive_of("dispatcher"), self._on_beat)
@@ -169,7 +174,7 @@ class Edge:
 
     def beat(self, beat: Beat) -> Beat:
         """See `runtime.process.Service`."""
-        return msgspec.structs.replace(beat, in_flight=self._path.in_flight)
+        return msgspec.structs.replace(beat, in_flight=self._path.in_flight, lanes=self._board.lanes_waiting)
 
     async def drain(self) -> None:
         """See `runtime.process.Service`."""

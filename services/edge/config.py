@@ -4,6 +4,7 @@ import dataclasses
 
 from trunkline.core import limits
 from trunkline.policy.addresses import networks_fault
+from trunkline.policy.admission import WAIT_S
 from trunkline.runtime.config import at_least, setting
 from trunkline.runtime.usage_outbox import SpoolSettings
 
@@ -56,6 +57,12 @@ class EdgeSettings(SpoolSettings):
         limits.TOTAL_TIMEOUT_S,
         help="Seconds one job may take, over all attempts.",
         check=at_least(1),
+    )
+    admission_wait_s: float = setting(
+        "TRUNKLINE_ADMISSION_WAIT_S",
+        WAIT_S,
+        help="Seconds a job may wait for its turn while all dispatchers are full; then its client gets 429.",
+        check=at_least(0),
     )
     allowance_grace_s: float = setting(
         "TRUNKLINE_ALLOWANCE_GRACE_S",

@@ -11,7 +11,9 @@ from typing import Protocol
 
 import structlog
 
+from services.edge.admission import Admission
 from services.edge.client_job import ClientJob
+from services.edge.job_entry import JobEntry
 from services.edge.metrics import EdgeMetrics
 from services.edge.relay import Relay
 from services.edge.usage_keeper import UsageKeeper
@@ -28,6 +30,7 @@ from trunkline.bus.edge_job import (
     Send,
     Settle,
     Start,
+    Wait,
     Withdraw,
     Write,
 )
@@ -61,20 +64,6 @@ class OnSettled(Protocol):
         """
 
 
-class _Entry:
-    """One job in flight."""
-
-    __slots__ = ("client", "lane", "left_at", "machine", "relay", "reply")
-
-    def __init__(self, client: ClientJob, machine: EdgeJob, relay: Relay, lane: str, reply: str) -> None:
-        self.client = client
-        self.machine = machine
-        self.relay = relay
-        self.lane = lane
-        self.reply = reply
-        self.left_at = 0.0
-
-
 class JobBoard:
     """Runs the state machines of the jobs in flight.
 
@@ -82,6 +71,7 @@ class JobBoard:
         bus, edge, clock, metrics: of the process.
         fleet: the living dispatchers.
         keeper: takes the usage that dispatchers tell.
+        wait_s: how long a job may wait where all dispatchers are full.
         on_end: called once per job, after its answer (or its client) is gone.
         on_priced: called when a whole answer begins whose use is known before its end.
         on_settled: called once per job, when it is known what it comes to: before its end or, where the client left or
@@ -97,6 +87,7 @@ class JobBoard:
         metrics: EdgeMetrics,
         fleet: Fleet,
         keeper: UsageKeeper,
+        wait_s: float,
         on_end: OnEnd,
         on_priced: OnPriced,
         on_settled: OnSettled,
@@ -110,10 +101,11 @@ class JobBoard:
         self._on_end = on_end
         self._on_priced = on_priced
         self._on_settled = on_settled
-        self._entries: dict[JobID, _Entry] = {}
-        self._settling: OrderedDict[JobID, _Entry] = OrderedDict()
-        self._by_reply: dict[str, _Entry] = {}
+        self._entries: dict[JobID, JobEntry] = {}
+        self._settling: OrderedDict[JobID, JobEntry] = OrderedDict()
+        self._by_reply: dict[str, JobEntry] = {}
         self._opened = 0
+        self._admission = Admission(wait_s, clock=clock, metrics=metrics, fleet=fleet, refuse=self._refuse)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -123,8 +115,14 @@ class JobBoard:
         """Jobs whose clients have their end, and whose dispatchers have still to say what they used."""
         return len(self._settling)
 
+    @property
+    def lanes_waiting(self) -> tuple[str, ...]:
+        """Lanes in which jobs wait for room at dispatchers."""
+        return self._admission.lanes
+
     async def start(self) -> None:
-        """Listen for frames."""
+        """Listen for frames, and for room."""
+        await self._bus.subscribe(subjects.room(self._edge), self._on_room)
         await self._bus.subscribe(subjects.edge_inbox(self._edge), self._on_message)
 
     def next_reply(self) -> str:
@@ -137,12 +135,12 @@ class JobBoard:
         now = self._clock.now()
         machine = EdgeJob(client.job, envelope, body, now)
         relay = Relay(client, stream=envelope.stream and not client.asked.raw)
-        entry = _Entry(client, machine, relay, lane, envelope.reply)
+        entry = JobEntry(client, machine, relay, lane, envelope.reply)
         self._entries[client.job] = entry
         self._by_reply[entry.reply] = entry
         client.exchange.on_gone = lambda: self._run(entry, machine.client_gone())
         client.exchange.on_drained = lambda size: self._run(entry, machine.drained(size))
-        self._run(entry, machine.offer(now))
+        self._run(entry, machine.wait() if lane in self._admission else machine.offer(now))
 
     # --- inputs ------------------------------------------------------------------------------------------------
 
@@ -159,12 +157,30 @@ class JobBoard:
         if entry is None:
             return  # settled here already; the rest of its frames are of no interest
         try:
-            self._run(entry, entry.machine.receive(frame, self._clock.now()))
+            commands = entry.machine.receive(frame, self._clock.now())
+            if entry.ticket is not None and entry.machine.dispatcher is not None:
+                self._admission.got_in(entry)
+            self._run(entry, commands)
         except (frames.FrameError, IllegalInputError, ValueError) as error:
             # ValueError is msgspec's: a payload that this version cannot read.
             self._metrics.frames_refused.inc()
             log.exception("frame_illegal", request_id=entry.client.request_id, kind=frame.kind.name, error=str(error))
             self._run(entry, entry.machine.give_up(_BROKEN))
+
+    def _on_room(self, message: Message) -> None:
+        """A dispatcher has room for jobs that wait."""
+        try:
+            room = messages.decode_room(message.data)
+        except ValueError:
+            self._metrics.frames_refused.inc()
+            return
+        now = self._clock.now()
+        for entry, waiting in self._admission.take(room):
+            self._run(entry, entry.machine.offer(now, room.dispatcher, waiting=waiting))
+
+    def _refuse(self, entry: JobEntry, fault: Fault) -> None:
+        """A job has waited long enough."""
+        self._run(entry, entry.machine.give_up(fault))
 
     def _no_responders(self, subject: str) -> None:
         entry = self._by_reply.get(subject)
@@ -202,7 +218,7 @@ class JobBoard:
 
     # --- commands ----------------------------------------------------------------------------------------------
 
-    def _run(self, entry: _Entry, commands: tuple[Command, ...]) -> None:
+    def _run(self, entry: JobEntry, commands: tuple[Command, ...]) -> None:
         if not commands:
             return
         unwritten = b""
@@ -230,13 +246,17 @@ class JobBoard:
         if unwritten:
             entry.relay.write(unwritten)
 
-    def _run_uncommon(self, entry: _Entry, command: Abort | Reoffer | Withdraw | Forget) -> None:
+    def _run_uncommon(self, entry: JobEntry, command: Abort | Reoffer | Wait | Withdraw | Forget) -> None:
         match command:
             case Abort(fault):
                 entry.relay.fail(fault)
                 self._end(entry, fault.type.value)
-            case Reoffer(fault):
-                self._reoffer(entry, fault)
+            case Reoffer(fault, full):
+                self._reoffer(entry, fault, full=full)
+            case Wait():
+                refusal = self._admission.wait(entry)
+                if refusal is not None:
+                    self._refuse(entry, refusal)
             case Withdraw(offer, void):
                 self._publish(subjects.WITHDRAW, messages.encode(Withdrawal(entry.client.job, offer, void)))
             case Forget():
@@ -249,24 +269,28 @@ class JobBoard:
             # At most once is the bus's contract: what is lost here is found by timeouts and sequence numbers.
             log.warning("bus_full")
 
-    def _reoffer(self, entry: _Entry, fault: Fault) -> None:
+    def _reoffer(self, entry: JobEntry, fault: Fault, *, full: bool) -> None:
         self._metrics.offers.labels(fault.type.value).inc()
-        chosen = self._fleet.pick(entry.machine.tried, entry.lane)
-        if chosen is None:
-            self._run(entry, entry.machine.give_up(fault))
-        else:
+        # One that has waited was offered where there was to be room: the others have none.
+        chosen = None if full and entry.ticket is not None else self._fleet.pick(entry.machine.tried, entry.lane)
+        if chosen is not None:
             self._run(entry, entry.machine.offer(self._clock.now(), chosen))
+        elif full:
+            self._run(entry, entry.machine.wait())
+        else:
+            self._run(entry, entry.machine.give_up(fault))
 
-    def _end(self, entry: _Entry, outcome: str) -> None:
+    def _end(self, entry: JobEntry, outcome: str) -> None:
         client = entry.client
         if self._entries.pop(client.job, None) is not None:
+            self._admission.over(entry)
             client.outcome = outcome
             client.offers = entry.machine.offers
             if entry.machine.state is EdgeState.SETTLING:
                 self._wait_for_last_word(entry)
             self._on_end(client)
 
-    def _wait_for_last_word(self, entry: _Entry) -> None:
+    def _wait_for_last_word(self, entry: JobEntry) -> None:
         exchange = entry.client.exchange
         exchange.request = exchange.request._replace(body=b"")  # may be large, and serves nobody any more
         entry.left_at = self._clock.now()
@@ -274,7 +298,7 @@ class JobBoard:
             self._give_up_oldest()
         self._settling[entry.client.job] = entry
 
-    def _settle(self, entry: _Entry, usage: UsageEvent | None, number: int, *, lost: bool) -> None:
+    def _settle(self, entry: JobEntry, usage: UsageEvent | None, number: int, *, lost: bool) -> None:
         del self._by_reply[entry.reply]
         self._settling.pop(entry.client.job, None)
         if usage is not None:

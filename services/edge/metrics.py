@@ -1,6 +1,6 @@
 """Metrics of the edge. Labels hold configured or closed sets of words only, never what a client typed."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from trunkline.runtime.metrics import LATENCY_BUCKETS_S
 
@@ -30,6 +30,25 @@ class EdgeMetrics:
         self.offers = Counter(
             "trunkline_edge_reoffers",
             "Jobs offered again, by the error type of the last offer.",
+            ["why"],
+            registry=registry,
+        )
+        self.waiting = Gauge(
+            "trunkline_edge_waiting",
+            "Jobs that wait because all dispatchers of their lane are full, by lane.",
+            ["lane"],
+            registry=registry,
+        )
+        self.wait_seconds = Histogram(
+            "trunkline_edge_wait_seconds",
+            "How long the jobs that got in had waited for room at a dispatcher; those that never waited do not count.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.admission_refused = Counter(
+            "trunkline_edge_admission_refused",
+            "Jobs refused while all dispatchers were full: late, no_chance, account_full, all_full, and "
+            "gateway_no_dispatcher where none was left.",
             ["why"],
             registry=registry,
         )

@@ -23,6 +23,7 @@ from tests.support.job_scripts import (
     nobody,
     offer,
     unheard,
+    wait,
     whole,
 )
 from trunkline.bus.edge_job import EdgeState, IllegalInputError
@@ -164,9 +165,9 @@ def test_a_sign_of_life_is_written_to_nobody_and_counts() -> None:
 
 
 def test_a_full_dispatcher_is_passed_over() -> None:
-    script = offered() >> busy("d1") << "reoffer, gateway_busy"
+    script = offered() >> busy("d1") << "reoffer, gateway_busy, full"
     script >> offer("d2") << "d2 <- OPEN 1 b'hello', 600 s left, answer wanted"
-    script >> busy("d2", offer_no=1) << "reoffer, gateway_busy"
+    script >> busy("d2", offer_no=1) << "reoffer, gateway_busy, full"
     assert script.job.tried == {"d1", "d2"}
     script >> give_up() << "withdraw 1 void" << "settle, nothing" << "abort, gateway_shutting_down"
     script.done()
@@ -191,10 +192,81 @@ def test_nobody_there_is_offered_elsewhere_at_once() -> None:
 def test_after_eight_offers_the_client_is_told() -> None:
     script = offered()
     for number in range(1, limits.OFFERS_MAX):
-        script >> busy(f"d{number}", offer_no=number - 1) << "reoffer, gateway_busy"
+        script >> nobody() << f"withdraw {number - 1} void" << "reoffer, gateway_no_dispatcher"
         script >> offer() << f"lane <- OPEN {number} b'hello', 600 s left, answer wanted"
-    script >> busy("d8", offer_no=7) << "settle, nothing" << "abort, gateway_busy"
+    script >> nobody() << "withdraw 7 void" << "settle, nothing" << "abort, gateway_no_dispatcher"
     script.done()
+
+
+# --- waiting for room ------------------------------------------------------------------------------------------
+
+
+def waiting() -> EdgeScript:
+    return offered() >> busy("d1") << "reoffer, gateway_busy, full" >> wait() << "wait"
+
+
+def test_after_eight_offers_that_found_no_room_a_job_waits() -> None:
+    script = offered()
+    for number in range(1, limits.OFFERS_MAX):
+        script >> busy(f"d{number}", offer_no=number - 1) << "reoffer, gateway_busy, full"
+        script >> offer() << f"lane <- OPEN {number} b'hello', 600 s left, answer wanted"
+    script >> busy("d8", offer_no=7) << "wait"
+    script.done()
+    # It begins anew from there, and may be offered as often again.
+    assert script.job.tried == set()
+    script >> offer("d1") << "d1 <- OPEN 8 b'hello', 600 s left, answer wanted"
+    script >> busy("d1", offer_no=8) << "reoffer, gateway_busy, full" >> wait() << "wait"
+    script >> offer("d2") << "d2 <- OPEN 9 b'hello', 600 s left, answer wanted"
+    script >> whole(0, b"{}", offer_no=9) << "start 200" << "write b'{}'" << "settle, usage 7" << "finish"
+    script.done()
+
+
+def test_a_job_may_wait_before_its_first_offer() -> None:
+    script = EdgeScript() >> wait() << "wait"
+    script >> at(1.0) >> at(5.0)  # nothing is expected of anybody
+    script >> offer("d1") << "d1 <- OPEN 0 b'hello', 595 s left, answer wanted"
+    script >> accepted() >> at(5.9) >> head(1, b"ab") << "start 200" << "write b'ab'"
+    script.done()
+
+
+def test_one_that_is_full_is_remembered_when_another_one_is_silent() -> None:
+    script = offered() >> busy("d1") << "reoffer, gateway_busy, full"
+    script >> offer("d2") << "d2 <- OPEN 1 b'hello', 600 s left, answer wanted"
+    script >> at(1.0) << "withdraw 1 void" << "reoffer, gateway_busy, full" >> wait() << "wait"
+    script >> offer("d2") << "d2 <- OPEN 2 b'hello', 599 s left, answer wanted"
+    script >> at(2.0) << "withdraw 2 void" << "reoffer, gateway_busy"
+    script.done()
+
+
+def test_while_a_job_waits_nothing_is_heard_or_asked() -> None:
+    script = waiting()
+    for step in (head(0, b"x"), accepted(), nobody(), lost("d1"), busy("d1"), drained(9), body_credit(99, 1)):
+        script >> step
+    script.done()
+    assert script.job.state is EdgeState.WAITING
+
+
+def test_a_client_leaves_while_its_job_waits() -> None:
+    script = waiting() >> gone() << "settle, nothing" << "forget"
+    script.done()
+    assert script.job.state is EdgeState.ENDED
+
+
+def test_a_job_that_waited_long_enough_is_nobodys_to_withdraw() -> None:
+    script = waiting() >> give_up() << "settle, nothing" << "abort, gateway_shutting_down" >> gone() >> at(9e9)
+    script.done()
+
+
+def test_the_deadline_counts_the_wait() -> None:
+    script = EdgeScript(deadline_s=10.0) >> wait() << "wait" >> at(15.0)
+    script >> at(15.1) << "settle, nothing" << "abort, upstream_timeout"
+    script.done()
+
+
+def test_only_an_offered_job_may_begin_to_wait() -> None:
+    for script in (waiting(), taken(), answering()):
+        with pytest.raises(IllegalInputError, match=f"wait in state {script.job.state.value}"):
+            script >> wait()
 
 
 def test_a_dispatcher_lost_before_the_first_byte() -> None:

@@ -56,6 +56,7 @@ SECRET = mint(bytes(range(64)))
 MASTERS = "1:" + base64.b64encode(bytes(32)).decode()
 DEADLINE_S = 15.0
 DISPATCHER_JOBS_MAX = 12
+ADMISSION_WAIT_S = 2.0
 TIMEOUTS = Timeouts(connect_s=1.0, first_token_s=3.0, idle_s=2.5, total_s=9.0)
 
 
@@ -158,6 +159,7 @@ class SimulatedEdge(_Process):
             metrics=metrics,
             fleet=self.fleet,
             keeper=self.keeper,
+            wait_s=ADMISSION_WAIT_S,
             on_end=self._ended,
             on_priced=self.payments.price,
             on_settled=self._settled,
@@ -209,7 +211,14 @@ class SimulatedEdge(_Process):
 
     def beat(self) -> Beat:
         clock_ms = round(self.clock.now() * 1000)
-        return Beat("edge", self.name, self.clock.wall_ms(), in_flight=self.path.in_flight, clock_ms=clock_ms)
+        return Beat(
+            "edge",
+            self.name,
+            self.clock.wall_ms(),
+            in_flight=self.path.in_flight,
+            lanes=self.board.lanes_waiting,
+            clock_ms=clock_ms,
+        )
 
     def begin(self, client: Client) -> None:
         """A client's request has come."""
@@ -229,6 +238,7 @@ class SimulatedEdge(_Process):
             "in flight": self.path.in_flight,
             "usage kept": len(self.keeper),
             "jobs to settle": self.board.settling,
+            "lanes waited in": len(self.board.lanes_waiting),
             "holds": self.allowances.holds,
         }
 

@@ -12,6 +12,7 @@ from tests.sim.sim_clients import Client, Outcome, Plan
 from tests.sim.sim_loop import LoopClock, SimulatedLoop
 from tests.sim.sim_metering import start_metering
 from tests.sim.sim_processes import (
+    ADMISSION_WAIT_S,
     DEADLINE_S,
     DISPATCHER_JOBS_MAX,
     SECRET,
@@ -48,12 +49,17 @@ class Stage:
             for number in range(dispatchers)
         ]
         self._lose: list[Kind] = []
+        self.lose_room = False
+        """Lose the next word of room."""
 
     def lose(self, *kinds: Kind) -> None:
         """Lose the next frame of each of these kinds."""
         self._lose += kinds
 
     def _fate(self, delivery: Delivery) -> Sequence[float]:
+        if self.lose_room and delivery.subject.startswith("tl.room."):
+            self.lose_room = False
+            return ()
         with contextlib.suppress(FrameError):
             kind = frames.decode(delivery.data).kind
             if delivery.subject.startswith(("tl.edge.", "tl.disp.", "tl.job.")) and kind in self._lose:
@@ -391,22 +397,85 @@ def test_a_dispatcher_that_dies_before_the_first_byte_is_replaced() -> None:
     play(course, script=[Behaviour.SILENT, Behaviour.GOOD])
 
 
-def test_a_full_dispatcher_sends_jobs_on_and_with_all_full_the_client_is_told() -> None:
+async def filled(stage: Stage) -> list[Client]:
+    """Fill all dispatchers: one that is full sends jobs on."""
+    held = [stage.send() for _ in range(2 * DISPATCHER_JOBS_MAX)]
+    await stage.clock.sleep(1)
+    assert [len(dispatcher.table) for dispatcher in stage.dispatchers] == [DISPATCHER_JOBS_MAX] * 2
+    return held
+
+
+def test_with_all_dispatchers_full_a_job_waits_and_then_its_client_is_told() -> None:
     async def course(stage: Stage) -> None:
-        room = 2 * DISPATCHER_JOBS_MAX
-        held = [stage.send() for _ in range(room)]
-        await stage.clock.sleep(1)
-        assert [len(dispatcher.table) for dispatcher in stage.dispatchers] == [DISPATCHER_JOBS_MAX] * 2
+        held = await filled(stage)
         refused = stage.send()
-        await stage.until(lambda: refused.done, within_s=0.5)
+        await stage.clock.sleep(ADMISSION_WAIT_S - 0.05)
+        assert (refused.done, stage.edge.board.lanes_waiting) == (False, ("default",))
+        await stage.until(lambda: refused.done, within_s=0.2)
         assert refused.outcome() is Outcome.ERROR
-        assert b"HTTP/1.1 503" in refused.wire
-        assert b"retry-after: 1" in refused.wire
+        assert b"HTTP/1.1 429" in refused.wire
+        assert b"retry-after: 2" in refused.wire
+        assert stage.edge.board.lanes_waiting == ()
         for client in held:
             client.leave()
         await stage.clock.sleep(1)
         stage.provider.script = [Behaviour.GOOD]
         await stage.answered(stage.send(), within_s=3)
+
+    play(course, script=[Behaviour.SILENT] * (2 * DISPATCHER_JOBS_MAX))
+
+
+def test_a_job_that_waits_gets_the_room_that_another_one_leaves() -> None:
+    async def course(stage: Stage) -> None:
+        held = await filled(stage)
+        stage.provider.script = [Behaviour.GOOD] * 3
+        waiting = [stage.send() for _ in range(3)]
+        await stage.clock.sleep(0.5)
+        assert not any(client.done for client in waiting)
+        waiting[1].leave()
+        held[0].leave()
+        await stage.answered(waiting[0], within_s=0.5)
+        await stage.answered(waiting[2], within_s=0.5)
+        for client in held:
+            client.leave()
+        await stage.clock.sleep(1)
+
+    play(course, script=[Behaviour.SILENT] * (2 * DISPATCHER_JOBS_MAX))
+
+
+def test_jobs_that_wait_outlive_their_dispatcher_and_find_the_next_one() -> None:
+    async def course(stage: Stage) -> None:
+        held = [stage.send() for _ in range(DISPATCHER_JOBS_MAX)]
+        await stage.clock.sleep(1)
+        stage.provider.script = [Behaviour.GOOD] * 2
+        waiting = [stage.send(), stage.send()]
+        await stage.clock.sleep(0.1)
+        await stage.dispatchers[0].die()
+        for client in held:
+            client.leave()
+        successor = SimulatedDispatcher(stage.broker, "successor", stage.clock, 9, stage.provider)
+        stage.dispatchers.append(successor)
+        await successor.start()
+        for client in waiting:
+            await stage.answered(client, within_s=1.2)  # a beat of the edge
+
+    play(course, dispatchers=1, script=[Behaviour.SILENT] * DISPATCHER_JOBS_MAX)
+
+
+def test_a_word_of_room_that_is_lost_is_said_again() -> None:
+    async def course(stage: Stage) -> None:
+        held = await filled(stage)
+        stage.provider.script = [Behaviour.GOOD]
+        waiting = stage.send()
+        await stage.clock.sleep(0.1)
+        stage.lose_room = True
+        held[0].leave()
+        await stage.clock.sleep(0.5)
+        assert not stage.lose_room
+        await stage.answered(waiting, within_s=1.0)
+        for client in held:
+            client.leave()
+        await stage.clock.sleep(1)
 
     play(course, script=[Behaviour.SILENT] * (2 * DISPATCHER_JOBS_MAX))
 

@@ -6,6 +6,7 @@ from typing import cast
 from services.edge.client_job import ClientJob
 from services.edge.models import Models
 from services.edge.routes import find_route
+from services.edge.routing_wishes import read_wish, route
 from trunkline.bus import snapshots, subjects
 from trunkline.bus.snapshots import KeyPolicy, ModelSnapshot
 from trunkline.core.ids import JobIDMint
@@ -35,6 +36,7 @@ def edge_job(
     path: str = CHAT_PATH,
     policy: KeyPolicy | None = None,
     content_type: str = "application/json",
+    headers: dict[str, str] | None = None,
 ) -> ClientJob:
     """Return a request up to the step ``admit``.
 
@@ -45,10 +47,11 @@ def edge_job(
         path: of a route.
         policy: of its key; by default key 1 of account 7, which may use all models of the group ``default``.
         content_type: of the body.
+        headers: further ones, names in lower case.
     """
     if body is None:
         body = json.dumps({"model": asked.model, "messages": []}).encode()
-    request = Request("POST", path, "", {"content-type": content_type}, body, "127.0.0.1")
+    request = Request("POST", path, "", {"content-type": content_type, **(headers or {})}, body, "127.0.0.1")
     client = ClientJob(Exchange(cast("Wire", None), request, keep_alive=True, chunked=True), _mint.mint(0), 0.0)
     client.match = find_route(path)
     assert client.match is not None
@@ -58,5 +61,7 @@ def edge_job(
         policy or KeyPolicy(key=1, key_name="k", account=7, account_name="a", groups=("default",), models=("*",))
     )
     client.asked = asked
+    client.wish = read_wish(client)
     client.model, client.groups = known.find(asked.model, client.key)
+    route(client, known)
     return client

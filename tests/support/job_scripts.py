@@ -23,6 +23,7 @@ from trunkline.bus.edge_job import (
     Send,
     Settle,
     Start,
+    Wait,
     Withdraw,
     Write,
 )
@@ -111,8 +112,10 @@ def describe(command: Command) -> str:
             return f"{dispatcher or 'lane'} <- {frame_text(frame)}" + (", answer wanted" if answered else "")
         case Withdraw(offer, void):
             return f"withdraw {offer}" + (" void" if void else "")
-        case Reoffer(fault):
-            return f"reoffer, {fault.type}"
+        case Reoffer(fault, full):
+            return f"reoffer, {fault.type}" + (", full" if full else "")
+        case Wait():
+            return "wait"
         case Start(head):
             return f"start {head.status}"
         case Write(data):
@@ -183,6 +186,10 @@ def _named(name: str, step: EdgeStep) -> EdgeStep:
 
 def offer(to: str | None = None) -> EdgeStep:
     return _named("offer", lambda script: script.job.offer(script.now, to))
+
+
+def wait() -> EdgeStep:
+    return _named("wait", lambda script: script.job.wait())
 
 
 def gone() -> EdgeStep:

@@ -8,6 +8,8 @@
                                                                    │ last frame, nothing heard
         any state ──client gone, an answer given up──▶ SETTLING ───┘
 
+    OFFERED ──all are full──▶ WAITING ──its turn──▶ OFFERED
+
 A fast answer skips ACCEPTED (its HEAD names the dispatcher), and one in one piece comes as a single WHOLE.
 
 Until the first byte has gone to the client a job may be offered again; after it, the only ends left are END and
@@ -37,6 +39,8 @@ class EdgeState(Enum):
     """Where a job stands."""
 
     OFFERED = "offered"
+    WAITING = "waiting"
+    """No dispatcher has it, and none is asked before there is room."""
     ACCEPTED = "accepted"
     ANSWERING = "answering"
     SETTLING = "settling"
@@ -64,13 +68,21 @@ class Withdraw(NamedTuple):
 
 
 class Reoffer(NamedTuple):
-    """Choose a dispatcher not in ``EdgeJob.tried`` and call `EdgeJob.offer`, or `EdgeJob.give_up` with none left.
+    """Choose a dispatcher not in ``EdgeJob.tried`` and call `EdgeJob.offer`.
+
+    With none left call `EdgeJob.wait` if the job may wait for room, else `EdgeJob.give_up`.
 
     Attributes:
         fault: what to tell the client if there is none.
+        full: one that was asked has no room at the moment.
     """
 
     fault: Fault
+    full: bool = False
+
+
+class Wait(NamedTuple):
+    """Call `EdgeJob.offer` when there is room, or `EdgeJob.give_up` if there is none in time."""
 
 
 class Start(NamedTuple):
@@ -113,7 +125,7 @@ class Settle(NamedTuple):
     lost: bool = False
 
 
-Command = Send | Withdraw | Reoffer | Start | Write | Finish | Abort | Forget | Settle
+Command = Send | Withdraw | Reoffer | Wait | Start | Write | Finish | Abort | Forget | Settle
 
 _FRAME_LOST = Fault(ErrorType.GATEWAY_FRAME_LOST, "A part of the answer was lost inside the gateway. Please retry.")
 _DISPATCHER_LOST = Fault(
@@ -126,6 +138,7 @@ _NO_DISPATCHER = Fault(
 _DEADLINE = Fault(ErrorType.UPSTREAM_TIMEOUT, "The request did not finish within its deadline.")
 _OVERRUN = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway broke its own flow control. Please retry.")
 
+_UNTAKEN = frozenset({EdgeState.OFFERED, EdgeState.WAITING})
 _BEFORE_HEAD = frozenset({EdgeState.OFFERED, EdgeState.ACCEPTED})
 _OVER = frozenset({EdgeState.SETTLING, EdgeState.ENDED})
 
@@ -152,10 +165,12 @@ class EdgeJob:
         "_drained",
         "_envelope",
         "_expected",
+        "_full",
         "_heard",
         "_offered",
         "_offered_to",
         "_received",
+        "_round",
         "_window",
         "dispatcher",
         "job",
@@ -174,6 +189,8 @@ class EdgeJob:
         self.offers = 0
         self.offer_no = -1
         self.started = False
+        self._round = 0  # offers since the job last waited
+        self._full = False
         self._envelope = envelope
         self._window = envelope.credit
         self._deadline = now + envelope.deadline_s
@@ -194,21 +211,41 @@ class EdgeJob:
 
     # --- Offers ------------------------------------------------------------------------------------------------
 
-    def offer(self, now: float, to: str | None = None) -> tuple[Command, ...]:
-        """Hand the job to a dispatcher: ``to``, or whichever of the lane the broker picks."""
-        if self.state is not EdgeState.OFFERED or self._body is None:
+    def offer(self, now: float, to: str | None = None, *, waiting: int = 0) -> tuple[Command, ...]:
+        """Hand the job to a dispatcher: ``to``, or whichever of the lane the broker picks.
+
+        Args:
+            now: monotonic seconds.
+            to: process id of a dispatcher.
+            waiting: jobs that wait for room behind it.
+        """
+        if self.state not in _UNTAKEN or self._body is None:
             raise IllegalInputError("offer", self.state)
         self.offers += 1
+        self._round += 1
         self.offer_no += 1
         self._reset(now)
         self._offered_to = to
         envelope = msgspec.structs.replace(
-            self._envelope, offered_ms=round(now * 1000), deadline_s=max(0.0, self._deadline - now)
+            self._envelope,
+            offered_ms=round(now * 1000),
+            deadline_s=max(0.0, self._deadline - now),
+            waiting=waiting,
         )
         part = self._body[: limits.OPEN_BODY_BYTES_MAX]
         self._body_sent = len(part)
         payload = frames.join_parts(messages.encode(envelope), part)
         return (Send(to, frames.encode(Kind.OPEN, self.offer_no, self.job, 0, payload), answered=True),)
+
+    def wait(self) -> tuple[Command, ...]:
+        """Let the job wait for room, before its first offer or after all have been refused."""
+        if self.state is not EdgeState.OFFERED:
+            raise IllegalInputError("wait", self.state)
+        self.state = EdgeState.WAITING
+        self.tried.clear()
+        self._round = 0
+        self._full = False
+        return (Wait(),)
 
     def give_up(self, fault: Fault) -> tuple[Command, ...]:
         """End the job because no dispatcher is left to offer it to, or the edge must stop."""
@@ -225,16 +262,21 @@ class EdgeJob:
             self.tried.add(tried)
         self.state = EdgeState.OFFERED
         self.dispatcher = None
-        if self.offers >= limits.OFFERS_MAX:
-            return self._abort(fault)
-        return (Reoffer(fault),)
+        if self._round >= limits.OFFERS_MAX:
+            return self.wait() if self._full else self._abort(fault)
+        return (Reoffer(fault, self._full),)
 
     # --- Frames ------------------------------------------------------------------------------------------------
 
     def receive(self, frame: Frame, now: float) -> tuple[Command, ...]:
         """Take a frame from the bus. Stale and repeated ones change nothing."""
         state = self.state
-        if state is EdgeState.ENDED or state is EdgeState.SETTLING or frame.offer != self.offer_no:
+        if (
+            state is EdgeState.ENDED
+            or state is EdgeState.SETTLING
+            or state is EdgeState.WAITING
+            or frame.offer != self.offer_no
+        ):
             return self._last_word(frame)
         self._heard = now
         if frame.kind is Kind.CREDIT:
@@ -313,6 +355,7 @@ class EdgeJob:
         fail = messages.decode_fail(payload)
         if fail.elsewhere:
             self.tried.add(fail.dispatcher)
+            self._full = self._full or fail.fault.type is ErrorType.GATEWAY_BUSY
             return self._again(fail.fault)
         self.dispatcher = fail.dispatcher
         self.state = EdgeState.ENDED
@@ -394,6 +437,8 @@ class EdgeJob:
         return Send(self.dispatcher, frames.encode(Kind.CREDIT, self.offer_no, self.job, 0, payload), answered=sync)
 
     def _cancel(self, *, void: bool) -> tuple[Command, ...]:
+        if self.state is EdgeState.WAITING:
+            return ()
         if self.dispatcher is None:
             return (Withdraw(self.offer_no, void),)
         frame = frames.encode(Kind.CANCEL, self.offer_no, self.job, 0, frames.encode_void(void=void))
@@ -403,6 +448,10 @@ class EdgeJob:
         """The client closed its connection: the upstream call must be closed, too."""
         if self.state in _OVER:
             return ()
+        if self.state is EdgeState.WAITING:
+            self.state = EdgeState.ENDED
+            self._body = None
+            return (Settle(), Forget())
         # One who leaves pays for what was produced until now, even if he has not seen it.
         commands = self._cancel(void=False)
         self.state = EdgeState.SETTLING
@@ -417,6 +466,8 @@ class EdgeJob:
             return ()
         if now - self._deadline > DEADLINE_SLACK_S:
             return self.give_up(_DEADLINE)
+        if self.state is EdgeState.WAITING:
+            return ()
         if self.state is EdgeState.OFFERED:
             if now - self._offered < limits.ACCEPT_TIMEOUT_S:
                 return ()

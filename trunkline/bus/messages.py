@@ -82,6 +82,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         fallbacks: models that may take over, in their order.
         hedge: a second attempt may be made beside one that is late with its first token.
         asked: the model that the client named, where a budget has put another in its place; else empty.
+        waiting: jobs that wait at the edge for room where this one is offered, behind it.
     """
 
     edge: str
@@ -109,6 +110,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     fallbacks: tuple[Fallback, ...] = ()
     hedge: bool = False
     asked: str = ""
+    waiting: int = 0
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
@@ -269,6 +271,20 @@ class Withdrawal(msgspec.Struct, frozen=True, array_like=True):
     void: bool = False
 
 
+class Room(msgspec.Struct, frozen=True, array_like=True):
+    """A dispatcher has room for jobs that wait at an edge; see `bus.edge_turns`.
+
+    Attributes:
+        dispatcher: to which they may be offered.
+        jobs: how many.
+        lanes: of which.
+    """
+
+    dispatcher: str
+    jobs: int
+    lanes: tuple[str, ...]
+
+
 class Beat(msgspec.Struct, frozen=True, array_like=True):
     """A process says that it lives.
 
@@ -280,7 +296,7 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
         room: jobs it could take now (dispatchers).
         draining: it takes no new ones.
         stored: every usage event of this process up to this number is in JetStream (dispatchers).
-        lanes: the lanes it serves (dispatchers).
+        lanes: the lanes it serves (dispatchers), or in which jobs wait for room (edges).
         clock_ms: the sender's monotonic clock, in milliseconds; only differences mean something.
     """
 
@@ -407,6 +423,7 @@ decode_head = msgspec.msgpack.Decoder(Head).decode
 decode_end = msgspec.msgpack.Decoder(End).decode
 decode_fail = msgspec.msgpack.Decoder(Fail).decode
 decode_withdrawal = msgspec.msgpack.Decoder(Withdrawal).decode
+decode_room = msgspec.msgpack.Decoder(Room).decode
 decode_beat = msgspec.msgpack.Decoder(Beat).decode
 decode_checkpoint = msgspec.msgpack.Decoder(Checkpoint).decode
 decode_usage_batch = msgspec.msgpack.Decoder(UsageBatch).decode

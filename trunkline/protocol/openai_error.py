@@ -114,6 +114,8 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             shape = _Shape(431, _INVALID, "headers_too_large")
         case ErrorType.POLICY_RATE_LIMITED | ErrorType.UPSTREAM_RATE_LIMITED:
             shape = _Shape(429, RATE_LIMIT_TYPE, "rate_limit_exceeded", retry=True, wait=True)
+        case ErrorType.GATEWAY_OVERLOADED:
+            shape = _Shape(429, RATE_LIMIT_TYPE, "overloaded", retry=True, wait=True)
         case ErrorType.CLIENT_GONE:
             shape = _Shape(499, _INVALID, "client_closed_request")
         case ErrorType.UPSTREAM_CREDENTIAL | ErrorType.UPSTREAM_ERROR | ErrorType.UPSTREAM_UNREACHABLE:
@@ -131,7 +133,12 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             | ErrorType.GATEWAY_NOT_READY
         ):
             shape = _Shape(503, SERVER_TYPE, "overloaded", retry=True, wait=True)
-        case ErrorType.GATEWAY_DISPATCHER_LOST | ErrorType.GATEWAY_FRAME_LOST | ErrorType.GATEWAY_INTERNAL:
+        case (
+            ErrorType.GATEWAY_DISPATCHER_LOST
+            | ErrorType.GATEWAY_FRAME_LOST
+            | ErrorType.GATEWAY_INTERNAL
+            | ErrorType.GATEWAY_OUTRUN
+        ):
             shape = _Shape(500, SERVER_TYPE, "internal_error", retry=True)
         case _:
             assert_never(kind)

@@ -112,7 +112,7 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             shape = _Shape(426, _INVALID)
         case ErrorType.CLIENT_HEADERS_TOO_LARGE:
             shape = _Shape(431, _INVALID)
-        case ErrorType.POLICY_RATE_LIMITED | ErrorType.UPSTREAM_RATE_LIMITED:
+        case ErrorType.POLICY_RATE_LIMITED | ErrorType.UPSTREAM_RATE_LIMITED | ErrorType.GATEWAY_OVERLOADED:
             shape = _Shape(429, "rate_limit_error", retry=True, wait=True)
         case ErrorType.CLIENT_GONE:
             shape = _Shape(499, _INVALID)
@@ -135,7 +135,12 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             | ErrorType.GATEWAY_NOT_READY
         ):
             shape = _Shape(529, "overloaded_error", retry=True, wait=True)
-        case ErrorType.GATEWAY_DISPATCHER_LOST | ErrorType.GATEWAY_FRAME_LOST | ErrorType.GATEWAY_INTERNAL:
+        case (
+            ErrorType.GATEWAY_DISPATCHER_LOST
+            | ErrorType.GATEWAY_FRAME_LOST
+            | ErrorType.GATEWAY_INTERNAL
+            | ErrorType.GATEWAY_OUTRUN
+        ):
             shape = _Shape(500, _SERVER, retry=True)
         case _:
             assert_never(kind)

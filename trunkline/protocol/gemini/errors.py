@@ -154,6 +154,8 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             shape = _Shape(431, "INVALID_ARGUMENT")
         case ErrorType.POLICY_RATE_LIMITED | ErrorType.UPSTREAM_RATE_LIMITED:
             shape = _Shape(429, "RESOURCE_EXHAUSTED", "RATE_LIMIT_EXCEEDED", retry=True, wait=True)
+        case ErrorType.GATEWAY_OVERLOADED:
+            shape = _Shape(429, "RESOURCE_EXHAUSTED", "OVERLOADED", retry=True, wait=True)
         case ErrorType.CLIENT_GONE:
             shape = _Shape(499, "CANCELLED")
         case ErrorType.UPSTREAM_CREDENTIAL | ErrorType.UPSTREAM_ERROR | ErrorType.UPSTREAM_UNREACHABLE:
@@ -171,7 +173,12 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             | ErrorType.GATEWAY_NOT_READY
         ):
             shape = _Shape(503, "UNAVAILABLE", retry=True, wait=True)
-        case ErrorType.GATEWAY_DISPATCHER_LOST | ErrorType.GATEWAY_FRAME_LOST | ErrorType.GATEWAY_INTERNAL:
+        case (
+            ErrorType.GATEWAY_DISPATCHER_LOST
+            | ErrorType.GATEWAY_FRAME_LOST
+            | ErrorType.GATEWAY_INTERNAL
+            | ErrorType.GATEWAY_OUTRUN
+        ):
             shape = _Shape(500, "INTERNAL", retry=True)
         case _:
             assert_never(kind)

@@ -46,6 +46,7 @@ class Rig:
             metrics=metrics,
             fleet=Fleet(),
             keeper=self.keeper,
+            wait_s=10.0,
             on_end=self.ended.append,
             on_priced=lambda _client, _usage: None,
             on_settled=lambda client, usage, lost: self.settled.append((client, usage, lost)),
