@@ -17,6 +17,7 @@ from trunkline.bus.allowance import (
     AllowanceDraw,
     LeaseDraw,
     LeaseGrant,
+    MeterKind,
     decode_allowance_grants,
     decode_recall,
 )
@@ -24,6 +25,7 @@ from trunkline.bus.port import Bus, BusError, Message
 from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.policy.lease import Hold, JobNeed, Lease
+from trunkline.policy.meters import counts
 from trunkline.policy.slices import Slice
 from trunkline.runtime.tasks import TaskSet
 
@@ -161,6 +163,24 @@ class Allowances:
         """Return what is leased here of the meters that count a job, as far as they are known."""
         found = self._accounts.get(account)
         return () if found is None else found.current.lease.matching(need)
+
+    def budgets_cover(self, account: int, hold: Hold, model: str, group: str) -> bool:
+        """Return whether a model may take over a job: whether the budgets that count it alone have room, as known here.
+
+        Args:
+            account: whose job it is.
+            hold: of the job; what it holds is held of the budgets that count both models.
+            model: public model name.
+            group: the first of those through which the key reaches it.
+        """
+        found, now, need = self._accounts.get(account), self._clock.now(), hold.need
+        return found is None or not any(
+            slice_.meter.kind is MeterKind.MONEY
+            and slice_.free(now) + slice_.remaining < need.least[slice_.index]
+            and slice_ not in hold.slices
+            and counts(slice_.meter, key=need.key, user=need.user, model=model, group=group)
+            for slice_ in found.current.lease.slices.values()
+        )
 
     def discount_ppm(self, account: int) -> int:
         """Return the volume discount of an account, as far as is known here."""

@@ -1,13 +1,15 @@
 """One request on its way through the edge: what the steps of the path have found out so far."""
 
 from services.edge.routes import Match
-from trunkline.bus.snapshots import ModelSnapshot
+from trunkline.bus.messages import Fallback
+from trunkline.bus.snapshots import ModelSnapshot, Strategy
 from trunkline.core.ids import JobID, job_text
 from trunkline.policy.keys import CompiledKey
 from trunkline.policy.lease import Hold
 from trunkline.protocol import registry
 from trunkline.protocol.dialect import ClientDialect, ClientRequest
 from trunkline.protocol.names import OPENAI_CHAT
+from trunkline.protocol.routing_wish import RoutingWish
 from trunkline.runtime.http_exchange import Exchange
 
 
@@ -27,6 +29,7 @@ class ClientJob:
         "charge_nano",
         "dialect",
         "exchange",
+        "fallbacks",
         "first_byte",
         "groups",
         "hold",
@@ -39,8 +42,11 @@ class ClientJob:
         "offers",
         "outcome",
         "request_id",
+        "served",
         "status",
+        "strategy",
         "told",
+        "wish",
     )
 
     key: CompiledKey
@@ -60,6 +66,10 @@ class ClientJob:
         self.charge_nano: int | None = None
         self.told = b""
         self.moved_from = ""
+        self.wish: RoutingWish | None = None
+        self.strategy = Strategy.PRIORITY
+        self.fallbacks: tuple[Fallback, ...] = ()
+        self.served = ""
         self.first_byte = 0.0
         self.offers = 0
         self.status = 0

@@ -1,17 +1,17 @@
 """What a job may come to, for its hold: the worst case as far as the client bounds it (ADR 6)."""
 
 import re
+from collections.abc import Sequence
 
 from services.edge.client_job import ClientJob
 from trunkline.core import limits
+from trunkline.core.usage import Units
 from trunkline.policy.lease import JobNeed
 from trunkline.policy.pricing import ModelRates
 from trunkline.protocol import registry
+from trunkline.protocol.endpoints.asked_units import BYTES_PER_TOKEN_MIN
+from trunkline.protocol.endpoints.multipart import is_form
 from trunkline.protocol.tokens import LONG_BASE64
-
-BYTES_PER_TOKEN_MIN = 3
-"""Of text in a request: nearly all have more, so that a count by it is high. An exact one takes a hundred times as long
-as all the rest of a hold."""
 
 PLAIN_BYTES_MAX = 1024
 """A body up to here has no data in it that would have to be left out of the count of its text."""
@@ -29,28 +29,36 @@ _DATA_KEY = re.compile(
 """Members in which the dialects have data; the last of what stands before it."""
 
 _KEY_BYTES_MAX = 40
+_NOTHING = Units()
 
 
-def job_need(client: ClientJob, rates: ModelRates, discount_ppm: int) -> JobNeed:
-    """Return what a job may come to.
+def job_need(
+    client: ClientJob,
+    rates: ModelRates,
+    discount_ppm: int,
+    others: Sequence[tuple[ModelRates, Sequence[str]]] = (),
+) -> JobNeed:
+    """Return what a job may come to: with the dearest of the models that may answer it.
 
     Args:
         client: a request up to the step ``admit``.
         rates: of its model.
         discount_ppm: of its account.
+        others: rates of the models that may take over, each with the groups through which the key reaches it.
     """
     asked, policy = client.asked, client.key.policy
     body = client.exchange.request.body
-    form = asked.beside is not None and client.exchange.request.headers.get("content-type", "").startswith("multipart/")
+    beside = asked.beside or _NOTHING
+    # A form has its text and media counted by its endpoint's reader.
+    form = is_form(client.exchange.request.headers.get("content-type", "")) and client.words in registry.ENDPOINTS
     input_tokens, media = (0, True) if form else _input_tokens(body)
     talks = client.words not in registry.ENDPOINTS or client.words in registry.CONVERSANTS
     output_tokens = (asked.max_output or (limits.OUTPUT_TOKENS_ASSUMED if talks else 0)) * asked.choices
     groups = client.groups
     group = groups[0] if len(groups) == 1 else rates.dearest_group(groups)
-    images = 0 if asked.beside is None else asked.beside.images
 
-    def amounts(output_tokens: int) -> tuple[int, int, int, int]:
-        nano = rates.worst_case(
+    def worst(rates: ModelRates, group: str, output_tokens: int) -> int:
+        return rates.worst_case(
             input_tokens,
             output_tokens,
             group,
@@ -59,7 +67,13 @@ def job_need(client: ClientJob, rates: ModelRates, discount_ppm: int) -> JobNeed
             beside=asked.beside,
             variant=asked.variant,
         )
-        return nano, 1, input_tokens + output_tokens, images
+
+    def amounts(output_tokens: int) -> tuple[int, int, int, int]:
+        nano = worst(rates, group, output_tokens)
+        for other, reached in others:
+            nano = max(nano, worst(other, other.dearest_group(reached), output_tokens))
+        # Of what a provider may count in tokens or in pieces, the pieces: limits of tokens are for text.
+        return nano, 1, input_tokens + beside.input + output_tokens, beside.images
 
     whole = amounts(output_tokens)
     # A client that states no bound may get a long answer or a short one: it can begin with what the first token costs.

@@ -13,9 +13,11 @@ from services.edge.client_job import ClientJob
 from services.edge.deployments import with_model
 from services.edge.models import Models
 from services.edge.needs import job_need
-from trunkline.bus.messages import Pricing, UsageEvent
+from services.edge.routing_wishes import route
+from trunkline.bus.messages import Fallback, Pricing, UsageEvent
+from trunkline.bus.snapshots import ModelSnapshot
 from trunkline.core.errors import FaultError
-from trunkline.policy.lease import JobNeed
+from trunkline.policy.lease import Hold, JobNeed
 from trunkline.policy.pricing import UnitsError
 from trunkline.policy.slices import Slice
 from trunkline.protocol.names import OPENAI_CHAT
@@ -50,7 +52,7 @@ class Payments:
             return self._hold_later(client, error)
         if held is None:
             return self._hold_later(client, None)
-        client.hold = held
+        self._held(client, held)
         return None
 
     async def _hold_later(self, client: ClientJob, refused: HoldRefusedError | None) -> None:
@@ -58,7 +60,7 @@ class Payments:
             if refused is not None and not self._move_to_cheaper(client, refused):
                 raise refused
             try:
-                client.hold = await self._allowances.wait(client.key.policy.account, self._need(client))
+                self._held(client, await self._allowances.wait(client.key.policy.account, self._need(client)))
             except HoldRefusedError as error:
                 refused = error
             else:
@@ -66,9 +68,22 @@ class Payments:
         if refused is not None:
             raise refused
 
+    def _held(self, client: ClientJob, held: Hold) -> None:
+        """Note a hold. What takes over is booked on its own model's budgets: where one is used up, it does not."""
+        client.hold = held
+        if client.fallbacks:
+            account, covered = client.key.policy.account, self._allowances.budgets_cover
+            client.fallbacks = tuple(
+                fallback for fallback in client.fallbacks if covered(account, held, fallback.model, fallback.groups[0])
+            )
+
     def _need(self, client: ClientJob) -> JobNeed:
         discount_ppm = self._allowances.discount_ppm(client.key.policy.account)
-        return job_need(client, self._models.rates(client.model.name), discount_ppm)
+        rates = self._models.rates
+        if not client.fallbacks:
+            return job_need(client, rates(client.model.name), discount_ppm)
+        others = [(rates(fallback.model), fallback.groups) for fallback in client.fallbacks]
+        return job_need(client, rates(client.model.name), discount_ppm, others)
 
     def _move_to_cheaper(self, client: ClientJob, refused: HoldRefusedError) -> bool:
         """A budget is used up: let the model that the account has chosen for this take over, if there is one."""
@@ -85,6 +100,7 @@ class Payments:
             # Elsewhere the path alone names it. Where both do, the body may reach a provider as it is.
             client.exchange.request = with_model(client.exchange.request, cheaper)
         client.asked = msgspec.structs.replace(client.asked, model=cheaper)
+        route(client, self._models)
         return True
 
     def settle(self, client: ClientJob, usage: UsageEvent | None, *, lost: bool) -> None:
@@ -117,7 +133,16 @@ class Payments:
 
     def pricing(self, client: ClientJob) -> Pricing:
         """Return what the cost of a request's answer is reckoned with."""
-        model = client.model
+        return self._pricing(client, client.model)
+
+    def priced_fallbacks(self, client: ClientJob) -> tuple[Fallback, ...]:
+        """Return the models that may take over, each with what the cost of its answer is reckoned with."""
+        return tuple(
+            msgspec.structs.replace(fallback, pricing=self._pricing(client, self._models.configured(fallback.model)))
+            for fallback in client.fallbacks
+        )
+
+    def _pricing(self, client: ClientJob, model: ModelSnapshot) -> Pricing:
         return Pricing(model.prices, model.multipliers_ppm, self._allowances.discount_ppm(client.key.policy.account))
 
     def slices(self, client: ClientJob) -> tuple[Slice, ...]:

@@ -38,6 +38,7 @@ class Relay:
         self._head = head
         self._client.status = head.status
         self._client.channel = head.channel
+        self._client.served = head.model
 
     def _head_lines(self, head: Head) -> bytes:
         lines = (
@@ -45,8 +46,10 @@ class Relay:
             f"{self._client.dialect.request_id_header}: {self._client.request_id}\r\n"
             f"x-trunkline-attempts: {head.attempts}\r\n"
         )
-        if self._client.moved_from:
-            # A model's name is made of letters that a header may have, or it would not be configured.
+        # A model's name is made of letters that a header may have, or it would not be configured.
+        if head.model:
+            lines += f"x-trunkline-model: {_clean(head.model)}\r\nx-trunkline-model-reason: fallback\r\n"
+        elif self._client.moved_from:
             lines += f"x-trunkline-model: {_clean(self._client.asked.model)}\r\nx-trunkline-model-reason: budget\r\n"
         if head.fidelity:
             lines += f"x-trunkline-fidelity: {_clean(head.fidelity)}\r\n"

@@ -42,7 +42,7 @@ class RequestLog:
         if client.offers:
             policy = client.key.policy
             line |= {
-                "model": client.model.name,
+                "model": client.served or client.model.name,
                 "stream": client.asked.stream,
                 "account": policy.account,
                 "key": policy.key,

@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.edge.client_job import ClientJob
+from services.edge.count_limit import CountLimit
 from services.edge.credentials import find_secret
 from services.edge.deployments import with_model
 from services.edge.job_board import JobBoard
@@ -23,7 +24,8 @@ from services.edge.models import Models
 from services.edge.payments import Payments
 from services.edge.relay import respond_with_fault
 from services.edge.request_log import RequestLog
-from services.edge.routes import METHODS, SELF_SERVICE, Route, find_route, suggested_dialect
+from services.edge.routes import METHODS, SELF_SERVICE, Match, Route, find_route, suggested_dialect
+from services.edge.routing_wishes import read_wish, route
 from services.edge.self_service import SelfService
 from trunkline.bus.messages import Envelope
 from trunkline.core import limits
@@ -108,11 +110,12 @@ class RequestPath:
         self._proxies = proxies
         self._waiting = 0
         self._counted: dict[tuple[str, str], Counter] = {}
+        self._count_limit = CountLimit()
         job_steps: tuple[Step, ...] = (self.identify, self.read, self.admit, self.hold, self.publish)
         list_steps: tuple[Step, ...] = (self.identify, self.answer_models)
         self._steps: dict[Route, tuple[Step, ...]] = {
             **dict.fromkeys(Route, job_steps),
-            Route.COUNT_TOKENS: (self.identify, self.read, self.admit, self.answer_count),
+            Route.COUNT_TOKENS: (self.identify, self.limit_count, self.read, self.admit, self.answer_count),
             Route.MODELS: list_steps,
             Route.MODEL: list_steps,
             **dict.fromkeys(SELF_SERVICE, (self.identify, self.inquire, self.answer_inquiry)),
@@ -234,6 +237,10 @@ class RequestPath:
         if match is not None and match.model and match.dialect == OPENAI_CHAT:
             exchange.request = with_model(exchange.request, match.model)
         client.asked = self._read(client, exchange.request)
+        client.wish = read_wish(client)
+        if client.wish is not None and client.wish.first == client.asked.model and _model_in_body(match):
+            # It may be named in the list alone, and a provider would miss it.
+            exchange.request = with_model(exchange.request, client.asked.model)
 
     def _read(self, client: ClientJob, request: Request) -> ClientRequest:
         match = client.match
@@ -259,6 +266,7 @@ class RequestPath:
             if refusal is not None:
                 raise FaultError(refusal)
         client.model, client.groups = self._models.find(client.asked.model, client.key)
+        route(client, self._models)
         if len(self._board) >= self._jobs_max:
             raise FaultError(_FULL)
 
@@ -294,6 +302,10 @@ class RequestPath:
             lease=self._payments.lease_number(client),
             affinity=affinity_of(policy.account, request.headers, named=asked.named, opening=asked.opening),
             pricing=self._payments.pricing(client) if wants_cost else None,
+            strategy=client.strategy,
+            fallbacks=self._payments.priced_fallbacks(client) if wants_cost else client.fallbacks,
+            hedge=client.model.routing.hedge,
+            asked=client.moved_from,
         )
         self._board.open(client, envelope, request.body, client.model.lane)
         if len(request.body) > limits.OPEN_BODY_BYTES_MAX:
@@ -322,6 +334,10 @@ class RequestPath:
             client,
             self._models.render(client.key, client.match.model if client.match is not None else "", client.dialect),
         )
+
+    def limit_count(self, client: ClientJob) -> None:
+        """Does it ask for counts too often? Before its body is looked at, which is most of the work."""
+        self._count_limit.check(client.key.policy.key, self._clock.now())
 
     def answer_count(self, client: ClientJob) -> None:
         """Answer a question for the number of input tokens with an estimate made here; no job, and free."""
@@ -363,6 +379,11 @@ def _carried(client: ClientJob) -> dict[str, str]:
     if client.match is not None and client.match.endpoint:
         return {"content-type": headers["content-type"]} if "content-type" in headers else {}
     return {name: headers[name] for name in client.dialect.carried_headers if name in headers}
+
+
+def _model_in_body(match: Match | None) -> bool:
+    """Return whether a request is a conversation that names its model in its body."""
+    return match is not None and not match.model and not match.endpoint
 
 
 def _dialect_of_headers(request: Request) -> str:

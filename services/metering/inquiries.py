@@ -253,4 +253,5 @@ def _attempt(attempt: AttemptUsage) -> AttemptReport:
         started_ms=round(attempt.started_at.timestamp() * 1000),
         first_token_ms=attempt.first_token_ms,
         duration_ms=attempt.duration_ms,
+        asked=attempt.asked,
     )

@@ -12,7 +12,7 @@ from tests.support.raw_http import Response, exchange, request
 from tests.support.surface import Surface
 
 ASK_USAGE = '"stream_options":{"include_usage":true}'
-PRIVATE = '"fallback_models": ["a", "b"], "zenmux-route": {"strategy": "cost", "fallback": ["x"]}, "models": ["demo"]'
+PRIVATE = '"fallback_models": ["limited"], "zenmux-route": {"fallback": "limited"}, "models": ["demo"]'
 MESSAGES = '"messages":[{"role":"user","content":"hi"}]'
 
 

@@ -117,16 +117,12 @@ async def test_a_request_is_found_with_all_that_was_kept_of_it(database: Databas
     async with database.connection() as connection:
         await usage_events.add_prices(connection)
         units = Units(input=100, cache_read=7, cache_write_1h=3, output=50, reasoning=9, input_audio=11, searches=2)
-        event = usage_event(units=units, source=UsageSource.COUNTED, key=4)
+        event = usage_event(units=units, source=UsageSource.COUNTED, key=4, asked="large")
         await settle_all(connection, event)
         [attempt] = await find_request(connection, event.job)  # type: ignore[arg-type]  # minted by new_job
         assert attempt.usage == Usage(units, UsageSource.COUNTED)
-        assert (attempt.key, attempt.account, attempt.model, attempt.upstream_model) == (
-            4,
-            1,
-            "small",
-            "small-upstream",
-        )
+        named = (attempt.model, attempt.upstream_model, attempt.asked)
+        assert (attempt.key, attempt.account, named) == (4, 1, ("small", "small-upstream", "large"))
         assert attempt.unpriced  # the searches have no price
         assert attempt.started_at == datetime.fromtimestamp(STARTED_MS / 1000, UTC)
         assert await find_request(connection, usage_events.new_job()) == []

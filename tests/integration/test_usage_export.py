@@ -76,7 +76,7 @@ async def jobs(client: AdminClient, database: Database) -> list[str]:
         units = Units(input=100, cache_read=7, output=50, input_audio=3, searches=2)
         events = [
             usage_event(account=account, key=key, user=user, channel=channel, units=units, model='a,"b"\nc'),
-            usage_event(account=account, key=77, channel=88, started_ms=STARTED_MS + DAY_MS),
+            usage_event(account=account, key=77, channel=88, started_ms=STARTED_MS + DAY_MS, asked="large"),
             usage_event(account=other, key=99, group="vip", started_ms=STARTED_MS + 2 * DAY_MS, charged=False),
         ]
         await settle(connection, reversed_by_time(events), book)
@@ -113,6 +113,7 @@ async def test_each_attempt_is_a_line_with_names_for_what_has_one(client: AdminC
     }
     assert {name: first[name] for name in wanted} == wanted
     assert (second["key"], second["channel"], second["user"], second["charge_nano"]) == ("#77", "#88", "", "200")
+    assert [(row["model"], row["model_asked"]) for row in (first, second)] == [('a,"b"\nc',) * 2, ("small", "large")]
     assert (third["account"], third["group"], third["charged"], third["charge_nano"]) == ("other", "vip", "false", "0")
 
 

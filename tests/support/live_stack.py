@@ -176,6 +176,10 @@ class StackPlan:
             self._models.add(model)
             self._configuration["models"].append(model_entry(model))
 
+    def model(self, model: str, **fields: object) -> None:
+        """Change fields of a model that a channel has brought, such as its fallbacks."""
+        next(entry for entry in self._configuration["models"] if entry["name"] == model).update(fields)
+
     def account(self, name: str, *, credit_usd: float = 1000.0, **fields: Any) -> str:
         """Add an account with one key and return the key; ``fields`` are further ones of the account."""
         secret = new_key()

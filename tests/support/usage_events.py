@@ -38,6 +38,7 @@ def usage_event(
     variant: str = "",
     lease: int = 0,
     user: int = 0,
+    asked: str = "",
 ) -> UsageEvent:
     """Return an event: by default a complete answer of 100 input and 50 output tokens, worth 200 nano-USD."""
     return UsageEvent(
@@ -62,6 +63,7 @@ def usage_event(
         variant=variant,
         lease=lease,
         user=user,
+        asked=asked,
     )
 
 

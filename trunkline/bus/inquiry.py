@@ -177,6 +177,7 @@ class AttemptReport(msgspec.Struct, frozen=True, array_like=True):
         started_ms: Unix time, in milliseconds.
         first_token_ms: 0 if there was no output.
         duration_ms: from start to end.
+        asked: the model that the client named, where it is not ``model``; else empty.
     """
 
     model: str
@@ -191,6 +192,7 @@ class AttemptReport(msgspec.Struct, frozen=True, array_like=True):
     started_ms: int
     first_token_ms: int
     duration_ms: int
+    asked: str = ""
 
 
 class GenerationReport(msgspec.Struct, frozen=True, array_like=True, tag="generation"):

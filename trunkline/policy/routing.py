@@ -52,9 +52,9 @@ limited again, and then that channel is asked all the same."""
 WAIT_S_MIN = 0.001
 """One that is free again by the time that it is asked for is waited for a turn of the loop."""
 
-DENIED_S = 60.0
-"""How long a dispatcher leaves a model of a channel alone that its provider does not let it use: until health has said
-so for all, which is not so soon forgotten."""
+DENIED_S = 5.0
+"""How long a dispatcher leaves a model of a channel alone that its provider does not let it use: until health, which
+wants to hear it three times, has said so for all. Each time costs one attempt, which goes elsewhere."""
 
 
 class Candidate(msgspec.Struct, frozen=True):

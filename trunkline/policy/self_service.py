@@ -157,7 +157,7 @@ def render_generation(request_id: str, report: GenerationReport) -> bytes:
             object="generation",
             id=request_id,
             model=answer.model,
-            model_asked=first.model,
+            model_asked=first.asked or first.model,
             group=answer.group,
             stream=answer.stream,
             outcome=answer.outcome or "ok",

@@ -153,7 +153,7 @@ class GenerationView(msgspec.Struct, frozen=True):
     Attributes:
         id: the request's.
         model: whose answer it is, by public name.
-        model_asked: which was tried first; another one than ``model`` where a fallback answered.
+        model_asked: which the client named; another one than ``model`` where a fallback or a cheaper one answered.
         group: see above.
         stream: whether it was one.
         outcome: ``ok`` or the error that ended it.

@@ -15,6 +15,7 @@ import msgspec
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.protocol.json_span import decode_cleaned
+from trunkline.protocol.routing_wish import RoutingWish
 from trunkline.protocol.utf8 import is_utf8
 
 _PATH = re.compile(r"at `\$\.([A-Za-z_.]+)`")
@@ -93,12 +94,18 @@ class BodyReader(Generic[Fields]):
             )
             raise FaultError(Fault(ErrorType.CLIENT_BAD_REQUEST, message))
 
-    def model(self, model: object) -> str:
+    def model(self, model: object, wish: RoutingWish | None = None) -> str:
         """Return a model's name after checking that it can be one.
+
+        Args:
+            model: as the body names it; unset where it does not.
+            wish: of the body; with it the first of a list of models is the model where nothing else names it.
 
         Raises:
             FaultError: ``client_bad_request``.
         """
+        if model is msgspec.UNSET and wish is not None and wish.first:
+            return wish.first
         if not isinstance(model, str) or not model.strip():
             raise self.bad_field("model")
         if len(model) > limits.MODEL_NAME_CHARS_MAX:

@@ -56,6 +56,7 @@ _COLUMNS = {
     "discount_ppm": "bigint",
     "variant": "text",
     "user_id": "bigint",
+    "asked": "text",
 }
 """One array parameter each, in the order of `_row`."""
 
@@ -279,6 +280,7 @@ def _row(event: UsageEvent, book: PriceBook, discount_ppm: int) -> tuple[Any, ..
         quote.discount_ppm,
         event.variant,
         event.user,
+        event.asked,
     )
 
 

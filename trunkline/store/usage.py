@@ -93,6 +93,7 @@ class AttemptUsage(msgspec.Struct, frozen=True):
         multiplier_ppm: of the group, at that time.
         discount_ppm: of the account, at that time.
         variant: of images: size and quality, as far as they are known.
+        asked: the model that the client named, where it is not ``model``; else empty.
     """
 
     attempt: int
@@ -119,6 +120,7 @@ class AttemptUsage(msgspec.Struct, frozen=True):
     multiplier_ppm: int
     discount_ppm: int
     variant: str
+    asked: str
 
 
 async def summarise(
@@ -213,6 +215,7 @@ def _attempt(row: asyncpg.Record) -> AttemptUsage:
         multiplier_ppm=row["multiplier_ppm"],
         discount_ppm=row["discount_ppm"],
         variant=row["variant"],
+        asked=row["asked"],
     )
 
 

@@ -30,6 +30,7 @@ COLUMNS: Final[dict[str, str]] = {
     "user": "text",
     "key": "text",
     "model": "text",
+    "model_asked": "text",
     "group": "text",
     "channel": "text",
     "upstream_model": "text",
@@ -59,6 +60,7 @@ _NAMED: Final = {
     "user": "case when u.user_id <> 0 then coalesce(s.name, '#' || u.user_id) end",
     "key": "coalesce(k.name, '#' || u.key_id)",
     "channel": "coalesce(c.name, '#' || u.channel_id)",
+    "model_asked": "coalesce(nullif(u.asked, ''), u.model)",
     "group": "u.group_name",
     **{kind: f"coalesce((u.other_units ->> '{kind}')::bigint, 0)" for kind in _UNITS if kind not in COMMON_KINDS},
 }

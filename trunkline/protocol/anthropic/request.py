@@ -11,6 +11,7 @@ import msgspec
 from trunkline.protocol.body import BodyReader, filled_list
 from trunkline.protocol.conversation import NAME_BYTES_MAX, name_digest, opening_digest
 from trunkline.protocol.dialect import ClientRequest
+from trunkline.protocol.routing_wish import WishFields, read_wish
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import prepare_body
 
@@ -18,7 +19,7 @@ _TokenLimit = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 """Zero fills the provider's prompt cache without an answer (DIALECTS section 2.3)."""
 
 
-class _CountFields(msgspec.Struct):
+class _CountFields(WishFields):
     """What is read of a request. Large fields stay raw: checked to be JSON, not built."""
 
     model: str | msgspec.UnsetType = msgspec.UNSET
@@ -62,7 +63,8 @@ def read_head(body: bytes) -> ClientRequest:
     fields = _READER.read(body)
     if not filled_list(fields.messages):
         raise _READER.bad_field("messages")
-    model = _READER.model(fields.model)
+    wish = read_wish(fields)
+    model = _READER.model(fields.model, wish)
     if fields.max_tokens is msgspec.UNSET:
         raise _READER.bad_field("max_tokens")
     named = _session_digest(fields.metadata)
@@ -72,6 +74,7 @@ def read_head(body: bytes) -> ClientRequest:
         max_output=fields.max_tokens,
         named=named,
         opening=0 if named else opening_digest(fields.messages, fields.system),
+        wish=wish,
     )
 
 
@@ -112,4 +115,4 @@ def prepare(body: bytes, *, upstream_model: str | None = None, rules: RequestRul
     Raises:
         FaultError: ``client_bad_json``: the body is not a JSON object.
     """
-    return prepare_body(body, upstream_model=upstream_model, rules=rules).result()
+    return prepare_body(body, upstream_model=upstream_model).ruled(rules)

@@ -7,8 +7,10 @@ the wish for a stream stand in the path, so the body stays as the client wrote i
 import msgspec
 
 from trunkline.protocol.body import BodyReader, count_of, filled_list
+from trunkline.protocol.camel_key import camel_key
 from trunkline.protocol.conversation import opening_digest
 from trunkline.protocol.dialect import ClientRequest
+from trunkline.protocol.routing_wish import WishFields, read_wish
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import BodyChanges
 
@@ -41,7 +43,7 @@ class _CountFields(msgspec.Struct, rename="camel"):
     snake: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="generate_content_request")
 
 
-class _Fields(msgspec.Struct, rename={"camel_config": "generationConfig", "snake_config": "generation_config"}):
+class _Fields(WishFields, rename={"camel_config": "generationConfig", "snake_config": "generation_config"}):
     """What is read of a request. Large fields stay raw: checked to be JSON, not built."""
 
     contents: msgspec.Raw = msgspec.Raw()
@@ -92,7 +94,8 @@ def read_head(body: bytes) -> ClientRequest:
         for count in (config.snake_count, config.camel_count) if config is not None else ():
             choices = max(choices, count_of(count))
     opening = opening_digest(fields.contents, fields.systemInstruction or fields.system_instruction)
-    return ClientRequest(model="", stream=False, max_output=max_output, choices=choices, opening=opening)
+    wish = read_wish(fields)
+    return ClientRequest(model="", stream=False, max_output=max_output, choices=choices, opening=opening, wish=wish)
 
 
 def read_count_head(body: bytes) -> ClientRequest:
@@ -134,7 +137,6 @@ def prepare(body: bytes, *, rules: RequestRules | None = None) -> bytes:
     Raises:
         FaultError: ``client_bad_json``: the body is not a JSON object.
     """
-    changes = BodyChanges(body)
+    changes = BodyChanges(body, camel_key)
     changes.drop_private()
-    changes.apply(rules)
-    return changes.result()
+    return changes.ruled(rules)

@@ -12,6 +12,7 @@ from trunkline.protocol import stream_options
 from trunkline.protocol.body import BodyReader, count_of, filled_list
 from trunkline.protocol.conversation import name_digest, opening_digest
 from trunkline.protocol.dialect import ClientRequest
+from trunkline.protocol.routing_wish import WishFields, read_wish
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import prepare_body
 from trunkline.protocol.stated_cost import asks_cost
@@ -23,7 +24,7 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class _Fields(msgspec.Struct):
+class _Fields(WishFields):
     """What is read of a request. Large fields stay raw: checked to be JSON, not built."""
 
     model: str | msgspec.UnsetType = msgspec.UNSET
@@ -67,8 +68,9 @@ def read_head(body: bytes) -> ClientRequest:
     if not filled_list(fields.messages):
         raise _READER.bad_field("messages")
     named = name_digest(fields.prompt_cache_key)
+    wish = read_wish(fields)
     return ClientRequest(
-        model=_READER.model(fields.model),
+        model=_READER.model(fields.model, wish),
         stream=bool(fields.stream),
         max_output=fields.max_completion_tokens or fields.max_tokens or 0,
         choices=count_of(fields.n),
@@ -76,6 +78,7 @@ def read_head(body: bytes) -> ClientRequest:
         named=named,
         opening=0 if named else opening_digest(fields.messages),
         wants_cost=asks_cost(fields.usage),
+        wish=wish,
     )
 
 
@@ -90,13 +93,13 @@ def prepare(
     Args:
         body: as `read_head` accepted it.
         upstream_model: the provider's model name; None leaves the client's.
-        ask_usage: have a stream report its usage. A rule that drops ``stream_options`` wins.
+        ask_usage: have a stream report its usage. A rule for ``stream_options`` wins.
         rules: the channel's.
 
     Raises:
         FaultError: ``client_bad_json``: the body is not a JSON object.
     """
-    changes = prepare_body(body, upstream_model=upstream_model, rules=rules)
-    if ask_usage and not (rules is not None and "stream_options" in rules.drop):
+    changes = prepare_body(body, upstream_model=upstream_model)
+    if ask_usage:
         stream_options.ask_usage(changes)
-    return changes.result()
+    return changes.ruled(rules)

@@ -16,6 +16,7 @@ from trunkline.protocol.body import BodyReader, filled_list
 from trunkline.protocol.conversation import WORDS_BYTES_MAX, name_digest, opening_digest
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.openai_responses.carried_proof import is_ours
+from trunkline.protocol.routing_wish import WishFields, read_wish
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import BodyChanges, prepare_body
 from trunkline.protocol.stated_cost import asks_cost
@@ -26,7 +27,7 @@ ENCRYPTED_REASONING = "reasoning.encrypted_content"
 _TokenLimit = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 
 
-class _Fields(msgspec.Struct):
+class _Fields(WishFields):
     """What is read of a request. Large fields stay raw: checked to be JSON, not built."""
 
     model: str | msgspec.UnsetType = msgspec.UNSET
@@ -82,7 +83,8 @@ def read_head(body: bytes) -> ClientRequest:
         FaultError: ``client_bad_json`` or ``client_bad_request``, with the field at fault as ``param``.
     """
     fields = _READER.read(body)
-    model = _READER.model(fields.model)
+    wish = read_wish(fields)
+    model = _READER.model(fields.model, wish)
     for name in ("previous_response_id", "conversation", "prompt"):
         if bytes(getattr(fields, name)) not in _ABSENT:
             raise stored_state(name)
@@ -101,6 +103,7 @@ def read_head(body: bytes) -> ClientRequest:
         named=named,
         opening=0 if named else opening_digest(_as_list(view), fields.instructions),
         wants_cost=asks_cost(fields.usage),
+        wish=wish,
     )
 
 
@@ -136,7 +139,7 @@ def prepare(
 
     Only these change, each in its place, and no other byte: ``model``, our private fields, the fields that ``rules``
     name, ``store`` (nothing is to be kept) with ``include``, and reasoning items that another provider's proof rides
-    in, which go. A rule for ``store`` or ``include`` wins.
+    in, which go. A rule that drops or sets ``store`` or ``include`` wins.
 
     Args:
         body: as `read_head` accepted it.
@@ -147,14 +150,13 @@ def prepare(
     Raises:
         FaultError: ``client_bad_json``: the body is not a JSON object.
     """
-    changes = prepare_body(body, upstream_model=upstream_model, rules=rules)
-    ruled = {*rules.drop, *rules.set} if rules is not None else set()
-    if "store" not in ruled:
+    changes = prepare_body(body, upstream_model=upstream_model)
+    if rules is None or not rules.decides("store"):
         changes.put("store", b"false")
-        if "include" not in ruled:
+        if rules is None or not rules.decides("include"):
             _include_encrypted_reasoning(changes)
     _drop_foreign_reasoning(changes)
-    return changes.result()
+    return changes.ruled(rules)
 
 
 def without_reasoning(body: bytes) -> bytes:

@@ -645,3 +645,19 @@ async def test_numbers_of_leases_fit_the_database_and_are_never_the_same(rig: Ri
     assert len(numbers) == 6
     assert min(numbers) > 0
     assert max(numbers) < 2**63
+
+
+async def test_after_a_change_of_terms_a_busy_key_is_asked_about_while_it_goes_on(rig: Rig) -> None:
+    account, edge = rig.account(), await rig.edge()
+    for key in (1, 2):
+        (await rig.begin(edge, need(10, key=key))).end(10)
+    account.meters = [Meter("key:2:concurrency", MeterKind.CONCURRENCY, Period.NONE, 0, key=2)]
+    account.terms = 1
+    await rig.pass_time(0.6)
+    await rig.begin(edge, need(10))  # its lease is renewed, and told of other terms
+    job = await rig.begin(edge, need(10, key=2))
+    assert not job.waited
+    assert job.held is not None
+    assert rig.metering.draws[-1].keys == (2,)
+    job.end(10)
+    assert not (await rig.begin(edge, need(10, key=2))).held, "its limit is none at a time"

@@ -1,5 +1,6 @@
 """What stands in the head of an answer of the client's limits and of its cost."""
 
+import msgspec
 import pytest
 
 from services.edge.client_job import ClientJob
@@ -83,3 +84,27 @@ def test_errors_tell_of_limits_too() -> None:
     assert head.startswith(b"HTTP/1.1 429 ")
     assert b"\r\nretry-after: 2\r\n" in head
     assert b"\r\n" + LIMITS in head
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("served", "moved_from", "said"),
+    [
+        ("", "", b""),
+        ("spare", "", b"x-trunkline-model: spare\r\nx-trunkline-model-reason: fallback\r\n"),
+        ("", "dear", b"x-trunkline-model: m\r\nx-trunkline-model-reason: budget\r\n"),
+        ("spare", "dear", b"x-trunkline-model: spare\r\nx-trunkline-model-reason: fallback\r\n"),
+    ],
+)
+def test_the_head_says_which_other_model_answers_and_why(
+    served: str, moved_from: str, said: bytes, *, stream: bool
+) -> None:
+    wire = Wire()
+    client = client_on(wire)
+    client.moved_from = moved_from
+    relay = Relay(client, stream=stream)
+    relay.start(HEAD if not served else msgspec.structs.replace(HEAD, model=served))
+    relay.finish(b"{}")
+    head = wire.sent.partition(b"\r\n\r\n")[0] + b"\r\n"
+    assert (said in head, head.count(b"x-trunkline-model")) == (True, 2 if said else 0)
+    assert client.served == served

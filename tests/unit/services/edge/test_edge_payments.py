@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -17,10 +18,12 @@ from tests.support.manual_clock import ManualClock
 from tests.support.memory_metering import MemoryAccount, MemoryMetering
 from tests.support.usage_events import usage_event
 from trunkline.bus.allowance import WALLET, Meter, MeterKind, Period
+from trunkline.bus.messages import Pricing
 from trunkline.bus.snapshots import KeyPolicy, ModelSnapshot
 from trunkline.core.errors import ErrorType
 from trunkline.core.usage import Units
 from trunkline.protocol.dialect import ClientRequest
+from trunkline.protocol.routing_wish import RoutingWish
 from trunkline.runtime.memory_bus import MemoryBroker
 from trunkline.runtime.tasks import TaskSet
 
@@ -59,8 +62,14 @@ class Rig:
         account = self.metering.accounts[ACCOUNT] = MemoryAccount(balance, meters)
         return account
 
-    def job(self, model: str = "large", path: str = "/v1/chat/completions", body: bytes | None = None) -> ClientJob:
-        asked = ClientRequest(model, False, max_output=100)
+    def job(
+        self,
+        model: str = "large",
+        path: str = "/v1/chat/completions",
+        body: bytes | None = None,
+        wish: RoutingWish | None = None,
+    ) -> ClientJob:
+        asked = ClientRequest(model, False, max_output=100, wish=wish)
         return edge_job(KNOWN, asked, body or json.dumps({"model": model, "messages": []}).encode(), path=path)
 
     async def hold(self, client: ClientJob) -> bool:
@@ -250,3 +259,52 @@ async def test_many_at_once_are_settled_each_with_its_own(rig: Rig) -> None:
     assert (lease.jobs, rig.allowances.holds) == (0, 0)
     drawn = next(iter(account.state.leases.values())).drawn[WALLET]
     assert drawn - rig.free == sum(number * 5 for number in range(50))
+
+
+async def test_the_hold_is_that_of_the_dearest_model_that_may_answer(rig: Rig) -> None:
+    """Each costs its own: what the fallback has come to is priced as the fallback's."""
+    rig.account(10**6)
+    for named, dearest in ((("small", "large"), 5), (("tiny",), 4)):
+        client = rig.job("medium", wish=RoutingWish(named))
+        await rig.hold(client)
+        assert client.hold is not None
+        assert client.hold.need.amounts == (len(client.exchange.request.body) // 3 + 100 * dearest, 1, 111, 0)
+        assert (client.hold.need.model, client.hold.need.group) == ("medium", "default")
+        rig.payments.settle(client, usage_event(account=ACCOUNT, model="tiny", units=Units(output=20)), lost=False)
+        assert client.charge_nano == 20 * 2
+
+
+async def test_a_request_that_is_moved_takes_the_clients_fallbacks_along(rig: Rig) -> None:
+    rig.account(10**6, budget("large", 10))
+    client = rig.job(wish=RoutingWish(("medium", "tiny")))
+    assert [fallback.model for fallback in client.fallbacks] == ["medium", "tiny"]
+    await rig.hold(client)
+    assert (client.model.name, client.moved_from) == ("medium", "large")
+    assert [fallback.model for fallback in client.fallbacks] == ["tiny"]
+
+
+async def test_a_model_whose_own_budget_is_used_up_does_not_take_over(rig: Rig) -> None:
+    rig.account(10**6, budget("small", 100))
+    client = rig.job(wish=RoutingWish(("small", "tiny")))
+    await rig.hold(client)
+    assert (client.model.name, [fallback.model for fallback in client.fallbacks]) == ("large", ["tiny"])
+
+
+async def test_fallbacks_bring_their_prices_for_a_client_that_wants_the_cost(rig: Rig) -> None:
+    client = rig.job(wish=RoutingWish(("tiny",)))
+    [priced] = rig.payments.priced_fallbacks(client)
+    assert priced == msgspec.structs.replace(
+        client.fallbacks[0], pricing=Pricing({"input": ONE, "output": 2 * ONE}, {}, 0)
+    )
+    assert client.fallbacks[0].pricing is None
+
+
+async def test_a_budget_that_covers_the_hold_covers_what_takes_over(rig: Rig) -> None:
+    """What the job holds of it is enough for the dearest of them, though nothing is left beside."""
+    everything = Meter("account:daily", MeterKind.MONEY, Period.DAY, 511)
+    rig.account(10**6, everything, budget("tiny", 10_000))
+    client = rig.job(wish=RoutingWish(("small", "tiny")))
+    await rig.hold(client)
+    assert client.hold is not None
+    assert client.hold.need.amounts[0] == 511
+    assert [fallback.model for fallback in client.fallbacks] == ["small", "tiny"]
