@@ -1,28 +1,67 @@
 """What a dispatcher knows of channels: snapshots, weights, its own judgement, and how to call each of them."""
 
 import random
+from collections.abc import Mapping
 
 import msgspec
 import structlog
 
+from services.dispatcher.header_lines import kept_lines, name_of, set_lines
 from services.dispatcher.metrics import DispatcherMetrics
+from services.dispatcher.model_terms import ModelTerms, model_terms
 from trunkline.bus import snapshots
-from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential
+from trunkline.bus.messages import Envelope
+from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential, Timeouts
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.breaker import Breaker, Verdict
 from trunkline.policy.credentials import CredentialStates
+from trunkline.policy.figures import LiveFigures
 from trunkline.policy.routing import Candidate, Plan, RoutingTable
 from trunkline.policy.vault import Vault
 from trunkline.protocol import registry
 from trunkline.protocol.dialect import Call
+from trunkline.protocol.rate_limits import read_limits
 from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.upstream_error import MODEL_DENIED
 from trunkline.runtime.http_client import Target, parse_target
 
 log = structlog.get_logger()
 
 USER_AGENT = "trunkline/0.1"
-_NO_RULES = RequestRules()
+_OWN_LINES = (
+    f"accept: application/json, text/event-stream, */*\r\naccept-encoding: identity\r\nuser-agent: {USER_AGENT}\r\n"
+).encode("ascii")
+
+
+class Seat:
+    """An attempt's place among those under way on its channel and credential, taken when it was chosen.
+
+    Args:
+        credentials, figures: where it counts.
+        candidate: who is to be called.
+        now: monotonic seconds.
+
+    Attributes:
+        underway: its part of the channel's figures.
+    """
+
+    __slots__ = ("_candidate", "_credentials", "_left", "underway")
+
+    def __init__(self, credentials: CredentialStates, figures: LiveFigures, candidate: Candidate, now: float) -> None:
+        self._credentials = credentials
+        self._candidate = candidate
+        self._left = False
+        self.underway = figures.begin(candidate.channel.id, candidate.model)
+        at = now + candidate.wait_s
+        credentials.begin(candidate.channel, candidate.credential, at, candidate.upstream_model)
+
+    def leave(self, tokens: int, now: float) -> None:
+        """The attempt is over, or was not made; ``tokens`` are those that it used. Once more is fine."""
+        if not self._left:
+            self._left = True
+            self.underway.end()
+            self._credentials.end(self._candidate.channel, self._candidate.credential, tokens, now)
 
 
 class Catalog:
@@ -38,10 +77,11 @@ class Catalog:
         self._vault = vault
         self._clock = clock
         self._metrics = metrics
-        self._table = RoutingTable()
+        self.figures = LiveFigures()
+        self._table = RoutingTable(self.figures)
         self._targets: dict[int, dict[str, Target]] = {}
         self._heads: dict[tuple[int, int, str], bytes] = {}
-        self._rules: dict[int, RequestRules] = {}
+        self._terms: dict[int, dict[str, ModelTerms]] = {}
         self._breakers: dict[int, Breaker] = {}
         self._draw = random.Random(seed).random  # noqa: S311 - spreads load; nothing secret
         self.credentials = CredentialStates()
@@ -54,7 +94,7 @@ class Catalog:
         channel_id = int(token)
         self._heads = {key: head for key, head in self._heads.items() if key[0] != channel_id}
         self._targets.pop(channel_id, None)
-        self._rules.pop(channel_id, None)
+        self._terms.pop(channel_id, None)
         if value is None:
             self._table.remove(channel_id)
             self._table.clear_weight(channel_id)
@@ -69,11 +109,6 @@ class Catalog:
             log.warning("channel_refused", channel=channel.name, dialect=channel.dialect, url_valid=url_valid)
             return
         self._targets[channel_id] = {}
-        self._rules[channel_id] = RequestRules(
-            channel.params.drop,
-            {name: bytes(json) for name, json in channel.params.set.items()},
-            {name: (bounds.min, bounds.max) for name, bounds in channel.params.clamp.items()},
-        )
         self._table.put(channel)
 
     def weight_changed(self, token: str, value: bytes | None) -> None:
@@ -83,9 +118,18 @@ class Catalog:
         else:
             self._table.set_weight(snapshots.decode_weight(value))
 
-    def plan(self, model: str, groups: tuple[str, ...], affinity: int) -> Plan:
-        """Return the attempts to make for a job; see `policy.routing`."""
-        return self._table.plan(model, groups, self.credentials, self._draw, affinity)
+    def plan(self, envelope: Envelope, now: float) -> Plan:
+        """Return the attempts to make for a job at its model; see `policy.routing`."""
+        return self._table.plan(
+            envelope.model,
+            envelope.groups,
+            self.credentials,
+            self._draw,
+            envelope.affinity,
+            strategy=envelope.strategy,
+            stream=envelope.stream,
+            now=now,
+        )
 
     def target(self, candidate: Candidate, call: Call) -> Target | None:
         """Return where a candidate is called, None if its channel went away meanwhile."""
@@ -94,13 +138,35 @@ class Catalog:
             return None
         target = targets.get(call.path)
         if target is None:
-            # One for each model and form of answer at the most: what a configuration names, never what a client does.
-            target = targets[call.path] = parse_target(candidate.channel.base_url + call.path)
+            target = parse_target(candidate.channel.base_url + call.path)
+            if self._is_current(candidate):
+                # One for each model and form of answer at the most: what a configuration names, never what a client
+                # does.
+                targets[call.path] = target
         return target
 
+    def _is_current(self, candidate: Candidate) -> bool:
+        """Return whether what is made of a candidate may be kept: a plan may have begun before its channel changed."""
+        return self._table.channel(candidate.channel.id) is candidate.channel
+
     def rules(self, candidate: Candidate) -> RequestRules:
-        """Return what a candidate's channel changes in a request."""
-        return self._rules.get(candidate.channel.id, _NO_RULES)
+        """Return what is changed in a candidate's request."""
+        return self._terms_of(candidate).rules
+
+    def timeouts(self, candidate: Candidate) -> Timeouts:
+        """Return what a candidate may take for each part of its answer."""
+        return self._terms_of(candidate).timeouts
+
+    def _terms_of(self, candidate: Candidate) -> ModelTerms:
+        channel, model = candidate.channel, candidate.model
+        known = self._terms.get(channel.id)
+        terms = None if known is None else known.get(model)
+        if terms is None or terms.channel is not channel:
+            terms = model_terms(channel, model)
+            if self._is_current(candidate):
+                # One for each of the channel's models: plans have no others.
+                self._terms.setdefault(channel.id, {})[model] = terms
+        return terms
 
     def request_head(self, candidate: Candidate, target: Target, call: Call) -> bytes:
         """Return the fixed head of a candidate's requests, up to where the length belongs.
@@ -112,7 +178,9 @@ class Catalog:
         key = (candidate.channel.id, 0 if credential is None else credential.id, call.path)
         head = self._heads.get(key)
         if head is None:
-            head = self._heads[key] = self._build_head(candidate.channel, credential, target, call)
+            head = self._build_head(candidate.channel, credential, target, call)
+            if self._is_current(candidate):
+                self._heads[key] = head
         return head
 
     def _build_head(
@@ -122,12 +190,10 @@ class Catalog:
         if credential is not None:
             upstream = registry.UPSTREAMS[channel.dialect]
             authorization = upstream.credential_header(self._vault.open(credential), channel.options)
-        lines = (
-            f"POST {target.path} HTTP/1.1\r\nhost: {target.host}\r\n"
-            f"accept: application/json, text/event-stream, */*\r\n"
-            f"accept-encoding: identity\r\nuser-agent: {USER_AGENT}\r\n"
-        ).encode("latin-1")
-        return lines + authorization + call.headers
+        request = f"POST {target.path} HTTP/1.1\r\nhost: {target.host}\r\n".encode("latin-1")
+        rules = channel.headers
+        lines = kept_lines(_OWN_LINES, rules) + authorization + kept_lines(call.headers, rules)
+        return request + lines + set_lines(rules, name_of(authorization))
 
     def without_secret(self, candidate: Candidate, fault: Fault) -> Fault:
         """Return a fault in a provider's words without the credential, should the provider repeat it."""
@@ -141,9 +207,52 @@ class Catalog:
             code=None if fault.code is None or secret in fault.code else fault.code,
         )
 
-    def judge(self, channel_id: int, error: ErrorType | None) -> None:
+    def seat(self, candidate: Candidate, now: float) -> Seat:
+        """Return a candidate's seat; to be left in every case."""
+        return Seat(self.credentials, self.figures, candidate, now)
+
+    def hear(self, candidate: Candidate, headers: Mapping[str, str]) -> None:
+        """An answer has begun: what does it say of its provider's limits?"""
+        limits = read_limits(headers, self._clock.wall_ms())
+        if limits is not None:
+            self.credentials.note_limits(
+                candidate.channel, candidate.credential, limits, self._clock.now(), candidate.upstream_model
+            )
+
+    def learn(
+        self, candidate: Candidate, fault: Fault | None, cool_ms: int | None, *, began: float, now: float
+    ) -> None:
+        """Let the outcome of an attempt steer the next plans.
+
+        Args:
+            candidate: who was called.
+            fault: None for a good answer.
+            cool_ms: how long the provider wants its credential left alone, None if it did not say.
+            began: when the attempt did, in monotonic seconds.
+            now: monotonic seconds.
+        """
+        channel, credential = candidate.channel.id, candidate.credential
+        if fault is None:
+            self.credentials.confirm(channel, credential, began)
+        elif fault.type is ErrorType.UPSTREAM_CREDENTIAL:
+            self.credentials.set_aside(channel, credential, "refused by the provider", now)
+            log.warning(
+                "credential_set_aside",
+                channel=candidate.channel.name,
+                credential=0 if credential is None else credential.id,
+            )
+        elif fault.type is ErrorType.UPSTREAM_RATE_LIMITED:
+            self.credentials.cool(channel, credential, now, cool_ms, began=began, draw=self._draw())
+        elif fault.code == MODEL_DENIED:
+            # The channel's other models may be fine.
+            self._table.deny(channel, candidate.model, now)
+            return
+        error = None if fault is None else fault.type
+        self._table.learn(channel, error)
+        self._judge(channel, error, now)
+
+    def _judge(self, channel_id: int, error: ErrorType | None, now: float) -> None:
         """Let an attempt's outcome count in this dispatcher's own judgement, beside health's."""
-        now = self._clock.now()
         breaker = self._breakers.get(channel_id)
         if breaker is None:
             breaker = self._breakers[channel_id] = Breaker(now)

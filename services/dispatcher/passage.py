@@ -17,6 +17,7 @@ from services.dispatcher.answers import (
     with_counted_usage,
 )
 from services.dispatcher.costs import StatedCost
+from services.dispatcher.header_lines import kept_lines
 from trunkline.bus.messages import Envelope
 from trunkline.core.ids import JobID
 from trunkline.policy.routing import Candidate
@@ -39,7 +40,7 @@ from trunkline.protocol.meter import AnswerMeter
 from trunkline.protocol.model import Effort, without_proofs
 from trunkline.protocol.names import GEMINI, UPSTREAM_AZURE, UPSTREAM_GEMINI, UPSTREAM_OPENAI, UPSTREAM_RESPONSES
 from trunkline.protocol.rules import RequestRules
-from trunkline.protocol.splice import BodyChanges
+from trunkline.protocol.splice import ruled
 from trunkline.protocol.tokens import estimate_input
 from trunkline.protocol.upstream_error import UpstreamError
 
@@ -53,10 +54,11 @@ class Leg(NamedTuple):
     Attributes:
         envelope, job, body: of the job; the body is the client's.
         candidate: who is called.
-        rules: what its channel changes in a request.
+        rules: what is changed in a request for it.
         now_ms: Unix time in milliseconds.
         proofs: whether proofs of reasoning are sent; not to an account that has refused them.
         fetched: what the client named by URL and the body holds inline now.
+        named: the model that the body names, where it is not the one of the envelope.
     """
 
     envelope: Envelope
@@ -67,6 +69,7 @@ class Leg(NamedTuple):
     now_ms: int
     proofs: bool = True
     fetched: frozenset[Feature] = frozenset()
+    named: str = ""
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -152,12 +155,13 @@ def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: R
     envelope, channel = leg.envelope, leg.candidate.channel
     upstream_model = leg.candidate.upstream_model
     public_model = None if upstream_model == envelope.model else envelope.model
+    renamed = None if upstream_model == (leg.named or envelope.model) else upstream_model
     stream = envelope.stream
     withheld = relay.withheld(envelope.headers, channel.options) if envelope.headers else ()
-    rules = _rules(leg)
+    rules = leg.rules
     prepared = relay.prepare(
         leg.body if leg.proofs else relay.without_proofs(leg.body),
-        upstream_model=None if public_model is None else upstream_model,
+        upstream_model=renamed,
         # One who wants the cost is told the usage, though the request may not say so in the provider's words.
         ask_usage=stream and channel.stream_usage and (not envelope.wants_usage or envelope.pricing is not None),
         rules=msgspec.structs.replace(rules, drop=(*rules.drop, *withheld)) if withheld else rules,
@@ -189,7 +193,7 @@ def _within(leg: Leg, client: ClientDialect, upstream: UpstreamDialect, relay: R
     return Passage(
         body=prepared,
         call=upstream.call(upstream_model, stream=stream, options=channel.options),
-        carried=upstream.carried(envelope.headers, channel.options),
+        carried=kept_lines(upstream.carried(envelope.headers, channel.options), channel.headers),
         answer=answer,
         content_type=client.stream_type(array=True) if stream and envelope.array else "",
     )
@@ -204,9 +208,9 @@ def _across(leg: Leg, client: Conversant, upstream: UpstreamDialect) -> Passage:
         request = without_proofs(request)
     written = upstream.write_request(request, crossing, leg.candidate.upstream_model, options)
     return Passage(
-        body=_ruled(written.body, _rules(leg)),
+        body=ruled(written.body, leg.rules),
         call=upstream.call(leg.candidate.upstream_model, stream=envelope.stream, options=options),
-        carried=upstream.carried({}, options),
+        carried=kept_lines(upstream.carried({}, options), leg.candidate.channel.headers),
         answer=_translated(leg, client, upstream, written),
         content_type=client.stream_type(array=envelope.array) if envelope.stream else _JSON,
         fidelity=crossing.header(),
@@ -249,7 +253,7 @@ def _whole(meter: AnswerMeter, error: UpstreamError | None) -> WholeAnswer:
 
 def _beside(leg: Leg, endpoint: Endpoint) -> Passage:
     envelope, channel = leg.envelope, leg.candidate.channel
-    provider = Provider(channel.dialect, leg.candidate.upstream_model, envelope.model, channel.options, _rules(leg))
+    provider = Provider(channel.dialect, leg.candidate.upstream_model, envelope.model, channel.options, leg.rules)
     opened = endpoint.open(leg.body, envelope.headers.get("content-type", _JSON), provider)
 
     count = InputCount(endpoint.count_input, leg.body)
@@ -271,18 +275,3 @@ def _beside(leg: Leg, endpoint: Endpoint) -> Passage:
         fidelity=opened.fidelity,
         variant=opened.variant,
     )
-
-
-def _rules(leg: Leg) -> RequestRules:
-    """Return the channel's rules, with the one that its lack of usage in streams amounts to."""
-    if leg.candidate.channel.stream_usage:
-        return leg.rules
-    return msgspec.structs.replace(leg.rules, drop=(*leg.rules.drop, "stream_options"))
-
-
-def _ruled(body: bytes, rules: RequestRules) -> bytes:
-    if not (rules.drop or rules.set or rules.clamp):
-        return body
-    changes = BodyChanges(body)
-    changes.apply(rules)
-    return changes.result()

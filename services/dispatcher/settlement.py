@@ -52,6 +52,7 @@ class Settlement:
                     output_tokens=facts.usage.units.output_total,
                     duration_ms=event.duration_ms,
                     denied=result.fault is not None and result.fault.code == MODEL_DENIED,
+                    stream=event.stream,
                 )
             )
         return event, self._usage.add(event)

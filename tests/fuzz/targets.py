@@ -58,7 +58,13 @@ _WRITTEN = (
     Written(b"{}", unwrap_tool="weather"),
     Written(b"{}", unwrap_tool="f", names={"now": "now!"}),
 )
-_RULES = RequestRules(drop=("user",), set={"top_k": b"5"}, clamp={"temperature": (0.0, 1.0)})
+_RULES = RequestRules(
+    drop=("user",),
+    set={"top_k": b"5", "metadata.a": b"1"},
+    default={"seed": b"1"},
+    clamp={"temperature": (0.0, 1.0)},
+    rename={"max_tokens": "max_completion_tokens"},
+)
 _FORM_ENDPOINTS = ("audio_transcriptions", "images_edits", "images_variations")
 _EVENT_BYTES_MAX = 64
 """A small bound, so that the fuzzer meets it."""

@@ -13,7 +13,7 @@ def ask_usage(changes: BodyChanges) -> None:
         if asked is not options:
             changes.replaced[index] = asked
     if not present:
-        changes.inserted["stream_options"] = b'"stream_options":{"include_usage":true}'
+        changes.inserted["stream_options"] = b'{"include_usage":true}'
 
 
 def _with_usage(options: bytes) -> bytes:

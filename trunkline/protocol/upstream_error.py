@@ -12,6 +12,7 @@ import msgspec
 
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
+from trunkline.protocol.denied_model import denies_model
 from trunkline.protocol.error_body import MESSAGE_CHARS_MAX, ErrorDetails, read_error_body
 from trunkline.protocol.retry_after import wait_from_headers, wait_from_words
 
@@ -34,6 +35,9 @@ come to a good one."""
 UNREADABLE_PROOF = "invalid_encrypted_content"
 """Code of a request whose history has reasoning that another account encrypted: it may be sent again without it."""
 
+MODEL_DENIED = "model_not_available"
+"""Code of an error that says that a provider does not have a model, or not for us; it may serve all its others."""
+
 
 class UpstreamError(msgspec.Struct, frozen=True):
     """An upstream's error, understood.
@@ -48,6 +52,8 @@ class UpstreamError(msgspec.Struct, frozen=True):
     cls: RetryClass
     cool_ms: int | None = None
 
+
+_NOT_OFFERED = "The provider does not offer this model at present."
 
 BROKEN_EVENT = "The provider sent a broken event."
 CUT = UpstreamError(Fault(ErrorType.UPSTREAM_CUT, "The provider's answer was cut off."), RetryClass.OTHER_CHANNEL)
@@ -159,8 +165,8 @@ def _classify(status: int, details: ErrorDetails, wait_ms: int | None) -> Upstre
         message = "The provider is overloaded. Try again in a moment."
         fault = Fault(ErrorType.UPSTREAM_OVERLOADED, message, retry_after_ms=wait_ms)
         return UpstreamError(fault, RetryClass.OTHER_CHANNEL)
-    if status == 404:
-        return _unavailable("The provider does not offer this model at present.")
+    if status in {404, 410}:
+        return _denied() if denies_model(details) else _unavailable(_NOT_OFFERED)
     return _unavailable("The provider failed to answer the request.")
 
 
@@ -181,8 +187,10 @@ def _read_bad_request(status: int, details: ErrorDetails, wait_ms: int | None) -
     sentence = details.message.lower().removeprefix("your ")
     if any(pattern.search(details.kind) or pattern.match(sentence) for pattern in (_BAD_KEY, _QUOTA)):
         return _refused()
+    if denies_model(details):
+        return _denied()
     if _NO_MODEL.search(details.words):
-        return _unavailable("The provider does not offer this model at present.")
+        return _unavailable(_NOT_OFFERED)
     if details.code == FAILED_CALL:
         return UpstreamError(_bad_request(status, details).fault, RetryClass.OTHER_CHANNEL)
     return _bad_request(status, details, code="request_too_large" if status == 413 else None)
@@ -195,10 +203,12 @@ def _overflow(status: int, details: ErrorDetails) -> UpstreamError:
 
 
 def _read_forbidden(details: ErrorDetails) -> UpstreamError:
-    """Return what a 403 means: the credential's fault, unless it is what the client said or where it is served."""
+    """Return what a 403 means: the credential's fault, or else what the client said, its place, or the model."""
     if _FILTERED.search(f"{details.words} {details.behind}"):
         return _bad_request(403, details, code="content_filter")
-    return _bad_request(403, details) if _REGION.search(details.words) else _refused()
+    if _REGION.search(details.words):
+        return _bad_request(403, details)
+    return _denied() if denies_model(details) and not _BAD_KEY.search(details.kind) else _refused()
 
 
 def _bad_request(status: int, details: ErrorDetails, code: str | None = None) -> UpstreamError:
@@ -216,6 +226,10 @@ def _limited(wait_ms: int | None) -> UpstreamError:
     message = "The provider limits the rate of requests for this model. Try again later."
     fault = Fault(ErrorType.UPSTREAM_RATE_LIMITED, message, retry_after_ms=wait_ms)
     return UpstreamError(fault, RetryClass.OTHER_CREDENTIAL, cool_ms=wait_ms)
+
+
+def _denied() -> UpstreamError:
+    return UpstreamError(Fault(ErrorType.UPSTREAM_ERROR, _NOT_OFFERED, code=MODEL_DENIED), RetryClass.OTHER_CHANNEL)
 
 
 def _unavailable(message: str) -> UpstreamError:

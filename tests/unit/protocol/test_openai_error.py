@@ -37,6 +37,7 @@ EXPECTED: dict[ErrorType, tuple[int, str, str]] = {
     T.UPSTREAM_INVALID: (502, "server_error", "upstream_invalid_response"),
     T.UPSTREAM_CUT: (502, "server_error", "upstream_invalid_response"),
     T.UPSTREAM_TIMEOUT: (504, "server_error", "upstream_timeout"),
+    T.GATEWAY_OVERLOADED: (429, "rate_limit_error", "overloaded"),
     T.GATEWAY_BUSY: (503, "server_error", "overloaded"),
     T.GATEWAY_NO_CHANNEL: (503, "server_error", "overloaded"),
     T.GATEWAY_NO_DISPATCHER: (503, "server_error", "overloaded"),

@@ -5,7 +5,14 @@ import json
 import pytest
 
 from trunkline.core.errors import ErrorType
-from trunkline.protocol.upstream_error import FAILED_CALL, RetryClass, UpstreamError, cleaned, read_upstream_error
+from trunkline.protocol.upstream_error import (
+    FAILED_CALL,
+    MODEL_DENIED,
+    RetryClass,
+    UpstreamError,
+    cleaned,
+    read_upstream_error,
+)
 
 NEVER, CREDENTIAL, CHANNEL = RetryClass.NEVER, RetryClass.OTHER_CREDENTIAL, RetryClass.OTHER_CHANNEL
 T = ErrorType
@@ -204,6 +211,119 @@ def test_a_client_cannot_set_a_credential_aside_with_words_that_are_quoted(words
         result = read(status, body)
         assert result.cls is NEVER
         assert result.fault.param == "temperature"
+
+
+OPENAI_DENIED = error(
+    "The model `gpt-9` does not exist or you do not have access to it.",
+    type="invalid_request_error",
+    param=None,
+    code="model_not_found",
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, OPENAI_DENIED),
+        (200, {"error": {**OPENAI_DENIED["error"], "code": 404}}),
+        (
+            403,
+            error(
+                "Project `proj_JMo3Q9spNIEWhSxusokLegJY` does not have access to model `gpt-4.1`",
+                type="invalid_request_error",
+                code="model_not_found",
+            ),
+        ),
+        (403, error("Project proj_1 does not have access to model gpt-4.1")),
+        (404, {"type": "error", "error": {"type": "not_found_error", "message": "model: claude-9"}}),
+        (
+            404,
+            error(
+                "models/gemini-9 is not found for API version v1beta, or is not supported for generateContent.",
+                code=404,
+                status="NOT_FOUND",
+            ),
+        ),
+        (
+            404,
+            [
+                error(
+                    "Publisher Model `projects/p/locations/l/publishers/google/models/x` was not found or your project "
+                    "does not have access to it.",
+                    code=404,
+                )
+            ],
+        ),
+        (404, error("This model models/gemini-1 is no longer available to new users.", code=404, status="NOT_FOUND")),
+        (
+            404,
+            error("The API deployment for this resource does not exist. If you created it", code="DeploymentNotFound"),
+        ),
+        (400, {"code": "InvalidParameter", "message": "Model not exist.", "request_id": "r"}),
+        (403, {"code": "AccessDenied", "message": "Access denied.", "request_id": "r"}),
+        (403, error("Access denied.", type="access_denied", code="access_denied")),
+        (403, {"code": "AccessDenied.Unpurchased", "message": "Access to model denied. Please make sure you are"}),
+        (403, error("Model access denied.", code="Model.AccessDenied")),
+        (400, {"error": {"code": "1211", "message": "模型不存在"}}),
+        (
+            400,
+            {
+                "type": "error",
+                "error": {"type": "invalid_request_error", "code": "1211", "message": "[1211][模型不存在][1]"},
+            },
+        ),
+        (400, error("Unknown Model, please check the model code.", code="1211")),
+        (404, error("No endpoints found for acme/small.", code=404)),
+        (404, error("No endpoints found matching your data policy (Free model training).", code=404)),
+        (400, error("acme/small is not a valid model ID", code=400)),
+        (400, error("Model Not Exist", type="invalid_request_error", code="invalid_request_error")),
+        (400, {"object": "error", "message": "Invalid model: x", "type": "invalid_model", "code": "1500"}),
+        (400, {"code": 20012, "message": "Model does not exist. Please check it carefully.", "data": None}),
+        (403, b'"Model disabled."'),
+        (404, {"object": "error", "message": "The model `/data/x` does not exist.", "type": "NotFoundError"}),
+        (404, {"error": "model 'x:8b' not found"}),
+        (404, error("Not found the model kimi-9 or Permission denied", type="resource_not_found_error")),
+        (410, error("The model `x` has been decommissioned and is no longer supported.", code="model_decommissioned")),
+        (403, error("You don't have access to the model with the specified model ID.", type="AccessDeniedException")),
+    ],
+)
+def test_a_model_that_is_not_to_be_had_is_told_from_all_else(status: int, body: object) -> None:
+    result = read(status, body)
+    assert (result.fault.type, result.fault.code, result.cls) == (T.UPSTREAM_ERROR, MODEL_DENIED, CHANNEL)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        # A wrong base URL.
+        (404, b""),
+        (404, b"404 page not found"),
+        (404, {"detail": "Not Found"}),
+        (404, error("Invalid URL (POST /v1/v1/chat/completions)", type="invalid_request_error")),
+        (404, {"error": {"code": "404", "message": "Resource not found"}}),
+        # What only this request asked for.
+        (404, error("No endpoints found that support tool use. To learn more about provider routing, visit: x")),
+        (404, error("This is not a chat model and thus not supported in the v1/chat/completions endpoint.")),
+        (404, {"type": "error", "error": {"type": "not_found_error", "message": "File not found: file_1"}}),
+        (404, error("Item with id 'the model x does not exist' not found.", type="invalid_request_error")),
+        (400, error("The model `x` does not exist", code="model_not_found", param="tools[0].model")),
+        (400, error("Invalid value: 'the model x does not exist'", type="invalid_request_error", param=None)),
+        # A matter of the account, or of the moment.
+        (401, OPENAI_DENIED),
+        (403, error("Your key may not use this model", type="authentication_error", code="model_not_found")),
+        (403, error("Access denied due to Virtual Network/Firewall rules.", code="403")),
+        (403, error("Access denied, please make sure your account is in good standing.", code="Arrearage")),
+        (403, b"<html>Access denied</html>"),
+        (503, error("No available channel for model x under group default", code="model_not_found")),
+    ],
+)
+def test_other_trouble_denies_no_model(status: int, body: object) -> None:
+    assert read(status, body).fault.code != MODEL_DENIED
+
+
+def test_a_bad_key_that_is_told_by_a_403_stays_the_credentials_fault() -> None:
+    for body in (error("Access denied."), error("Incorrect API key provided."), {"message": "Forbidden"}, b""):
+        assert read(403, body).fault.type is T.UPSTREAM_CREDENTIAL
 
 
 def test_field_and_code_are_kept_where_they_look_like_names() -> None:

@@ -19,6 +19,7 @@ from trunkline.protocol.endpoints.completion_stream import CompletionStream
 from trunkline.protocol.endpoints.input_count import count_members
 from trunkline.protocol.endpoints.json_value import start_of
 from trunkline.protocol.endpoints.provider_call import EVENT_STREAM, JSON, openai_call
+from trunkline.protocol.routing_wish import WishFields, read_wish
 from trunkline.protocol.splice import prepare_body
 from trunkline.protocol.stream_options import ask_usage
 from trunkline.protocol.tokens import count_text
@@ -26,13 +27,15 @@ from trunkline.protocol.upstream_error import invalid_answer, read_upstream_erro
 
 _Count = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 _OUTPUT_MAX = 2**31 - 1
+_ANSWERS_MAX = 1024
+"""Of a request that states no bound on them; providers give 128 at most for each of some twenty prompts."""
 
 
 class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class _Fields(msgspec.Struct):
+class _Fields(WishFields):
     model: str | msgspec.UnsetType = msgspec.UNSET
     prompt: msgspec.Raw = msgspec.Raw()
     suffix: msgspec.Raw = msgspec.Raw()
@@ -79,7 +82,9 @@ class LegacyCompletions:
             model=_READER.model(fields.model),
             stream=bool(fields.stream),
             max_output=_max_output(fields),
+            choices=1 if fields.max_tokens else min(_answers(fields), _ANSWERS_MAX),
             wants_usage=_wants_usage(fields),
+            wish=read_wish(fields),
         )
 
     def count_input(self, body: bytes) -> int:
@@ -90,18 +95,18 @@ class LegacyCompletions:
         """See `Endpoint`."""
         fields = _READER.read(body)
         call = openai_call(provider, "/completions", "text completions")
-        changes = prepare_body(body, upstream_model=provider.model, rules=provider.rules)
+        changes = prepare_body(body, upstream_model=provider.model)
         echo = bool(fields.echo)
         if not fields.stream:
             return EndpointCall(
-                changes.result(),
+                changes.ruled(provider.rules),
                 JSON,
                 call,
                 whole=lambda answer: _read_whole(answer, provider, echo=echo),
                 answer_type=JSON,
             )
         wants_usage = _wants_usage(fields)
-        if not wants_usage and "stream_options" not in provider.rules.drop:
+        if not wants_usage:
             ask_usage(changes)
         stream = CompletionStream(
             public_model=None if provider.model == provider.public_model else provider.public_model,
@@ -109,7 +114,7 @@ class LegacyCompletions:
             lenient=provider.options.lenient_end,
             echo=echo,
         )
-        return EndpointCall(changes.result(), JSON, call, stream=stream, answer_type=EVENT_STREAM)
+        return EndpointCall(changes.ruled(provider.rules), JSON, call, stream=stream, answer_type=EVENT_STREAM)
 
 
 def _wants_usage(fields: _Fields) -> bool:
@@ -118,14 +123,16 @@ def _wants_usage(fields: _Fields) -> bool:
 
 def _max_output(fields: _Fields) -> int:
     """Return the bound on all output, 0 for none: each prompt has its completions, and each of those its own bound."""
-    if not fields.max_tokens:
-        return 0
+    return min(fields.max_tokens * _answers(fields), _OUTPUT_MAX) if fields.max_tokens else 0
+
+
+def _answers(fields: _Fields) -> int:
     prompts = 1
     if start_of(fields.prompt) == b"[":
         inputs = _decode_prompts(fields.prompt)
         # A list of numbers is one prompt of token ids.
         prompts = len(inputs) if start_of(inputs[0]) in {b'"', b"["} else 1
-    return min(fields.max_tokens * max(fields.n or 1, fields.best_of or 1) * prompts, _OUTPUT_MAX)
+    return max(fields.n or 1, fields.best_of or 1) * prompts
 
 
 def _read_whole(body: bytes, provider: Provider, *, echo: bool) -> tuple[WholeAnswer, bytes]:

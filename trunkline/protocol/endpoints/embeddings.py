@@ -22,15 +22,16 @@ from trunkline.protocol.endpoints.embedding_answers import (
 )
 from trunkline.protocol.endpoints.input_count import count_members
 from trunkline.protocol.endpoints.json_value import start_of
-from trunkline.protocol.endpoints.provider_call import JSON, gemini_call, gemini_resource, openai_call, ruled
+from trunkline.protocol.endpoints.provider_call import JSON, gemini_call, gemini_resource, openai_call
 from trunkline.protocol.endpoints.vectors import VectorError, VectorForm, asked_form, at_unit_length, in_form
 from trunkline.protocol.fidelity import Crossing, Feature
 from trunkline.protocol.json_span import without_lone_surrogates
 from trunkline.protocol.names import GEMINI, UPSTREAM_GEMINI
-from trunkline.protocol.splice import PRIVATE_FIELDS, BodyChanges, prepare_body
+from trunkline.protocol.routing_wish import WishFields, read_wish
+from trunkline.protocol.splice import PRIVATE_FIELDS, BodyChanges, prepare_body, ruled
 
 
-class _Fields(msgspec.Struct):
+class _Fields(WishFields):
     model: str | msgspec.UnsetType = msgspec.UNSET
     input: msgspec.Raw = msgspec.Raw()
     encoding_format: str | None = None
@@ -74,7 +75,7 @@ class OpenAIEmbeddings:
         fields = _READER.read(body)
         if not (start_of(fields.input) == b'"' or filled_list(fields.input)):
             raise _READER.bad_field("input")
-        return ClientRequest(_READER.model(fields.model), stream=False)
+        return ClientRequest(_READER.model(fields.model), stream=False, wish=read_wish(fields))
 
     def count_input(self, body: bytes) -> int:
         """Return an estimate of the input tokens. Never raises, takes bounded time."""
@@ -87,11 +88,11 @@ class OpenAIEmbeddings:
         if provider.dialect == UPSTREAM_GEMINI:
             return self._open_gemini(body, fields, form, provider)
         call = openai_call(provider, "/embeddings", "embeddings")
-        changes = prepare_body(body, upstream_model=provider.model, rules=provider.rules)
+        changes = prepare_body(body, upstream_model=provider.model)
         # Some providers refuse a null here, and it says nothing.
         changes.removed.update(i for i in changes.present("encoding_format") if changes.value(i) == b"null")
         return EndpointCall(
-            changes.result(),
+            changes.ruled(provider.rules),
             JSON,
             call,
             whole=lambda answer: _read_answer(answer, form, provider),

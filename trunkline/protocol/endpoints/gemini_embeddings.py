@@ -9,6 +9,7 @@ import msgspec
 
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.protocol.body import BodyReader, filled_list
+from trunkline.protocol.camel_key import camel_key
 from trunkline.protocol.dialect import ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
 from trunkline.protocol.endpoints.embedding_answers import (
@@ -20,12 +21,12 @@ from trunkline.protocol.endpoints.embedding_answers import (
 )
 from trunkline.protocol.endpoints.input_count import count_members
 from trunkline.protocol.endpoints.json_value import start_of
-from trunkline.protocol.endpoints.provider_call import JSON, gemini_call, gemini_resource, openai_call, ruled
+from trunkline.protocol.endpoints.provider_call import JSON, gemini_call, gemini_resource, openai_call
 from trunkline.protocol.endpoints.vectors import VectorError
 from trunkline.protocol.fidelity import Crossing, Feature
 from trunkline.protocol.json_span import without_lone_surrogates
 from trunkline.protocol.names import GEMINI, OPENAI_CHAT, UPSTREAM_GEMINI
-from trunkline.protocol.splice import PRIVATE_FIELDS, BodyChanges, prepare_body
+from trunkline.protocol.splice import PRIVATE_FIELDS, BodyChanges, ruled
 
 
 class _Fields(msgspec.Struct):
@@ -128,7 +129,8 @@ def _read_requests(body: bytes, *, batch: bool) -> None:
 
 def _prepared(body: bytes, provider: Provider) -> bytes:
     """Return the body for Gemini. A model that it names, or one of its requests, has to be the one in the path."""
-    changes = prepare_body(body, upstream_model=None, rules=provider.rules)
+    changes = BodyChanges(body, camel_key)
+    changes.drop_private()
     resource = gemini_resource(provider.model)
     _put_model(changes, resource)
     for index in changes.present("requests"):
@@ -137,7 +139,7 @@ def _prepared(body: bytes, provider: Provider) -> bytes:
         named = [_named(request, resource) for request in requests]
         if named != requests:
             changes.replaced[index] = b"[" + b",".join(named) + b"]"
-    return changes.result()
+    return changes.ruled(provider.rules)
 
 
 def _named(request: bytes, resource: str) -> bytes:

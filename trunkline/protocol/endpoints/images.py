@@ -11,12 +11,14 @@ import re
 import msgspec
 
 from trunkline.core.errors import ErrorType, Fault, FaultError
-from trunkline.core.usage import Units
-from trunkline.protocol.body import BodyReader, filled_list
+from trunkline.core.usage import Units, image_variant
+from trunkline.protocol.body import BodyReader, count_of, filled_list
 from trunkline.protocol.dialect import ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
 from trunkline.protocol.endpoints.answer_form import AnswerForm
-from trunkline.protocol.endpoints.image_look import ImageLook, form_text, text_of
+from trunkline.protocol.endpoints.asked_units import asked_images
+from trunkline.protocol.endpoints.form_changes import FormChanges, base_name
+from trunkline.protocol.endpoints.image_look import ImageLook, text_of
 from trunkline.protocol.endpoints.input_count import count_members
 from trunkline.protocol.endpoints.json_value import start_of
 from trunkline.protocol.endpoints.media_form import MediaForm
@@ -24,9 +26,11 @@ from trunkline.protocol.endpoints.media_stream import MediaEvent, MediaStreamRel
 from trunkline.protocol.endpoints.multipart import is_form
 from trunkline.protocol.endpoints.provider_call import JSON, openai_call
 from trunkline.protocol.json_span import decode_cleaned
+from trunkline.protocol.routing_wish import WishFields, read_wish
 from trunkline.protocol.splice import prepare_body
 from trunkline.protocol.upstream_error import UpstreamError, invalid_answer, read_upstream_error
-from trunkline.protocol.usage_report import count_of, inner_report, report_of
+from trunkline.protocol.usage_report import count_of as reported_count
+from trunkline.protocol.usage_report import inner_report, report_of
 from trunkline.protocol.utf8 import is_utf8
 
 _NONE = msgspec.Raw()
@@ -34,13 +38,15 @@ _INVALID = "The provider's answer has no images."
 _JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*+\{")
 
 
-class _Fields(msgspec.Struct):
+class _Fields(WishFields):
     """What is read of a request in JSON."""
 
     model: str | msgspec.UnsetType = msgspec.UNSET
     stream: bool | None = None
     size: msgspec.Raw = msgspec.Raw()
     quality: msgspec.Raw = msgspec.Raw()
+    n: msgspec.Raw = msgspec.Raw()
+    partial_images: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
     image: msgspec.Raw = msgspec.Raw()
     images: msgspec.Raw = msgspec.Raw()
@@ -70,7 +76,7 @@ class ImageGenerations:
         fields = _READER.read(body)
         if start_of(fields.prompt) != b'"' or not has_content(fields.prompt):
             raise _READER.bad_field("prompt")
-        return ClientRequest(model=_READER.model(fields.model), stream=bool(fields.stream))
+        return _json_head(fields)
 
     def open(self, body: bytes, content_type: str, provider: Provider) -> EndpointCall:
         """See `Endpoint`."""
@@ -96,7 +102,7 @@ class ImageEdits:
         fields = _READER.read(body)
         if not filled_list(fields.images) and not has_content(fields.image):
             raise _READER.bad_field("images")
-        return ClientRequest(model=_READER.model(fields.model), stream=bool(fields.stream))
+        return _json_head(fields)
 
     def open(self, body: bytes, content_type: str, provider: Provider) -> EndpointCall:
         """See `Endpoint`."""
@@ -131,20 +137,58 @@ class ImageVariations:
 def _form_head(body: bytes, content_type: str) -> ClientRequest:
     form = MediaForm(body, content_type)
     form.require_some("image")
-    return form.head()
+    look_up = FormChanges(body, form.parts).text
+    size, quality = look_up("size"), look_up("quality")
+    # A field that is there twice is refused here: a provider could take the other one.
+    beside = asked_images(
+        _count_of_text(form.text("n")),
+        size,
+        quality,
+        partial=_count_of_text(form.text("partial_images")) if form.stream else 0,
+        inputs=sum(base_name(part.name) == "image" for part in form.parts),
+        prompt_bytes=form.size_bytes("prompt"),
+    )
+    return msgspec.structs.replace(form.head(), beside=beside, variant=image_variant(size, quality))
+
+
+def _count_of_text(text: str | None) -> int:
+    return count_of(msgspec.Raw((text or "").encode()))
+
+
+def _json_head(fields: _Fields) -> ClientRequest:
+    size, quality = text_of(fields.size), text_of(fields.quality)
+    return ClientRequest(
+        _READER.model(fields.model),
+        stream=bool(fields.stream),
+        beside=asked_images(
+            count_of(fields.n),
+            size,
+            quality,
+            partial=count_of(fields.partial_images) if fields.stream else 0,
+            inputs=_count_inputs(fields),
+        ),
+        variant=image_variant(size, quality),
+        wish=read_wish(fields),
+    )
+
+
+def _count_inputs(fields: _Fields) -> int:
+    listed = len(_decode_list(fields.images)) if start_of(fields.images) == b"[" else 0
+    return listed + has_content(fields.image)
 
 
 def _open_form(body: bytes, content_type: str, provider: Provider, path: str) -> EndpointCall:
     form = MediaForm(body, content_type)
-    prepared = form.prepared(provider.model, provider.rules)
-    look = ImageLook(form_text(form), provider.rules)
-    return _call(prepared, content_type, provider, path, stream=form.stream, look=look)
+    changes = form.changes(provider.model, provider.rules)
+    look = ImageLook(changes.text)
+    return _call(changes.result(), content_type, provider, path, stream=form.stream, look=look)
 
 
 def _open_json(body: bytes, provider: Provider, path: str) -> EndpointCall:
     fields = _READER.read(body)
-    prepared = prepare_body(body, upstream_model=provider.model, rules=provider.rules).result()
-    look = ImageLook(lambda name: text_of(getattr(fields, name)), provider.rules)
+    changes = prepare_body(body, upstream_model=provider.model)
+    prepared = changes.ruled(provider.rules)
+    look = ImageLook(lambda name: text_of(changes.sent(name)))
     return _call(prepared, JSON, provider, path, stream=bool(fields.stream), look=look)
 
 
@@ -201,20 +245,20 @@ def image_units(images: int, usage: msgspec.Raw, svg_usage: msgspec.Raw = _NONE)
         svg_usage: of the language model that wrote an SVG, which OpenAI reports beside ``usage`` and bills as well.
     """
     report, svg = report_of(usage), report_of(svg_usage)
-    output = count_of(report, "output_tokens") or 0
+    output = reported_count(report, "output_tokens") or 0
     if not output:
         # No output tokens for an image that is there: the report is of another kind, or missing (DIALECTS section 5).
         return Units(images=images)
     input_details = inner_report(report, "input_tokens_details")
-    input_image = count_of(input_details, "image_tokens") or 0
-    input_total = max(count_of(report, "input_tokens") or 0, input_image)
+    input_image = reported_count(input_details, "image_tokens") or 0
+    input_total = max(reported_count(report, "input_tokens") or 0, input_image)
     # Without details all of it is the image; with them, some of it may be text that the model wrote.
-    output_text = min(count_of(inner_report(report, "output_tokens_details"), "text_tokens") or 0, output)
+    output_text = min(reported_count(inner_report(report, "output_tokens_details"), "text_tokens") or 0, output)
     return Units(
         images=images,
-        input=input_total - input_image + (count_of(svg, "input_tokens") or 0),
+        input=input_total - input_image + (reported_count(svg, "input_tokens") or 0),
         input_image=input_image,
-        output=output_text + (count_of(svg, "output_tokens") or 0),
+        output=output_text + (reported_count(svg, "output_tokens") or 0),
         output_image=output - output_text,
     )
 
@@ -240,6 +284,7 @@ def _count_images(data: msgspec.Raw) -> int:
 
 _decode_answer = msgspec.json.Decoder(_Answer).decode
 _decode_images = msgspec.json.Decoder(list[_Image | None]).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class ImageFacts:

@@ -4,26 +4,18 @@ Only the model, our private fields and what a channel's rules name are changed, 
 order, names and types, and the form its boundary (DIALECTS section 7).
 """
 
-import re
-
 import msgspec
 
 from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.protocol.body import BodyReader
 from trunkline.protocol.dialect import ClientRequest
-from trunkline.protocol.endpoints.multipart import Part, edit_form, read_form
+from trunkline.protocol.endpoints.form_changes import TEXT_BYTES_MAX, FormChanges, base_name
+from trunkline.protocol.endpoints.multipart import Part, read_form
 from trunkline.protocol.rules import RequestRules
-from trunkline.protocol.splice import PRIVATE_FIELDS
-
-TEXT_BYTES_MAX = 1024
-"""Of a field that is read here: a model's name in the longest encoding, a word, a number."""
 
 _TRUE = frozenset({"true", "1"})
 _FALSE = frozenset({"false", "0", ""})
 _HINTS = {"model": "`model` must be a field naming a model, such as one that GET /v1/models lists."}
-_FIELD_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}", re.ASCII)
-_decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 
 
 class _NoMembers(msgspec.Struct):
@@ -100,6 +92,10 @@ class MediaForm:
             raise _bad_field(name, f"`{name}` is there more than once. Send it once.")
         return parts[0] if parts else None
 
+    def size_bytes(self, name: str) -> int:
+        """Return how much all parts of a name hold."""
+        return sum(part.end - part.start for part in self.parts if part.name == name)
+
     def require_one(self, name: str) -> Part:
         """Return the one part of a name.
 
@@ -125,64 +121,20 @@ class MediaForm:
 
         Args:
             model: the provider's name for it.
-            rules: the channel's. A field of a list (``name[]``) counts under its plain name. What is set to a JSON
-                string becomes its text, anything else its JSON.
+            rules: the channel's.
 
         Raises:
             FaultError: ``client_bad_request``: what is put in holds the form's boundary.
         """
-        wanted = {"model": model.encode(), **{name: _form_text(value) for name, value in rules.set.items()}}
-        replaced: dict[int, bytes] = {}
-        removed: set[int] = set()
-        for index, part in enumerate(self.parts):
-            name = base_name(part.name)
-            content = wanted.get(part.name)
-            if name in PRIVATE_FIELDS or (name in rules.drop and name not in rules.set):
-                removed.add(index)
-            elif content is not None:
-                if content != self._body[part.start : part.end]:
-                    replaced[index] = content
-            elif name in rules.clamp and (clamped := self._clamped(part, *rules.clamp[name])) is not None:
-                replaced[index] = clamped
-        present = {part.name for part in self.parts}
-        inserted = {
-            name: content for name, content in wanted.items() if name not in present and _FIELD_NAME.fullmatch(name)
-        }
-        return edit_form(self._body, self.parts, replaced=replaced, removed=removed, inserted=inserted)
+        return self.changes(model, rules).result()
 
-    def _clamped(self, part: Part, lowest: float | None, highest: float | None) -> bytes | None:
-        """Return a number within bounds; None where it is already, or no number."""
-        if part.filename is not None or part.end - part.start > TEXT_BYTES_MAX:
-            return None
-        try:
-            number = _decode(self._body[part.start : part.end])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        if not isinstance(number, int | float) or isinstance(number, bool):
-            return None
-        if lowest is not None and number < lowest:
-            return _number(lowest)
-        if highest is not None and number > highest:
-            return _number(highest)
-        return None
-
-
-def base_name(name: str) -> str:
-    """Return a field's name without the brackets of a list or an object."""
-    return name.partition("[")[0]
-
-
-def _form_text(value: bytes) -> bytes:
-    try:
-        text = _decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return value
-    return text.encode() if isinstance(text, str) else value
-
-
-def _number(bound: float) -> bytes:
-    """Return a bound as text; a whole one without a fraction, as many fields take only integers."""
-    return _encode(int(bound) if float(bound).is_integer() else bound)
+    def changes(self, model: str, rules: RequestRules) -> FormChanges:
+        """Return what `prepared` changes."""
+        changes = FormChanges(self._body, self.parts)
+        changes.drop_private()
+        changes.put_text("model", model.encode())
+        rules.apply(changes)
+        return changes
 
 
 def _missing(name: str) -> FaultError:

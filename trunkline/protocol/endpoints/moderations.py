@@ -11,13 +11,14 @@ from trunkline.protocol.endpoints.input_count import count_members
 from trunkline.protocol.endpoints.json_value import start_of
 from trunkline.protocol.endpoints.provider_call import JSON, not_offered
 from trunkline.protocol.names import UPSTREAM_OPENAI
+from trunkline.protocol.routing_wish import WishFields, read_wish
 from trunkline.protocol.splice import prepare_body
 
 DEFAULT_MODEL = "omni-moderation-latest"
 """OpenAI's own default: the one endpoint where clients may leave the model out."""
 
 
-class _Fields(msgspec.Struct):
+class _Fields(WishFields):
     model: str | None = None
     input: msgspec.Raw = msgspec.Raw()
 
@@ -49,7 +50,7 @@ class Moderations:
         if not (start_of(fields.input) == b'"' or filled_list(fields.input)):
             raise _READER.bad_field("input")
         model = DEFAULT_MODEL if fields.model is None else _READER.model(fields.model)
-        return ClientRequest(model, stream=False)
+        return ClientRequest(model, stream=False, wish=read_wish(fields))
 
     def count_input(self, body: bytes) -> int:
         """Return an estimate of the input tokens. Never raises, takes bounded time."""
@@ -59,7 +60,7 @@ class Moderations:
         """See `Endpoint`."""
         if provider.dialect != UPSTREAM_OPENAI:
             raise not_offered("moderation")
-        prepared = prepare_body(body, upstream_model=provider.model, rules=provider.rules).result()
+        prepared = prepare_body(body, upstream_model=provider.model).ruled(provider.rules)
         return EndpointCall(
             prepared, JSON, Call("/moderations"), whole=lambda answer: _read(answer, provider), answer_type=JSON
         )

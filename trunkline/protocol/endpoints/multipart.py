@@ -32,6 +32,7 @@ _PARAMETER = re.compile(rf"[ \t]*+;[ \t]*+(?:({_TOKEN})=(?:{_QUOTED}|([^\s;\"\x0
 _ESCAPED = re.compile(r"\\(.)")
 _BOUNDARY = re.compile(rf"[0-9A-Za-z'()+_,./:=? -]{{0,{BOUNDARY_CHARS_MAX - 1}}}[0-9A-Za-z'()+_,./:=?-]")
 _HEADER_LINE = re.compile(rf"({_TOKEN}):[ \t]*+([^\x00-\x08\x0a-\x1f\x7f]*+)")
+_DISPOSITION = re.compile(r"\r\ncontent-disposition:[^;\r]*+", re.IGNORECASE)
 _DELIMITER_END = re.compile(rb"[ \t]*+\r\n|--[ \t]*+(?:\r\n|\Z)")
 _BLANK_REST = re.compile(rb"[ \t\r\n]*+\Z")
 _PLAIN_ENCODINGS = frozenset({"", "7bit", "8bit", "binary"})
@@ -89,6 +90,7 @@ def edit_form(
     *,
     replaced: Mapping[int, bytes] | None = None,
     removed: Collection[int] = (),
+    renamed: Mapping[int, str] | None = None,
     inserted: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """Return a form with some parts changed, every other byte and the boundary as they were.
@@ -99,14 +101,15 @@ def edit_form(
         body: the form.
         parts: all of its parts, from `read_form`.
         replaced: new contents by index into ``parts``; the header of the part stays.
-        removed: indices into ``parts``; wins over ``replaced``.
+        removed: indices into ``parts``; wins over ``replaced`` and ``renamed``.
+        renamed: new names (ASCII without quotes) by index into ``parts``.
         inserted: contents of new fields by name (ASCII without quotes), put before the first part.
 
     Raises:
         FaultError: ``client_bad_request``: a new content holds the form's boundary.
     """
-    replaced, inserted = replaced or {}, inserted or {}
-    if not replaced and not removed and not inserted:
+    replaced, renamed, inserted = replaced or {}, renamed or {}, inserted or {}
+    if not replaced and not removed and not renamed and not inserted:
         return body
     first = parts[0].begin
     line = body[first : body.index(b"\r\n", first)].rstrip(b" \t")
@@ -117,7 +120,8 @@ def edit_form(
     pieces: list[bytes | memoryview] = []
     position = 0
     view = memoryview(body)
-    for start, end, new in _edits(parts, line, replaced, removed, inserted):
+    names = {index: (*_name_span(body, parts[index]), name) for index, name in renamed.items()}
+    for start, end, new in _edits(parts, line, replaced=replaced, removed=removed, names=names, inserted=inserted):
         pieces += (view[position:start], new)
         position = end
     pieces.append(view[position:])
@@ -127,8 +131,10 @@ def edit_form(
 def _edits(
     parts: Sequence[Part],
     line: bytes,
+    *,
     replaced: Mapping[int, bytes],
     removed: Collection[int],
+    names: Mapping[int, tuple[int, int, str]],
     inserted: Mapping[str, bytes],
 ) -> Iterator[tuple[int, int, bytes]]:
     """Yield what `edit_form` changes as (start, end, new bytes), from left to right."""
@@ -139,8 +145,27 @@ def _edits(
     for index, part in enumerate(parts):
         if index in removed:
             yield part.begin, part.end + 2, b""
-        elif index in replaced:
+            continue
+        if index in names:
+            start, end, name = names[index]
+            yield start, end, f'"{name}"'.encode("ascii")
+        if index in replaced:
             yield part.start, part.end, replaced[index]
+
+
+def _name_span(body: bytes, part: Part) -> tuple[int, int]:
+    """Return where the name of a part stands that was read, with its quotes."""
+    # One character for each byte, and no space among those that are not ASCII.
+    header = body[part.begin : part.start].decode("ascii", "surrogateescape")
+    line = _DISPOSITION.search(header)
+    found = None if line is None else _PARAMETER.match(header, line.end())
+    while found is not None and (found[1] or "").lower() != "name":
+        found = _PARAMETER.match(header, found.end())
+    if found is None:
+        raise AssertionError("a part that was read has no name")
+    start, end = found.span(2)
+    start, end = (start - 1, end + 1) if start >= 0 else found.span(3)
+    return part.begin + start, part.begin + end
 
 
 def malformed(reason: str) -> FaultError:

@@ -6,8 +6,6 @@ from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.protocol.dialect import Call
 from trunkline.protocol.endpoint import Provider
 from trunkline.protocol.names import UPSTREAM_AZURE, UPSTREAM_OPENAI
-from trunkline.protocol.rules import RequestRules
-from trunkline.protocol.splice import BodyChanges
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream; charset=utf-8"
@@ -51,10 +49,3 @@ def not_offered(offer: str) -> FaultError:
     """Return the error for a provider without the endpoint. Another provider of the model may have it."""
     message = f"This model's provider offers no {offer}. Use a model whose provider does."
     return FaultError(Fault(ErrorType.CLIENT_BAD_REQUEST, message, param="model"))
-
-
-def ruled(body: bytes, rules: RequestRules) -> bytes:
-    """Return a body that was written here, with what the channel changes in it."""
-    changes = BodyChanges(body)
-    changes.apply(rules)
-    return changes.result()

@@ -14,19 +14,18 @@ from trunkline.protocol.body import BodyReader, filled_list
 from trunkline.protocol.dialect import Call, ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
 from trunkline.protocol.endpoints.answer_form import AnswerForm, FormReader
+from trunkline.protocol.endpoints.asked_units import DOCUMENTS_PER_SEARCH, asked_ranking
 from trunkline.protocol.endpoints.input_count import count_members
 from trunkline.protocol.endpoints.json_value import start_of
 from trunkline.protocol.endpoints.provider_call import JSON, not_offered
 from trunkline.protocol.names import UPSTREAM_OPENAI
+from trunkline.protocol.routing_wish import WishFields, read_wish
 from trunkline.protocol.splice import BodyChanges, prepare_body
 from trunkline.protocol.upstream_error import UpstreamError
 from trunkline.protocol.usage_report import count_of, inner_report, report_of
 
-DOCUMENTS_PER_SEARCH = 100
-"""Cohere's unit: one query and up to so many documents."""
 
-
-class _Fields(msgspec.Struct):
+class _Fields(WishFields):
     model: str | msgspec.UnsetType = msgspec.UNSET
     query: msgspec.Raw = msgspec.Raw()
     documents: msgspec.Raw = msgspec.Raw()
@@ -119,7 +118,10 @@ class Rerank:
             raise _READER.bad_field("query")
         if not filled_list(fields.documents):
             raise _READER.bad_field("documents")
-        return ClientRequest(_READER.model(fields.model), stream=False)
+        beside = asked_ranking(
+            len(_decode_list(fields.documents)), len(memoryview(fields.documents)), len(memoryview(fields.query))
+        )
+        return ClientRequest(_READER.model(fields.model), stream=False, beside=beside, wish=read_wish(fields))
 
     def count_input(self, body: bytes) -> int:
         """Return an estimate of the input tokens. Never raises, takes bounded time."""
@@ -131,7 +133,7 @@ class Rerank:
             raise not_offered("reranking")
         fields = _READER.read(body)
         documents = _decode_list(fields.documents)
-        changes = prepare_body(body, upstream_model=provider.model, rules=provider.rules)
+        changes = prepare_body(body, upstream_model=provider.model)
         _put_texts(changes, documents)
 
         def whole(answer: bytes) -> tuple[WholeAnswer, bytes]:
@@ -148,7 +150,7 @@ class Rerank:
             )
             return WholeAnswer(_units(ranking, searches), 0, None), self._write(shown)
 
-        return EndpointCall(changes.result(), JSON, Call("/rerank"), whole=whole, answer_type=JSON)
+        return EndpointCall(changes.ruled(provider.rules), JSON, Call("/rerank"), whole=whole, answer_type=JSON)
 
     def _write(self, shown: _Shown) -> bytes:
         return _encode(_JinaAnswer(shown.model, "list", _JinaUsage(shown.tokens), _shown_places(shown)))

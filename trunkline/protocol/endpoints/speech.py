@@ -13,11 +13,13 @@ from trunkline.core.usage import Units
 from trunkline.protocol.body import BodyReader
 from trunkline.protocol.dialect import ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
+from trunkline.protocol.endpoints.asked_units import asked_speech
 from trunkline.protocol.endpoints.input_count import count_members
 from trunkline.protocol.endpoints.media_stream import MediaEvent, MediaStreamRelay, has_content
 from trunkline.protocol.endpoints.provider_call import JSON, openai_call
 from trunkline.protocol.event_relay import NO_STREAM
 from trunkline.protocol.json_span import without_lone_surrogates
+from trunkline.protocol.routing_wish import WishFields, read_wish
 from trunkline.protocol.splice import prepare_body
 from trunkline.protocol.upstream_error import UpstreamError, invalid_answer, read_upstream_error
 from trunkline.protocol.usage_report import count_of, report_of
@@ -33,7 +35,7 @@ _BINARY = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _START_BYTES_MAX = 64
 
 
-class _Fields(msgspec.Struct):
+class _Fields(WishFields):
     """What is read of a request."""
 
     model: str | msgspec.UnsetType = msgspec.UNSET
@@ -61,9 +63,17 @@ class Speech:
     def read_head(self, body: bytes, content_type: str) -> ClientRequest:
         """See `Endpoint`."""
         fields = _READER.read(body)
-        if not _characters(fields):
+        characters = _characters(fields)
+        if not characters:
             raise _READER.bad_field("input")
-        return ClientRequest(model=_READER.model(fields.model), stream=True, raw=fields.stream_format != _EVENTS)
+        events = fields.stream_format == _EVENTS
+        return ClientRequest(
+            model=_READER.model(fields.model),
+            stream=True,
+            raw=not events,
+            beside=asked_speech(characters, reported=events),
+            wish=read_wish(fields),
+        )
 
     def open(self, body: bytes, content_type: str, provider: Provider) -> EndpointCall:
         """See `Endpoint`."""
@@ -71,7 +81,7 @@ class Speech:
         characters = _characters(fields)
         events = fields.stream_format == _EVENTS
         return EndpointCall(
-            body=prepare_body(body, upstream_model=provider.model, rules=provider.rules).result(),
+            body=prepare_body(body, upstream_model=provider.model).ruled(provider.rules),
             content_type=JSON,
             call=openai_call(provider, "/audio/speech", "speech"),
             stream=MediaStreamRelay(SpeechFacts(characters), _read_no_events) if events else SoundRelay(characters),

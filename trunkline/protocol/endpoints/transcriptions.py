@@ -13,6 +13,7 @@ from trunkline.core.usage import Units
 from trunkline.protocol.dialect import ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
 from trunkline.protocol.endpoints.answer_form import AnswerForm, FormReader
+from trunkline.protocol.endpoints.asked_units import asked_transcript
 from trunkline.protocol.endpoints.media_form import MediaForm
 from trunkline.protocol.endpoints.media_stream import MediaEvent, MediaStreamRelay, has_content
 from trunkline.protocol.endpoints.multipart import Part
@@ -44,9 +45,10 @@ class Transcriptions:
     def read_head(self, body: bytes, content_type: str) -> ClientRequest:
         """See `Endpoint`."""
         form = MediaForm(body, content_type)
-        form.require_one("file")
+        file = form.require_one("file")
         form.text("response_format")
-        return form.head()
+        beside = asked_transcript(body, file.start, file.end, prompt_bytes=form.size_bytes("prompt"))
+        return msgspec.structs.replace(form.head(), beside=beside)
 
     def open(self, body: bytes, content_type: str, provider: Provider) -> EndpointCall:
         """See `Endpoint`."""

@@ -7,11 +7,12 @@ features and extras, for the writers to report.
 import msgspec
 
 from trunkline.protocol.body import bad_json
+from trunkline.protocol.camel_key import camel_key
 from trunkline.protocol.fidelity import Feature
 from trunkline.protocol.gemini.config_reader import ConfigReader
 from trunkline.protocol.gemini.content_reader import ContentReader
 from trunkline.protocol.gemini.decoding import bad_field, decoded, object_fields
-from trunkline.protocol.gemini.spelling import camel_case, camel_key
+from trunkline.protocol.gemini.spelling import camel_case
 from trunkline.protocol.gemini.tool_reader import read_tool_choice, read_tools
 from trunkline.protocol.gemini.wire import Content
 from trunkline.protocol.json_span import decode_cleaned

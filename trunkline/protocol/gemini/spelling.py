@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from trunkline.protocol.camel_key import camel_key
+
 _Shape = Mapping[str, "_Shape"]
 """Members that are objects of Gemini's own, or lists of them; what is not named is copied as it is."""
 
@@ -46,14 +48,6 @@ def camel_case(body: bytes) -> bytes:
     if _SNAKE_KEY.search(body) is None:
         return body
     return bytes(_respelled(msgspec.Raw(body.strip()), _BODY))
-
-
-def camel_key(key: str) -> str:
-    """Return a key in camelCase."""
-    if "_" not in key[1:]:
-        return key
-    first, *others = key.split("_")
-    return first + "".join([word[:1].upper() + word[1:] for word in others])
 
 
 def _respelled(value: msgspec.Raw, shape: _Shape) -> msgspec.Raw:

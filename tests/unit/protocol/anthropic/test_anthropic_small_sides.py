@@ -136,6 +136,7 @@ SHAPES = {
     ErrorType.UPSTREAM_INVALID: (502, "api_error"),
     ErrorType.UPSTREAM_CUT: (502, "api_error"),
     ErrorType.UPSTREAM_TIMEOUT: (504, "timeout_error"),
+    ErrorType.GATEWAY_OVERLOADED: (429, "rate_limit_error"),
     ErrorType.GATEWAY_BUSY: (529, "overloaded_error"),
     ErrorType.GATEWAY_NO_CHANNEL: (529, "overloaded_error"),
     ErrorType.GATEWAY_NO_DISPATCHER: (529, "overloaded_error"),

@@ -50,7 +50,6 @@ def answer(*texts: object, finish: object = "stop", **members: Any) -> bytes:
         ({}, 0),
         ({"max_tokens": 16}, 16),
         ({"max_tokens": 0, "echo": True}, 0),
-        ({"max_tokens": None, "n": 2}, 0),
         ({"max_tokens": 10, "n": 2}, 20),
         ({"max_tokens": 10, "n": 2, "best_of": 3}, 30),
         ({"max_tokens": 10, "n": 2, "prompt": ["a", "b", "c"]}, 60),
@@ -62,6 +61,20 @@ def answer(*texts: object, finish: object = "stop", **members: Any) -> bytes:
 def test_the_bound_on_output_covers_all_completions(members: dict[str, Any], max_output: int) -> None:
     body = json.dumps({"model": "m", "prompt": "x", **members}).encode()
     assert ENDPOINT.read_head(body, "") == ClientRequest("m", stream=False, max_output=max_output)
+
+
+@pytest.mark.parametrize(
+    ("members", "choices"),
+    [
+        ({"max_tokens": None, "n": 2}, 2),
+        ({"n": 2, "best_of": 3, "prompt": ["a", "b"]}, 6),
+        ({"prompt": [1, 2, 3]}, 1),
+        ({"n": 10**6}, 1024),
+    ],
+)
+def test_completions_without_a_bound_are_counted(members: dict[str, Any], choices: int) -> None:
+    body = json.dumps({"model": "m", "prompt": "x", **members}).encode()
+    assert ENDPOINT.read_head(body, "") == ClientRequest("m", stream=False, choices=choices)
 
 
 def test_stream_and_its_options_are_read() -> None:

@@ -58,7 +58,8 @@ EDIT = form(
 
 
 def test_a_generation_is_read() -> None:
-    assert GENERATIONS.read_head(REQUEST, JSON) == ClientRequest("gpt-image-2", stream=False)
+    beside = Units(images=2, output_image=2 * 6240)
+    assert GENERATIONS.read_head(REQUEST, JSON) == ClientRequest("gpt-image-2", stream=False, beside=beside)
     assert GENERATIONS.read_head(REQUEST.replace(b"false", b"true"), JSON).stream
     assert GENERATIONS.read_head(b'{"model":"m","prompt":"\\ud83d"}', JSON).model == "m"
 
@@ -103,6 +104,40 @@ def test_azure_has_paths_with_and_without_a_version() -> None:
     assert EDITS.open(EDIT, TYPE, provider(names.UPSTREAM_AZURE)).call.path == "/openai/v1/images/edits"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("in_form", [False, True])
+def test_how_many_images_are_asked_for_and_what_they_look_like_is_read(*, in_form: bool, stream: bool) -> None:
+    asked = {"n": "3", "size": "1024x1024", "quality": "low", "partial_images": "2"}
+    if in_form:
+        fields = [field(name, value.encode()) for name, value in asked.items()]
+        more = (field("stream", b"true"),) if stream else ()
+        head = EDITS.read_head(
+            form(*fields, *more, field("model", b"m"), field("image[]", b"1"), field("image[]", b"2")), TYPE
+        )
+    else:
+        body = {"model": "m", "prompt": "p", "images": [{}, {}], "stream": stream, **asked, "n": 3, "partial_images": 2}
+        head = EDITS.read_head(json.dumps(body).encode(), JSON)
+    tokens = 408 + (200 if stream else 0)
+    assert head == ClientRequest(
+        "m",
+        stream=stream,
+        beside=Units(images=3, output_image=3 * tokens, input_image=2 * 7_000),
+        variant="1024x1024/low",
+    )
+
+
+def test_a_form_that_says_twice_how_many_images_is_refused() -> None:
+    with pytest.raises(FaultError) as caught:
+        EDITS.read_head(form(field("model", b"m"), field("image", b"1"), field("n", b"1"), field("n", b"9")), TYPE)
+    assert caught.value.fault.param == "n"
+
+
+@pytest.mark.parametrize("n", ["0", "-1", '"many"', "null", "[4]"])
+def test_what_is_no_number_of_images_counts_as_one(n: str) -> None:
+    head = GENERATIONS.read_head(b'{"model":"m","prompt":"p","n":%s}' % n.encode(), JSON)
+    assert head.beside == Units(images=1, output_image=6240)
+
+
 @pytest.mark.parametrize("dialect", [names.UPSTREAM_ANTHROPIC, names.UPSTREAM_GEMINI, names.UPSTREAM_RESPONSES])
 def test_other_providers_offer_no_images(dialect: str) -> None:
     for endpoint, body, content_type in ((GENERATIONS, REQUEST, JSON), (EDITS, EDIT, TYPE), (VARIATIONS, EDIT, TYPE)):
@@ -115,7 +150,8 @@ def test_other_providers_offer_no_images(dialect: str) -> None:
 def test_an_edit_may_spell_its_files_either_way(name: str) -> None:
     body = form(field("model", b"m"), field("stream", b"true"), field(name, b"1", '; filename="a.png"'))
     for endpoint in (EDITS, VARIATIONS):
-        assert endpoint.read_head(body, TYPE) == ClientRequest("m", stream=True)
+        beside = Units(images=1, output_image=6240 + 100, input_image=7_000)
+        assert endpoint.read_head(body, TYPE) == ClientRequest("m", stream=True, beside=beside)
         opened = endpoint.open(body, TYPE, provider())
         assert opened.body == body.replace(b"\r\n\r\nm\r\n", b"\r\n\r\nup\r\n")
         assert opened.stream is not None
@@ -131,7 +167,8 @@ def test_all_files_of_an_edit_reach_the_provider_as_they_were() -> None:
 
 def test_an_edit_may_be_json() -> None:
     body = b'{"model":"m","prompt":"p","images":[{"image_url":"https://x/1.png"}],"mask":{"file_id":"f"}}'
-    assert EDITS.read_head(body, JSON) == ClientRequest("m", stream=False)
+    beside = Units(images=1, output_image=6240, input_image=7_000)
+    assert EDITS.read_head(body, JSON) == ClientRequest("m", stream=False, beside=beside)
     call = EDITS.open(body, "", provider())
     assert call.body == body.replace(b'"m"', b'"up"')
     assert call.content_type == JSON
@@ -181,7 +218,7 @@ def answer(data: object, **members: object) -> bytes:
 
 
 def unasked() -> ImageLook:
-    return ImageLook({}.get, RequestRules())
+    return ImageLook({}.get)
 
 
 def read(body: bytes) -> WholeAnswer:

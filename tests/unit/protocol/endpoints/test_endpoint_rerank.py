@@ -11,6 +11,7 @@ from trunkline.core.usage import Units
 from trunkline.protocol.dialect import ClientRequest, WholeAnswer
 from trunkline.protocol.endpoint import EndpointCall, Provider
 from trunkline.protocol.endpoints.rerank import Rerank, RerankV2
+from trunkline.protocol.routing_wish import RoutingWish
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.tokens import count_text
 from trunkline.protocol.vendor import VendorOptions
@@ -32,7 +33,9 @@ PLACES = b'[{"index":2,"relevance_score":0.90},{"index":0,"relevance_score":1e-3
 
 def opened(endpoint: Rerank, **members: Any) -> EndpointCall:
     body = json.dumps({**BODY, **members}, separators=(",", ":")).encode()
-    assert endpoint.read_head(body, "") == ClientRequest("public", stream=False)
+    wish = RoutingWish(tuple(members["fallback_models"])) if "fallback_models" in members else None
+    head = endpoint.read_head(body, "")
+    assert msgspec.structs.replace(head, beside=None) == ClientRequest("public", stream=False, wish=wish)
     return endpoint.open(body, "", PROVIDER)
 
 

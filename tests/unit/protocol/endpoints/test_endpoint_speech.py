@@ -35,10 +35,11 @@ def opened(body: bytes = REQUEST) -> Any:
 
 
 def test_sound_is_a_raw_stream_and_events_are_not() -> None:
-    assert SPEECH.read_head(REQUEST, JSON) == ClientRequest("tts", stream=True, raw=True)
+    assert SPEECH.read_head(REQUEST, JSON) == ClientRequest("tts", stream=True, raw=True, beside=Units(characters=12))
     assert SPEECH.read_head(REQUEST.replace(b"wav", b"pcm"), JSON).raw
     assert SPEECH.read_head(EVENTS.replace(b"sse", b"audio"), JSON).raw
-    assert SPEECH.read_head(EVENTS, JSON) == ClientRequest("tts", stream=True, raw=False)
+    beside = Units(characters=12, output_audio=60)
+    assert SPEECH.read_head(EVENTS, JSON) == ClientRequest("tts", stream=True, raw=False, beside=beside)
 
 
 @pytest.mark.parametrize(

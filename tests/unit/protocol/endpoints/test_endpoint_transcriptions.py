@@ -70,7 +70,8 @@ def wav(
 
 
 def test_the_head_is_read_from_the_form() -> None:
-    assert TRANSCRIPTIONS.read_head(request(), TYPE) == ClientRequest("whisper", stream=False)
+    beside = Units(seconds=28, input_audio=28 * 32, output=28 * 8)
+    assert TRANSCRIPTIONS.read_head(request(), TYPE) == ClientRequest("whisper", stream=False, beside=beside)
     assert TRANSCRIPTIONS.read_head(request("json", field("stream", b"true")), TYPE).stream
     assert Transcriptions().count_input(request()) == Translations().count_input(b"\xff") == 0
 

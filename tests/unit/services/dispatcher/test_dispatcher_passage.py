@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from services.dispatcher.answers import PlainAnswer, RelayedStream
+from services.dispatcher.model_terms import model_terms
 from services.dispatcher.passage import Leg, Passage, open_passage
 from tests.support.job_scripts import envelope
 from trunkline.bus.snapshots import ChannelSnapshot
@@ -53,7 +54,8 @@ def passage(
     )
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
     candidate = Candidate(channel, None, "default", "own", last_resort=False)
-    return open_passage(Leg(offered, JobIDMint(1).mint(0), encoded, candidate, rules or RequestRules(), NOW_MS))
+    rules = model_terms(channel, "public").rules if rules is None else rules
+    return open_passage(Leg(offered, JobIDMint(1).mint(0), encoded, candidate, rules, NOW_MS))
 
 
 def test_within_a_dialect_only_the_model_changes() -> None:
@@ -342,3 +344,43 @@ def test_a_channel_may_have_its_own_dialect_translated_too() -> None:
     choice = json.loads(opened.answer.finish())["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["tool_calls"][0]["id"].startswith("call_")
+
+
+WISHES: dict[str, Any] = {
+    "fallback_models": ["other"],
+    "models": ["public", "other"],
+    "zenmux-route": {"strategy": "cost", "fallback": ["other"]},
+    "usage": {"include": True},
+}
+MESSAGES_BODY = {"model": "public", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "upstream", "body"),
+    [
+        (OPENAI_CHAT, "openai", CHAT),
+        (OPENAI_CHAT, "anthropic", {**CHAT, "max_tokens": 9}),
+        (OPENAI_RESPONSES, "openai-responses", {"model": "public", "input": "Hello"}),
+        (OPENAI_RESPONSES, "openai", {"model": "public", "input": "Hello"}),
+        (ANTHROPIC, "anthropic", MESSAGES_BODY),
+        (ANTHROPIC, "openai", MESSAGES_BODY),
+        (GEMINI, "gemini", {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}),
+        (GEMINI, "openai", {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}),
+        ("completions", "openai", {"model": "public", "prompt": "Hello"}),
+        ("completions", "anthropic", {"model": "public", "prompt": "Hello", "max_tokens": 9}),
+        ("embeddings", "openai", {"model": "public", "input": "Hello"}),
+        ("embeddings", "gemini", {"model": "public", "input": "Hello"}),
+        ("embed_content", "gemini", {"content": {"parts": [{"text": "Hello"}]}}),
+        ("embed_content", "openai", {"content": {"parts": [{"text": "Hello"}]}}),
+        ("moderations", "openai", {"model": "public", "input": "Hello"}),
+        ("audio_speech", "openai", {"model": "public", "input": "Hello", "voice": "a"}),
+        ("images_generations", "openai", {"model": "public", "prompt": "A cat"}),
+        ("rerank", "openai", {"model": "public", "query": "a", "documents": ["b"]}),
+    ],
+)
+def test_what_is_meant_for_the_gateway_reaches_nobody_and_is_no_loss(
+    dialect: str, upstream: str, body: dict[str, Any]
+) -> None:
+    plain, wishing = passage(dialect, upstream, body), passage(dialect, upstream, {**body, **WISHES})
+    assert json.loads(wishing.body) == json.loads(plain.body)
+    assert wishing.fidelity == plain.fidelity
