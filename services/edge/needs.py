@@ -50,7 +50,7 @@ def job_need(
     body = client.exchange.request.body
     beside = asked.beside or _NOTHING
     # A form has its text and media counted by its endpoint's reader.
-    form = is_form(client.exchange.request.headers.get("content-type", "")) and client.words in registry.ENDPOINTS
+    form = client.words in registry.ENDPOINTS and is_form(client.exchange.request.headers.get("content-type", ""))
     input_tokens, media = (0, True) if form else _input_tokens(body)
     talks = client.words not in registry.ENDPOINTS or client.words in registry.CONVERSANTS
     output_tokens = (asked.max_output or (limits.OUTPUT_TOKENS_ASSUMED if talks else 0)) * asked.choices

@@ -8,7 +8,7 @@ wrong figure.
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import asyncpg
@@ -32,15 +32,17 @@ from trunkline.bus.allowance import (
 )
 from trunkline.bus.port import Bus, BusError, Message, Unsubscribe
 from trunkline.policy.discounts import Discounts, month_of
-from trunkline.policy.grants import AccountView, Bearing, decide
+from trunkline.policy.grants import AccountView, Bearing, Decision, decide
 from trunkline.policy.meters import AccountTerms, meters_of
 from trunkline.policy.periods import span_at
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store.allowances import (
     OpenedBudget,
+    RefusingBudget,
     StoredAccount,
     WrittenAccount,
     forget_leases,
+    mark_refusing,
     open_budgets,
     read_accounts,
     write_states,
@@ -58,6 +60,10 @@ CONFLICTS_MAX = 8
 
 UNKNOWN_LEASE_MS = 1000
 """How long an edge may believe that an account does not exist."""
+
+
+ReadDiscounts = Callable[[Connection], Awaitable[Discounts]]
+"""Returns the schedules of volume discounts in force."""
 
 
 class _Waiting(NamedTuple):
@@ -80,7 +86,7 @@ class AllowanceDesk:
         bus: where draws come from.
         database: where the accounts are.
         terms: what bounds them.
-        discounts: returns the schedules of volume discounts in force.
+        discounts: see `ReadDiscounts`.
         tasks, metrics: of the process.
     """
 
@@ -89,7 +95,7 @@ class AllowanceDesk:
         bus: Bus,
         database: Database,
         terms: TermsBook,
-        discounts: Callable[[], Discounts],
+        discounts: ReadDiscounts,
         *,
         tasks: TaskSet,
         metrics: MeteringMetrics,
@@ -135,9 +141,8 @@ class AllowanceDesk:
                 waiting, self._waiting = self._waiting, []
                 try:
                     async with self._database.connection() as connection:
-                        decisions = await _Round(connection, self._terms, self._discounts(), self._metrics).decide(
-                            waiting
-                        )
+                        discounts = await self._discounts(connection)
+                        decisions = await _Round(connection, self._terms, discounts, self._metrics).decide(waiting)
                 except (StoreError, asyncpg.PostgresError) as error:
                     log.warning("allowances_unanswered", draws=len(waiting), error=type(error).__name__)
                     self._metrics.postgres_failures.labels("allowances").inc()
@@ -180,6 +185,7 @@ class _Round:
         self._metrics = metrics
         self._decided = _Decided({}, {})
         self._version = 0
+        self._refusing: set[RefusingBudget] = set()
 
     async def decide(self, waiting: list[_Waiting]) -> _Decided:
         """Decide all draws; those of accounts that others keep writing are left out."""
@@ -199,6 +205,7 @@ class _Round:
             if not pending:
                 break
             self._metrics.draw_conflicts.inc(len(pending))
+        await mark_refusing(self._connection, self._refusing)
         return self._decided
 
     async def _decide_once(self, pending: list[_Pending], terms: Mapping[int, AccountTerms]) -> list[_Pending]:
@@ -220,6 +227,7 @@ class _Round:
                 continue
             if decision.changed:
                 changed.add(account)
+            self._refusing.update(_newly_refusing(account, stored[account], decision, terms[account].time_zone))
             grant = msgspec.structs.replace(decision.grant, terms=self._version)
             made.append((entry, grant, decision.recall))
         written = await self._write(changed, stored, leases)
@@ -296,6 +304,15 @@ def _budget_periods(meters: Iterable[Meter], terms: AccountTerms, now_ms: int) -
         (meter, span_at(meter.period, terms.time_zone, now_ms).start)
         for meter in meters
         if meter.kind is MeterKind.MONEY and meter.period is not Period.NONE
+    ]
+
+
+def _newly_refusing(account: int, stored: StoredAccount, decision: Decision, time_zone: str) -> list[RefusingBudget]:
+    return [
+        RefusingBudget(account, meter.id, start, meter.limit)
+        for meter in decision.refusing
+        if stored.refused.get((meter.id, start := span_at(meter.period, time_zone, stored.now_ms).start), -1)
+        < meter.limit
     ]
 
 

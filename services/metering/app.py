@@ -60,7 +60,7 @@ async def open_metering(process: Process, settings: MeteringSettings) -> AsyncIt
     terms = TermsBook(clock)
     settler = Settler(store, terms, clock=clock, metrics=metrics)
     consumer = Consumer(intake, settler, clock=clock, metrics=metrics)
-    allowances = AllowanceDesk(process.bus, store, terms, lambda: settler.discounts, tasks=tasks, metrics=metrics)
+    allowances = AllowanceDesk(process.bus, store, terms, settler.discounts, tasks=tasks, metrics=metrics)
     inquiries = InquiryDesk(process.bus, store, clock=clock, tasks=tasks, metrics=metrics)
     desks = Desks(allowances, inquiries)
     orphans = Orphans(process.bus, settler, clock=clock, metrics=metrics)

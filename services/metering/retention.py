@@ -1,4 +1,4 @@
-"""Keeps usage by day: makes partitions ahead, and turns what is past its time into sums.
+"""Keeps usage by day: makes partitions ahead, and turns what is past its time into sums. Deletes stale allowances.
 
 It is a loop of its own, since summing up a day may take half a minute.
 """
@@ -10,7 +10,8 @@ import structlog
 
 from services.metering.metrics import MeteringMetrics
 from trunkline.core.clock import Clock
-from trunkline.store.database import Database, StoreError
+from trunkline.store.database import Connection, Database, StoreError
+from trunkline.store.stale_allowances import forget_idle_accounts, forget_periods
 from trunkline.store.usage_history import days_before, make_partitions, retire_day, retire_late
 
 log = structlog.get_logger()
@@ -20,6 +21,11 @@ RETRY_S = 5.0
 
 DAYS_AHEAD = 3
 """Partitions beyond today's: where there is none, usage goes to the default one, and has to be moved from there."""
+
+
+ACCOUNTS_MAX = 2000
+"""Accounts looked at each time for whether nobody uses them any more: some 20 ms. A hundred thousand have their turn
+within an hour."""
 
 
 class Retention:
@@ -36,6 +42,7 @@ class Retention:
         self._usage_days = usage_days
         self._clock = clock
         self._metrics = metrics
+        self._account = 0
 
     async def run(self) -> None:
         """Run until the process ends."""
@@ -66,6 +73,14 @@ class Retention:
                 self._retired(await retire_day(connection, day), day.isoformat())
             begins = dt.datetime(first_kept.year, first_kept.month, first_kept.day, tzinfo=dt.UTC)
             self._retired(await retire_late(connection, begins), "late")
+            await self._forget_allowances(connection)
+
+    async def _forget_allowances(self, connection: Connection) -> None:
+        forgotten = await forget_idle_accounts(connection, self._account, ACCOUNTS_MAX)
+        self._account = forgotten.last
+        periods = await forget_periods(connection)
+        if forgotten.accounts or periods:
+            log.info("allowances_forgotten", accounts=forgotten.accounts, budget_periods=periods)
 
     def _retired(self, attempts: int | None, day: str) -> None:
         if attempts:

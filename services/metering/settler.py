@@ -14,7 +14,7 @@ from trunkline.policy.discounts import Discounts
 from trunkline.policy.meters import AccountTerms, counts, has_budgets, meters_of
 from trunkline.policy.periods import span_at
 from trunkline.policy.pricing import PriceBook
-from trunkline.store.database import Database
+from trunkline.store.database import Connection, Database
 from trunkline.store.prices import PriceMark, load_price_book, read_mark
 from trunkline.store.settlement import BudgetPeriod, RefusedContentError, settle
 from trunkline.store.usage import set_aside
@@ -85,19 +85,31 @@ class Settler:
         """Return prices no older than `PRICES_AGE_MAX_S`; and the newest, when a model seems to have none."""
         now = self._clock.now()
         known = all(self._book.knows(model) for model in {event.model for event in events})
-        if self._mark is None or not known or now - self._checked >= PRICES_AGE_MAX_S:
+        if not known or self._is_old(now):
             async with self._database.connection() as connection:
-                mark = await read_mark(connection)
-                if mark != self._mark:
-                    self._book = await load_price_book(connection, mark)
-                    self._mark = mark
-            self._checked = now
+                await self._read_prices(connection, now)
         return self._book
 
-    @property
-    def discounts(self) -> Discounts:
-        """The schedules of volume discounts, as they were at the last settlement."""
+    async def discounts(self, connection: Connection) -> Discounts:
+        """Return the schedules of volume discounts, no older than `PRICES_AGE_MAX_S`: also where nothing is settled.
+
+        Raises:
+            asyncpg.PostgresError: as for `settle`.
+        """
+        now = self._clock.now()
+        if self._is_old(now):
+            await self._read_prices(connection, now)
         return self._book.discounts
+
+    def _is_old(self, now: float) -> bool:
+        return self._mark is None or now - self._checked >= PRICES_AGE_MAX_S
+
+    async def _read_prices(self, connection: Connection, now: float) -> None:
+        mark = await read_mark(connection)
+        if mark != self._mark:
+            self._book = await load_price_book(connection, mark)
+            self._mark = mark
+        self._checked = now
 
     async def _set_event_aside(self, event: UsageEvent, reason: str) -> None:
         async with self._database.connection() as connection:

@@ -10,8 +10,9 @@ from trunkline.policy.meters import AccountTerms
 from trunkline.store.database import Connection
 from trunkline.store.terms import load_terms, read_terms_mark
 
-TERMS_AGE_MAX_S = 0.5
-"""How long changed terms may take to be noticed. With the half lease after which a busy edge reports, a second."""
+TERMS_AGE_MAX_S = 0.4
+"""How long changed terms may take to be noticed. A second, with the half lease after which a busy edge reports and the
+moment for which its keys go on meanwhile (`policy.lease.OUTDATED_S`)."""
 
 ACCOUNTS_MAX = 20_000
 """Accounts whose terms are held; least recently used first out. About 1 KB each, and 0.2 KB for a key."""

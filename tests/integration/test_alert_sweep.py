@@ -23,6 +23,7 @@ from trunkline.policy.meters import (
 from trunkline.store import alert_sweep, ledger
 from trunkline.store.alert_sweep import sweep
 from trunkline.store.alerts import forget_alerts, put_account_terms
+from trunkline.store.allowances import RefusingBudget, mark_refusing
 from trunkline.store.configuration import json_text
 from trunkline.store.corrections import adjust_wallet
 from trunkline.store.database import Connection, Database
@@ -145,6 +146,33 @@ async def test_budgets_are_told_of_once_per_period_and_threshold(database: Datab
             "period_start": dt.datetime.now(dt.UTC).date().isoformat(),
             "time_zone": "UTC",
         }
+
+
+async def test_a_budget_that_refuses_is_told_of_as_used_up_once(database: Database) -> None:
+    terms = AlertTerms(budget_percent=(50, 80, 100), webhook=HOOK)
+    today = dt.datetime.now(dt.UTC).date()
+    async with database.connection() as connection:
+        account = await add_account(connection, terms, budgets=BUDGETS)
+        await spend(connection, account, 600)
+        refusing = RefusingBudget(account, "account:daily", today, 1000)
+        await mark_refusing(connection, [refusing, refusing._replace(meter="account:monthly", start=today)])
+        assert await look(connection) == 2
+        assert await look(connection) == 0
+        assert [(words["percent"], words["spent_usd"]) for words in await payloads(connection)] == [
+            (50, "0.0000006"),
+            (100, "0.0000006"),
+        ]
+
+
+async def test_a_budget_that_was_raised_is_no_longer_used_up(database: Database) -> None:
+    today = dt.datetime.now(dt.UTC).date()
+    async with database.connection() as connection:
+        account = await add_account(connection, AlertTerms(budget_percent=(100,), webhook=HOOK), budgets=BUDGETS)
+        await spend(connection, account, 600)
+        await mark_refusing(connection, [RefusingBudget(account, "account:daily", today, 900)])
+        assert await look(connection) == 0
+        await mark_refusing(connection, [RefusingBudget(account, "account:daily", today, 1000)])
+        assert await look(connection) == 1
 
 
 async def test_a_new_period_begins_anew_and_one_that_is_over_is_left_alone(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -12,10 +12,12 @@ from services.edge.metrics import EdgeMetrics
 from services.metering import allowances as desk_module
 from services.metering.allowances import AllowanceDesk
 from services.metering.metrics import MeteringMetrics
+from services.metering.settler import PRICES_AGE_MAX_S, Settler
 from services.metering.terms import TermsBook
 from tests.support import usage_events
 from tests.support.allowance_world import need
 from tests.support.drawn_leases import DrawnLease, ask
+from tests.support.manual_clock import ManualClock
 from tests.support.usage_events import usage_event
 from tests.support.waiting import eventually
 from trunkline.bus import subjects
@@ -23,13 +25,15 @@ from trunkline.bus.allowance import WALLET, LeaseGrant, Recall, SliceGrant, Slic
 from trunkline.bus.port import BusError, NoRespondersError
 from trunkline.core.usage import Units
 from trunkline.policy.discounts import Discounts, DiscountStep
+from trunkline.policy.entities import DiscountSchedules
 from trunkline.policy.lease import Hold, JobNeed
 from trunkline.runtime import nats_bus
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store import ledger
-from trunkline.store.allowances import WrittenAccount, read_accounts
+from trunkline.store.allowances import RefusingBudget, WrittenAccount, mark_refusing, read_accounts
+from trunkline.store.configuration_writes import put_discounts
 from trunkline.store.database import Connection, Database, StoreError
 from trunkline.store.prices import load_price_book, read_mark
 from trunkline.store.settlement import BudgetPeriod, settle
@@ -46,7 +50,11 @@ class Replica:
         self.registry = CollectorRegistry()
         self.terms = TermsBook(SystemClock())
         metrics = MeteringMetrics(self.registry)
-        self.desk = AllowanceDesk(bus, database, self.terms, lambda: discounts, tasks=tasks, metrics=metrics)
+
+        async def read_discounts(_: Connection) -> Discounts:
+            return discounts
+
+        self.desk = AllowanceDesk(bus, database, self.terms, read_discounts, tasks=tasks, metrics=metrics)
 
     def count(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"trunkline_metering_{name}_total", labels) or 0.0
@@ -317,6 +325,35 @@ async def test_a_budget_counts_what_was_spent_before_it_was_set_and_since(
     assert of_meter(await lease.draw(need(700)), "account:daily").state is SliceState.SPENT
 
 
+async def test_a_budget_that_refuses_is_marked_once_and_again_when_it_was_raised(
+    bus: NATSBus, replicas: list[Replica], database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marked: list[tuple[str, int]] = []
+
+    async def mark(connection: Connection, budgets: Collection[RefusingBudget]) -> None:
+        marked.extend((budget.meter, budget.limit_nano) for budget in budgets)
+        await mark_refusing(connection, budgets)
+
+    monkeypatch.setattr(desk_module, "mark_refusing", mark)
+    account = await account_with(database, USD, budgets='{"daily_nano": 1000}')
+    lease = DrawnLease(bus, account, 1)
+    await lease.draw()
+    async with database.connection() as connection:
+        await connection.execute("update budget_spending set spent_nano = 950")
+    for _ in range(3):
+        assert of_meter(await lease.draw(need(51)), "account:daily").state is SliceState.SPENT
+    assert marked == [("account:daily", 1000)]
+    async with database.connection() as connection:
+        await connection.execute("""update accounts set budgets = '{"daily_nano": 1010}'""")
+    async with asyncio.timeout(DEADLINE_S):
+        while len(marked) < 2:
+            await lease.draw(need(100))
+    assert marked == [("account:daily", 1000), ("account:daily", 1010)]
+    async with database.connection() as connection:
+        rows = await connection.fetch("select meter, refused_limit_nano from budget_spending")
+    assert [tuple(row) for row in rows] == [("account:daily", 1010)]
+
+
 async def test_the_discount_of_an_account_is_told_to_its_edges(
     bus: NATSBus, database: Database, tasks: TaskSet
 ) -> None:
@@ -325,6 +362,25 @@ async def test_the_discount_of_an_account_is_told_to_its_edges(
     await replica.desk.open()
     assert (await DrawnLease(bus, account, 1).draw()).discount_ppm == 70_000
     await replica.desk.close()
+
+
+async def test_a_replica_that_has_settled_nothing_knows_the_discounts_in_force(
+    bus: NATSBus, database: Database, tasks: TaskSet
+) -> None:
+    clock, metrics = ManualClock(), MeteringMetrics(CollectorRegistry())
+    terms = TermsBook(clock)
+    settler = Settler(database, terms, clock=clock, metrics=metrics)
+    desk = AllowanceDesk(bus, database, terms, settler.discounts, tasks=tasks, metrics=metrics)
+    account = await account_with(database, USD)
+    lease = DrawnLease(bus, account, 1)
+    await desk.open()
+    assert (await lease.draw()).discount_ppm == 0
+    async with database.connection() as connection:
+        await put_discounts(connection, DiscountSchedules((DiscountStep(0, 70_000),)))
+    assert (await lease.draw()).discount_ppm == 0  # not asked about with every draw
+    await clock.advance(PRICES_AGE_MAX_S)
+    assert (await lease.draw()).discount_ppm == 70_000
+    await desk.close()
 
 
 # --- what goes wrong -----------------------------------------------------------------------------------------

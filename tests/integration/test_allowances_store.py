@@ -70,7 +70,7 @@ async def test_an_account_that_nobody_has_drawn_on_is_empty_and_one_that_is_not_
         await ledger.grant_credit(connection, account, 500, "start")
         found = await read_accounts(connection, (account, 10**6))
         assert set(found) == {account}
-        assert found[account]._replace(now_ms=0) == StoredAccount(0, AccountState(), 500, {}, {}, 0)
+        assert found[account]._replace(version=0, now_ms=0) == StoredAccount(0, AccountState(), 500, {}, {}, 0, {})
         now_ms = await connection.fetchval("select (extract(epoch from clock_timestamp()) * 1000)::bigint")
         assert 0 <= now_ms - found[account].now_ms < 5_000
 
@@ -121,6 +121,20 @@ async def test_only_one_of_two_who_have_read_the_same_writes(database: Database)
         assert (stored.version, stored.state) == (2, leases("a", "b"))
 
 
+async def test_a_state_that_was_deleted_and_made_anew_is_not_taken_for_the_one_before(database: Database) -> None:
+    async with database.connection() as connection:
+        account = await usage_events.add_account(connection)
+        assert await write(connection, account, (await read(connection, account)).version, leases("a"))
+        before = await read(connection, account)
+        await forget_accounts(connection, [account])
+        anew = await read(connection, account)
+        assert await write(connection, account, anew.version, leases("b"))
+        for _ in range(3):
+            assert not await write(connection, account, before.version, leases("a"))
+            stored = await read(connection, account)
+            assert await write(connection, account, stored.version, stored.state)
+
+
 async def test_of_several_states_those_are_written_that_nobody_has_changed(database: Database) -> None:
     async with database.connection() as connection:
         first, second, third = [await usage_events.add_account(connection, name) for name in "abc"]
@@ -135,6 +149,8 @@ async def test_no_change_of_concurrent_writers_is_lost(database: Database) -> No
     async with database.connection() as connection:
         accounts = [await usage_events.add_account(connection, f"account-{number}") for number in range(3)]
 
+    begun: dict[int, int] = {}
+
     async def count(times: int) -> None:
         for _ in range(times):
             async with database.connection() as connection:
@@ -147,13 +163,17 @@ async def test_no_change_of_concurrent_writers_is_lost(database: Database) -> No
                     states = [
                         WrittenAccount(each, found[each].version, found[each].state, durable=False) for each in found
                     ]
-                    waiting -= await write_states(connection, states)
+                    written = await write_states(connection, states)
+                    for each in written - begun.keys():
+                        begun[each] = found[each].version
+                    waiting -= written
 
     await asyncio.gather(*(count(20) for _ in range(5)))
     async with database.connection() as connection:
         found = await read_accounts(connection, accounts)
     assert [stored.state.windows for stored in found.values()] == [{"rpm": {0: 100}}] * 3
-    assert [stored.version for stored in found.values()] == [100] * 3
+    writes = {account: found[account].version - first for account, first in begun.items()}
+    assert writes == dict.fromkeys(accounts, 100)
 
 
 @pytest.fixture

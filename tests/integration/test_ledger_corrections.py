@@ -8,15 +8,17 @@ import pytest
 
 from tests.support import usage_events
 from tests.support.usage_events import STARTED_MS, usage_event
+from trunkline.bus.allowance import Meter, MeterKind, Period
 from trunkline.bus.messages import UsageEvent
 from trunkline.core.ids import JobID
 from trunkline.policy.admin_credit import LedgerFinding
 from trunkline.store import ledger, ledger_checks
+from trunkline.store.allowances import OpenedBudget, budget_spent, open_budgets
 from trunkline.store.configuration import ConflictError, NotFoundError
 from trunkline.store.corrections import Refund, adjust_wallet, refund_charge
 from trunkline.store.database import Connection, Database
 from trunkline.store.prices import load_price_book, read_mark
-from trunkline.store.settlement import settle
+from trunkline.store.settlement import BudgetPeriod, settle
 from trunkline.store.statements import read_statement
 
 
@@ -81,6 +83,111 @@ async def test_a_refund_gives_a_charge_back_once_from_the_channels_revenue(datab
         ]
         assert (await read_statement(connection, 1))[0].corrects == job_uuid(job)
         assert await findings(connection) == {}
+
+
+async def test_a_refund_gives_back_to_the_budgets_that_counted_the_charge(database: Database) -> None:
+    now = dt.datetime.now(dt.UTC)
+    here = (now + dt.timedelta(hours=8)).date()  # in Shanghai
+    yesterday, month = here - dt.timedelta(days=1), here.replace(day=1)
+    async with database.connection() as connection:
+        channel = await usage_events.add_prices(connection)
+        account = await budgeted(
+            connection,
+            "Asia/Shanghai",
+            ("account:daily", here, 0),
+            ("account:daily", yesterday, 7),
+            ("account:monthly:sm*", month, 0),
+        )
+        key = await connection.fetchval(
+            "insert into keys (account_id, name, groups, models, budgets)"
+            """ values ($1, 'ci', '{default}', '{*}', '{"daily_nano": 9}') returning id""",
+            account,
+        )
+        for meter in (f"key:{key}:daily", "user:5:daily"):
+            await connection.execute("insert into budget_spending values ($1, $2, $3, 0)", account, meter, here)
+        counting = [("account:daily", here), (f"key:{key}:daily", here), ("account:monthly:sm*", month)]
+        periods = [BudgetPeriod(*period) for period in counting]
+        book = await load_price_book(connection, await read_mark(connection))
+        first, second = usage_events.new_job(), usage_events.new_job()
+        for job in (first, second):
+            event = usage_event(
+                job=job, account=account, key=key, channel=channel, started_ms=round(now.timestamp() * 1000)
+            )
+            await settle(connection, [event], book, lambda _: periods)
+        assert (await refund_charge(connection, account, first, amount_nano=150, reference="part")).booked
+        assert not (await refund_charge(connection, account, first, amount_nano=150, reference="part")).booked
+        assert await spending(connection) == {
+            **dict.fromkeys(counting, 250),
+            ("account:daily", yesterday): 7,
+            ("user:5:daily", here): 0,
+        }
+        assert [finding.subject for finding in (await findings(connection))["budgets"]] == [
+            f"account:daily of account acme from {yesterday}"
+        ]
+        # A budget that begins now counts the same, and so does one that is made anew.
+        daily = Meter("account:daily", MeterKind.MONEY, Period.DAY, 5)
+        assert await budget_spent(connection, account, daily, here, "Asia/Shanghai") == 250
+        await connection.execute("update budget_spending set spent_nano = 1")
+        await ledger_checks.rebuild(connection)
+        assert {period: (await spending(connection))[period] for period in counting} == dict.fromkeys(counting, 250)
+        # Never below nothing.
+        await connection.execute("update budget_spending set spent_nano = 30")
+        await refund_charge(connection, account, second, reference="all")
+        assert {period: (await spending(connection))[period] for period in counting} == dict.fromkeys(counting, 0)
+
+
+async def test_a_refund_of_a_job_whose_usage_is_gone_leaves_budgets_alone(database: Database) -> None:
+    today = dt.datetime.now(dt.UTC).date()
+    async with database.connection() as connection:
+        account = await budgeted(connection, "UTC", ("account:daily", today, 200))
+        channel, job = await usage_events.add_prices(connection), usage_events.new_job()
+        started_ms = round(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        await settle_all(connection, usage_event(job=job, account=account, channel=channel, started_ms=started_ms))
+        await connection.execute("delete from usage")
+        assert (await refund_charge(connection, account, job, reference="late")).booked
+        assert await spending(connection) == {("account:daily", today): 200}
+
+
+async def test_budgets_that_begin_while_refunds_are_booked_have_each_once(database: Database) -> None:
+    today = dt.datetime.now(dt.UTC).date()
+    started_ms = round(dt.datetime.now(dt.UTC).timestamp() * 1000)
+    meter = Meter("account:daily", MeterKind.MONEY, Period.DAY, 5)
+    async with database.connection() as connection:
+        channel = await usage_events.add_prices(connection)
+        accounts = [
+            await connection.fetchval(
+                """insert into accounts (name, budgets) values ($1, '{"daily_nano": 5}') returning id""", f"a{number}"
+            )
+            for number in range(12)
+        ]
+        jobs = {account: [usage_events.new_job() for _ in range(4)] for account in accounts}
+        await settle_all(
+            connection,
+            *(
+                usage_event(job=job, account=account, channel=channel, started_ms=started_ms)
+                for account in accounts
+                for job in jobs[account]
+            ),
+        )
+
+    async def refund(account: int) -> None:
+        for job in jobs[account]:
+            async with database.connection() as connection:
+                assert (await refund_charge(connection, account, job, amount_nano=50, reference=job.hex())).booked
+
+    async def begin(account: int) -> None:
+        async with database.connection() as connection:
+            await open_budgets(connection, [OpenedBudget(account, meter, today, "UTC")])
+
+    await asyncio.gather(*(work(account) for account in accounts for work in (refund, begin)))
+    async with database.connection() as connection:
+        rows = await connection.fetch("select distinct spent_nano from budget_spending")
+        assert [row["spent_nano"] for row in rows] == [4 * 150]
+
+
+async def spending(connection: Connection) -> dict[tuple[str, dt.date], int]:
+    rows = await connection.fetch("select meter, period_start, spent_nano from budget_spending")
+    return {(row["meter"], row["period_start"]): row["spent_nano"] for row in rows}
 
 
 def job_uuid(job: bytes) -> str:

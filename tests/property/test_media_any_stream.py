@@ -88,7 +88,7 @@ def test_any_chunking_gives_the_same_bytes_and_facts(
 
 @given(st.binary(max_size=60))
 def test_no_whole_answer_raises(body: bytes) -> None:
-    read_images(body, ImageLook({}.get, RequestRules()))
+    read_images(body, ImageLook({}.get))
     for answer_format in (b"", b"json", b"text", b"srt"):
         request = FORM.replace(b"srt", answer_format).replace(b"\r\n1\r\n", b"\r\n0\r\n") + b"--b--\r\n"
         call = Transcriptions().open(request, "multipart/form-data; boundary=b", PROVIDER)

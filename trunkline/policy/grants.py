@@ -108,11 +108,13 @@ class Decision(NamedTuple):
         grant: for the edge.
         changed: whether the state must be written.
         recall: edges to ask for what they hold and do not use.
+        refusing: budgets of which too little is left for any job that waits, whatever becomes of those under way.
     """
 
     grant: LeaseGrant
     changed: bool
     recall: frozenset[str]
+    refusing: tuple[Meter, ...] = ()
 
 
 class _Need(NamedTuple):
@@ -160,6 +162,17 @@ def drop_lease(state: AccountState, lease: int) -> bool:
     return state.leases.pop(lease, None) is not None
 
 
+def says_nothing(state: AccountState, now_ms: int) -> bool:
+    """Return whether an account's state may be thrown away: no lease, and no unit that still counts.
+
+    Args:
+        state: what counts no more is dropped from it.
+        now_ms: Unix time in milliseconds, from the clock of the decisions.
+    """
+    _forget_windows(state, now_ms)
+    return not state.leases and not state.windows
+
+
 def settled_wholly(lease: LeaseState, number: int, money: Mapping[str, Bearing]) -> bool:
     """Return whether all that a lease has drawn is booked, so that nothing is lost by forgetting it."""
     return all(drawn <= money[meter].settled.get(number, 0) for meter, drawn in lease.drawn.items() if meter in money)
@@ -181,11 +194,12 @@ class _Desk:
         self._elsewhere = [lease for lease in self._others if lease.edge != edge]
         self._edges = len({edge, *(lease.edge for lease in self._others if not lease.closing)})
         self._recall: set[str] = set()
+        self._refusing: list[Meter] = []
 
     def decide(self) -> Decision:
         lease, draw = self._lease, self._draw
         if self._changed:
-            self._forget_windows()
+            _forget_windows(self._state, self._now_ms)
         self._take_back()
         lease.last = {}
         if any(asked_ms >= lease.reported_ms for meter, asked_ms in self._recalls().items() if lease.drawn.get(meter)):
@@ -211,7 +225,7 @@ class _Desk:
             discount_ppm=self._view.discount_ppm,
             edges=self._edges,
         )
-        return Decision(grant, self._changed, frozenset(self._recall))
+        return Decision(grant, self._changed, frozenset(self._recall), tuple(self._refusing))
 
     def _take_back(self) -> None:
         """Undo the units of an answer that never reached the edge, and take what it returns."""
@@ -264,6 +278,10 @@ class _Desk:
         granted = self._share(free, need)
         span = None if meter.period is Period.NONE else self._span(meter.period)
         state = self._state_of(meter, need, granted, free, idle=elsewhere > 0)
+        # By what is booked alone: what jobs under way hold may come back. One beyond all of the budget says nothing of
+        # what is left of it.
+        if span is not None and need.smallest and bearing.left_nano < need.smallest + report.idle <= meter.limit:
+            self._refusing.append(meter)
         self._keep(meter.id, drawn + granted)
         return SliceGrant(
             meter,
@@ -298,9 +316,7 @@ class _Desk:
         )
 
     def _recalls(self) -> dict[str, int]:
-        """Return the meters whose idle units were asked back a moment ago, and when."""
-        since_ms = self._now_ms - limits.RECALL_AGE_MS
-        return {meter: asked_ms for meter, asked_ms in self._state.recalled_ms.items() if asked_ms > since_ms}
+        return _recalls(self._state, self._now_ms)
 
     # --- units of a minute or a day ----------------------------------------------------------------------------
 
@@ -388,17 +404,23 @@ class _Desk:
             del kept[meter]
             self._changed = True
 
-    def _forget_windows(self) -> None:
-        """Drop what counts no more, also of keys that no draw has named since. Whenever a lease is new."""
-        state = self._state
-        oldest = (self._now_ms - WINDOW_MS) // limits.BUCKET_MS
-        # Wherever the account's days begin.
-        yesterday = dt.datetime.fromtimestamp(self._now_ms / 1000, dt.UTC).date().toordinal() - 1
-        for meter, window in list(state.windows.items()):
-            newest = max(window, default=0)
-            if newest < (oldest if newest > dt.date.max.toordinal() else yesterday):
-                del state.windows[meter]
-        state.recalled_ms = self._recalls()
+
+def _forget_windows(state: AccountState, now_ms: int) -> None:
+    """Drop what counts no more, also of keys that no draw has named since. Whenever a lease is new."""
+    oldest = (now_ms - WINDOW_MS) // limits.BUCKET_MS
+    # Wherever the account's days begin.
+    yesterday = dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC).date().toordinal() - 1
+    for meter, window in list(state.windows.items()):
+        newest = max(window, default=0)
+        if newest < (oldest if newest > dt.date.max.toordinal() else yesterday):
+            del state.windows[meter]
+    state.recalled_ms = _recalls(state, now_ms)
+
+
+def _recalls(state: AccountState, now_ms: int) -> dict[str, int]:
+    """Return the meters whose idle units were asked back a moment ago, and when."""
+    since_ms = now_ms - limits.RECALL_AGE_MS
+    return {meter: asked_ms for meter, asked_ms in state.recalled_ms.items() if asked_ms > since_ms}
 
 
 def _add(windows: dict[str, dict[int, int]], meter: str, bucket: int, units: int) -> int:

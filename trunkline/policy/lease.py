@@ -37,6 +37,11 @@ KEYS_MAX = 10_000
 """Keys without meters of their own that are remembered as such, 100 bytes each; past it each is asked about again."""
 
 
+OUTDATED_S = 0.1
+"""For so long a key goes on by what was known of it before terms have changed. It is asked about in the background with
+its next job, which takes some milliseconds. Limits apply later by as much."""
+
+
 class JobNeed(NamedTuple):
     """What one job may come to.
 
@@ -131,6 +136,9 @@ class Lease:
         self._users: dict[int, int] = {}
         self._named: dict[int, float] = {}
         self._granted: set[int] = set()
+        self._outdated: set[int] = set()
+        self._outdated_until = now
+        self._asked: dict[int, int] = {}
         self._matched: dict[tuple[int, str, str], tuple[Slice, ...]] = {}
         self._pending: dict[str, dict[int, int]] = {}
         self._blind = False
@@ -149,7 +157,9 @@ class Lease:
         """
         key = need.key
         self.used_at = now
-        if now >= self.fresh_until or not (self._blind or (self.known and key in self._granted)):
+        if now >= self.fresh_until or not (
+            self._blind or (self.known and (key in self._granted or self._goes_on(need, now)))
+        ):
             return UNKNOWN
         if key in self._named:
             self._named[key] = now
@@ -190,6 +200,14 @@ class Lease:
         for slice_, bucket in zip(hold.slices, hold.buckets, strict=True):
             slice_.settle(held[slice_.index], used[slice_.index], bucket, now)
 
+    def _goes_on(self, need: JobNeed, now: float) -> bool:
+        """Return whether a key may go on by what was known of it, while it is asked about with the next draw."""
+        if now >= self._outdated_until or need.key not in self._outdated:
+            return False
+        self._asked[need.key] = need.user
+        self.low = True
+        return True
+
     def _match(self, need: JobNeed) -> tuple[Slice, ...]:
         if len(self._matched) >= MATCHED_MAX:
             self._matched.clear()
@@ -219,7 +237,8 @@ class Lease:
             closing: the account is given up here; no job may be in flight.
         """
         waiting = tuple(waiting)
-        asked = {need.key: need.user for need in waiting if need.key not in self._granted}
+        asked = {need.key: need.user for need in waiting if need.key not in self._granted} | self._asked
+        self._asked = {}
         self._users.update(asked)
         self._draws += 1
         self._sent_at = now
@@ -299,7 +318,8 @@ class Lease:
         if grant.terms != self._terms:
             # Any key may have got a limit: each is asked about again, when it is next used.
             self._terms = grant.terms
-            self._granted.clear()
+            self._outdated, self._granted = self._granted, set()
+            self._outdated_until = now + OUTDATED_S
             self._matched.clear()
         if len(self._granted) > KEYS_MAX:
             self._granted.clear()
@@ -344,11 +364,11 @@ class Lease:
                 more than this edge's part of what was left when metering was last heard.
 
         Returns:
-            False if nothing may be spent: the account is unknown, or was out of credit when metering was last heard.
+            False if nothing may be spent: the account is unknown, or nothing of its credit is left here or elsewhere.
         """
         waiting = tuple(waiting)
         wallet = self.slices.get(WALLET)
-        if self.known is False or (wallet is not None and wallet.state is SliceState.SPENT):
+        if self.known is False or (self.known and isinstance(wallet, MoneySlice) and _is_empty(wallet, now)):
             return False
         # Keys and accounts that were never heard of, too: an edge must be able to start while metering is away.
         self._blind = True
@@ -364,8 +384,9 @@ class Lease:
         for slice_ in self.slices.values():
             if isinstance(slice_, MoneySlice):
                 short = sum(need.amounts[0] for need in waiting if _counts(slice_.meter, need)) - slice_.free(now)
+                # What was said to be left is left, also where it was too little for the jobs that waited then.
                 more = min(short, grace_nano if self.known is None else min(grace_nano, slice_.remaining // self.edges))
-                if more > 0 and slice_.state not in _NOTHING_LEFT:
+                if more > 0:
                     slice_.drawn += more
                     slice_.remaining = max(slice_.remaining - more * self.edges, 0)
                     if slice_.meter.id == WALLET:
@@ -377,7 +398,10 @@ class Lease:
 
 WALLET_METER: Final = Meter(WALLET, MeterKind.MONEY, Period.NONE, 0)
 
-_NOTHING_LEFT: Final = frozenset({SliceState.WAIT, SliceState.SPENT})
+
+def _is_empty(wallet: MoneySlice, now: float) -> bool:
+    """Return whether nothing is left for anybody, as far as is known, and no job here may give something back."""
+    return wallet.remaining <= 0 and wallet.free(now) + wallet.held <= 0
 
 
 def _with(amounts: tuple[int, int, int, int], index: int, held: int) -> tuple[int, int, int, int]:

@@ -126,7 +126,9 @@ async def _sweep_budgets(connection: Connection, accounts: Sequence[_Account], n
         _Crossing(book, percent)
         for book in await read_budget_books(connection, list(terms), lately=True)
         if book.period_start == span_at(book.meter.period, book.time_zone, now_ms).start
-        for percent in reached(terms[book.account_id].budget_percent, book.spent_nano, book.meter.limit)
+        for percent in reached(
+            terms[book.account_id].budget_percent, book.spent_nano, book.meter.limit, refuses=book.refuses
+        )
     ]
     raised = 0
     for crossing in await _untold(connection, crossings):

@@ -22,7 +22,7 @@ from trunkline.store.ledger import Book
 log = structlog.get_logger()
 
 _encode_state = msgspec.msgpack.Encoder().encode
-_decode_state = msgspec.msgpack.Decoder(AccountState).decode
+decode_state = msgspec.msgpack.Decoder(AccountState).decode
 
 PERIODS_READ_DAYS = 32
 """Spending that began before is of no period that still runs."""
@@ -31,10 +31,15 @@ COUNT_TIMEOUT_MS = 2000
 """How long the usage of one budget may take to be added up when it begins in mid-period: some million attempts. All
 settlement and all draws wait meanwhile."""
 
+VERSIONS_PER_US = 1024
+"""A state begins with a version of the microsecond in which it was found missing, so that one that was deleted and made
+anew has none that it had before: there are no more writes than this in a microsecond."""
+
 _READ = f"""
-select a.id, s.version, s.state, coalesce(b.balance_nano, 0) as balance_nano,
+select a.id, s.state, coalesce(b.balance_nano, 0) as balance_nano,
        (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms,
-       l.leases, l.meters, l.settled, p.budgets, p.starts, p.spent
+       coalesce(s.version, (extract(epoch from clock_timestamp()) * 1000000)::bigint * {VERSIONS_PER_US}) as version,
+       l.leases, l.meters, l.settled, p.budgets, p.starts, p.spent, p.refused
 from unnest($1::bigint[]) as wanted (id)
 join accounts as a using (id)
 left join allowances as s on s.account_id = a.id
@@ -44,7 +49,8 @@ left join lateral (
     from lease_settlements where account_id = a.id
 ) as l on true
 left join lateral (
-    select array_agg(meter) as budgets, array_agg(period_start) as starts, array_agg(spent_nano) as spent
+    select array_agg(meter) as budgets, array_agg(period_start) as starts, array_agg(spent_nano) as spent,
+           array_agg(refused_limit_nano) as refused
     from budget_spending where account_id = a.id and period_start > current_date - {PERIODS_READ_DAYS}
 ) as p on true
 """  # noqa: S608 - made of constants
@@ -87,16 +93,31 @@ PROJECT_BUDGETS = """
 """
 
 
+# What an account ($1) was charged for attempts that began at $2 or later, and what of it was refunded. A refund is
+# booked after what it gives back, by clocks that may differ a little.
+SPENT = f"""
+    select started_at, key_id, user_id, model, charge_nano as nano from usage
+    where account_id = $1 and started_at >= $2 and charge_nano > 0
+    union all
+    select u.started_at, u.key_id, u.user_id, u.model, -r.amount_nano
+    from transfers as r join usage as u on u.job = r.corrects_job
+    where r.credit = $1 * 8 + {Book.WALLET:d} and r.kind = 'refund' and r.reference is not null
+      and r.occurred_at >= $2::timestamptz - interval '1 hour'
+      and u.account_id = $1 and u.started_at >= $2 and u.charge_nano > 0
+"""  # noqa: S608 - made of constants
+
+
 class StoredAccount(NamedTuple):
     """An account's allowances as they were read.
 
     Attributes:
-        version: of the state; 0 for none yet.
+        version: of the state; of one that is not there a number that none has had.
         state: see `policy.grants`.
         balance_nano: of its wallet.
         settled: what is booked of each lease's jobs, by meter and lease.
         spent: of budgets, by meter and the first day of the period.
         now_ms: Postgres's clock, Unix time in milliseconds: one clock for all replicas.
+        refused: those of ``spent`` that have refused a job, with the budget as it was then (`mark_refusing`).
     """
 
     version: int
@@ -105,6 +126,7 @@ class StoredAccount(NamedTuple):
     settled: Mapping[str, Mapping[int, int]]
     spent: Mapping[tuple[str, dt.date], int]
     now_ms: int
+    refused: Mapping[tuple[str, dt.date], int]
 
 
 class WrittenAccount(NamedTuple):
@@ -133,14 +155,15 @@ def _stored(row: asyncpg.Record) -> StoredAccount:
     settled: dict[str, dict[int, int]] = {}
     for lease, meter, nano in zip(row["leases"] or (), row["meters"] or (), row["settled"] or (), strict=True):
         settled.setdefault(meter, {})[lease] = nano
-    periods = zip(row["budgets"] or (), row["starts"] or (), row["spent"] or (), strict=True)
+    periods = list(zip(row["budgets"] or (), row["starts"] or (), strict=True))
     return StoredAccount(
-        version=row["version"] or 0,
-        state=AccountState() if row["state"] is None else _decode_state(row["state"]),
+        version=row["version"],
+        state=AccountState() if row["state"] is None else decode_state(row["state"]),
         balance_nano=row["balance_nano"],
         settled=settled,
-        spent={(meter, start): nano for meter, start, nano in periods},
+        spent=dict(zip(periods, row["spent"] or (), strict=True)),
         now_ms=row["now_ms"],
+        refused={period: nano for period, nano in zip(periods, row["refused"] or (), strict=True) if nano is not None},
     )
 
 
@@ -234,6 +257,37 @@ async def open_budgets(connection: Connection, budgets: Sequence[OpenedBudget]) 
         )
 
 
+class RefusingBudget(NamedTuple):
+    """A budget that refuses jobs in one of its periods.
+
+    Attributes:
+        account: whose.
+        meter: its id.
+        start: first day of the period.
+        limit_nano: the budget as it is now.
+    """
+
+    account: int
+    meter: str
+    start: dt.date
+    limit_nano: int
+
+
+async def mark_refusing(connection: Connection, budgets: Collection[RefusingBudget]) -> None:
+    """Note that budgets have refused jobs; once, and again only of one that was raised since.
+
+    Args:
+        connection: outside of a transaction.
+        budgets: of any accounts.
+    """
+    for budget in budgets:  # one row at a time, so that nobody waits for settlement with another one in hand
+        await connection.execute(
+            "update budget_spending set refused_limit_nano = $4"
+            " where account_id = $1 and meter = $2 and period_start = $3 and coalesce(refused_limit_nano < $4, true)",
+            *budget,
+        )
+
+
 async def _spent_so_far(connection: Connection, budget: OpenedBudget) -> int:
     try:
         async with connection.transaction():
@@ -250,9 +304,8 @@ async def budget_spent(
 ) -> int:
     """Return what the usage of a period says was spent of a budget, in nano-USD; arguments as in `OpenedBudget`."""
     rows = await connection.fetch(
-        "select model, sum(charge_nano)::bigint as nano from usage"
-        " where account_id = $1 and started_at >= $2"
-        " and ($3 = 0 or key_id = $3) and ($4 = 0 or user_id = $4) and charge_nano > 0 group by model",
+        f"select model, sum(nano)::bigint as nano from ({SPENT}) as spent"  # noqa: S608 - a constant
+        " where ($3 = 0 or key_id = $3) and ($4 = 0 or user_id = $4) group by model",
         account,
         beginning(period_start, time_zone),
         meter.key,

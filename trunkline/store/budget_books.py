@@ -17,7 +17,7 @@ from trunkline.store.configuration import decode_budgets
 from trunkline.store.database import Connection
 
 _READ = f"""
-select s.account_id, s.meter, s.period_start, s.spent_nano, a.name, a.time_zone, a.budgets
+select s.account_id, s.meter, s.period_start, s.spent_nano, s.refused_limit_nano, a.name, a.time_zone, a.budgets
 from budget_spending as s join accounts as a on a.id = s.account_id
 where s.period_start > current_date - {PERIODS_READ_DAYS} and ($1::bigint[] is null or s.account_id = any($1))
   and (not $2 or s.period_start >= current_date - 1 or extract(day from s.period_start) = 1)
@@ -36,6 +36,7 @@ class BudgetBook(NamedTuple):
         meter: the budget.
         period_start: first day of the period.
         spent_nano: of it, in nano-USD.
+        refuses: what was spent has left too little for some request, and the budget was not raised since.
     """
 
     account_id: int
@@ -46,6 +47,7 @@ class BudgetBook(NamedTuple):
     meter: Meter
     period_start: dt.date
     spent_nano: int
+    refuses: bool
 
 
 class _Holder(NamedTuple):
@@ -89,7 +91,15 @@ async def read_budget_books(
 
 def _book(row: asyncpg.Record, kind: HolderKind, name: str, meter: Meter) -> BudgetBook:
     return BudgetBook(
-        row["account_id"], row["name"], row["time_zone"], kind, name, meter, row["period_start"], row["spent_nano"]
+        row["account_id"],
+        row["name"],
+        row["time_zone"],
+        kind,
+        name,
+        meter,
+        row["period_start"],
+        row["spent_nano"],
+        refuses=row["refused_limit_nano"] is not None and meter.limit <= row["refused_limit_nano"],
     )
 
 

@@ -1,7 +1,8 @@
 """Corrections of the ledger, by transfers that point at what they correct. Called by the console.
 
 A refund gives back what a job was charged: from the channel's revenue to the wallet, once per job and no more than the
-charge. An adjustment moves credit between the site and a wallet, in either direction. What they correct stays as it is.
+charge, and to the budgets that counted it. An adjustment moves credit between the site and a wallet, in either
+direction. What they correct stays as it is.
 """
 
 from typing import NamedTuple
@@ -11,6 +12,9 @@ import asyncpg
 
 from trunkline.core.ids import JobID
 from trunkline.core.money import usd_text
+from trunkline.policy.meters import counts
+from trunkline.policy.periods import span_at
+from trunkline.store.budget_books import read_budget_books
 from trunkline.store.configuration import ConflictError, NotFoundError
 from trunkline.store.database import Connection
 from trunkline.store.ledger import Book, Transfer, book_number, transfer_once
@@ -95,10 +99,11 @@ async def refund_charge(
 ) -> Refund:
     """Give back what an account was charged for a job, or part of it; once.
 
-    The budgets and the month's spending that the charge counted for stay as they are.
+    The budgets that the charge counted for have it back as well, in the period of the charge and while the job's usage
+    is kept. The month's spending that decides on volume discounts stays as it is.
 
     Args:
-        connection: in any state.
+        connection: outside of a transaction.
         account_id: whose job.
         job: of the charge.
         amount_nano: positive and at most the charge; None for all of it.
@@ -111,6 +116,20 @@ async def refund_charge(
     """
     if amount_nano is not None and amount_nano <= 0:
         raise ValueError("a refund is a positive amount")
+    async with connection.transaction():
+        # Settlement waits for a moment: no budget begins to count between the transfer and what it gives back. In this
+        # order, as whoever rebuilds the projections locks them.
+        await connection.execute("lock table balances in row exclusive mode")
+        await connection.execute("lock table budget_spending in share row exclusive mode")
+        refund = await _refund(connection, account_id, job, amount_nano, reference)
+        if refund.booked:
+            await _give_back(connection, account_id, job, refund.amount_nano)
+    return refund
+
+
+async def _refund(
+    connection: Connection, account_id: int, job: JobID, amount_nano: int | None, reference: str
+) -> Refund:
     wallet = book_number(Book.WALLET, account_id)
     charge = await connection.fetchrow(
         "select credit, amount_nano from transfers where kind = 'charge' and job = $1 and debit = $2",
@@ -133,6 +152,32 @@ async def refund_charge(
             f"the job was refunded before: {usd_text(there['amount_nano'])} USD, reference {there['reference']!r}"
         )
     return Refund(booked=False, amount_nano=wanted_nano, reference=reference)
+
+
+async def _give_back(connection: Connection, account_id: int, job: JobID, nano: int) -> None:
+    """Lower what was spent of the budgets that counted a job's charge."""
+    used = await connection.fetchrow(
+        "select started_at, key_id, user_id, model from usage where job = $1 and account_id = $2 and charge_nano > 0",
+        UUID(bytes=job),
+        account_id,
+    )
+    if used is None:
+        return
+    started_ms = round(used["started_at"].timestamp() * 1000)
+    for book in await read_budget_books(connection, [account_id]):
+        start = span_at(book.meter.period, book.time_zone, started_ms).start
+        if book.period_start == start and counts(
+            book.meter, key=used["key_id"], user=used["user_id"], model=used["model"], group=""
+        ):
+            # Not below nothing: a budget that could not be counted in time began at zero (`open_budgets`).
+            await connection.execute(
+                "update budget_spending set spent_nano = greatest(spent_nano - $4, 0)"
+                " where account_id = $1 and meter = $2 and period_start = $3",
+                account_id,
+                book.meter.id,
+                start,
+                nano,
+            )
 
 
 async def _refund_of(connection: Connection, job: JobID) -> asyncpg.Record | None:

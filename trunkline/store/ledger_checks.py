@@ -11,8 +11,9 @@ from trunkline.bus.allowance import Period
 from trunkline.core.money import usd_text
 from trunkline.policy.admin_credit import LedgerFinding
 from trunkline.policy.meters import counts
-from trunkline.policy.periods import span_at
+from trunkline.policy.periods import beginning, span_at
 from trunkline.store import ledger
+from trunkline.store.allowances import SPENT
 from trunkline.store.budget_books import BudgetBook, read_budget_books
 from trunkline.store.configuration import unix_ms
 from trunkline.store.database import Connection
@@ -227,12 +228,11 @@ async def _kept_since_ms(connection: Connection) -> int | None:
 async def _sums(connection: Connection, books: Sequence[BudgetBook]) -> list[int]:
     """Return what the usage of each book's period adds up to; the books are of one account."""
     rows = await connection.fetch(
-        "select (started_at at time zone $2)::date as day, key_id, user_id, model, sum(charge_nano)::bigint as nano"
-        " from usage where account_id = $1 and started_at >= $3::date::timestamp at time zone $2 and charge_nano > 0"
-        " group by 1, 2, 3, 4",
+        "select (started_at at time zone $3)::date as day, key_id, user_id, model, sum(nano)::bigint as nano"  # noqa: S608 - made of a constant
+        f" from ({SPENT}) as spent group by 1, 2, 3, 4",
         books[0].account_id,
+        beginning(min(book.period_start for book in books), books[0].time_zone),
         books[0].time_zone,
-        min(book.period_start for book in books),
         timeout=WHOLE_LEDGER_TIMEOUT_S,
     )
     return [

@@ -25,6 +25,7 @@ from trunkline.policy.grants import (
     Decision,
     decide,
     drop_lease,
+    says_nothing,
     settled_wholly,
 )
 
@@ -247,6 +248,43 @@ def test_a_budget_bounds_beside_the_wallet_and_says_when_it_begins_anew() -> Non
     assert (grant.drawn, grant.remaining, grant.state, grant.reset_ms) == (0, 200, SliceState.SPENT, ms_to_midnight)
 
 
+@pytest.mark.parametrize(
+    ("spent", "wanted", "refuses"),
+    [
+        (800, 201, True),
+        (800, 200, False),
+        (500, 1_001, False),  # more than all of the budget: not because of what was spent
+        (0, 1_000, False),
+    ],
+)
+def test_a_budget_refuses_when_what_is_booked_leaves_too_little(spent: int, wanted: int, refuses: bool) -> None:
+    account = Account((MONEY, DAILY), balance=10**9, spent={DAILY.id: spent})
+    decision = account.decide(1, demand(1, wanted))
+    assert decision is not None
+    assert decision.refusing == ((DAILY,) if refuses else ())
+
+
+def test_a_budget_that_jobs_under_way_hold_does_not_refuse_yet() -> None:
+    account = Account((MONEY, DAILY), balance=10**9)
+    account.draw(1, demand(1, 900))
+    holding = tuple(SliceReport(meter, drawn=900) for meter in (WALLET, DAILY.id))
+    decision = account.decide(1, demand(1, 200), reports=holding)
+    assert decision is not None
+    assert (decision.grant.slices[-1].state, decision.refusing) == (SliceState.SPENT, ())
+    # They came to so much, and that is booked.
+    account.spent = {DAILY.id: 850}
+    account.settled = {WALLET: {1: 850}, DAILY.id: {1: 850}}
+    decision = account.decide(1, demand(1, 200), reports=tuple(SliceReport(each.meter, drawn=850) for each in holding))
+    assert decision is not None
+    assert decision.refusing == (DAILY,)
+
+
+def test_a_wallet_that_is_empty_is_no_budget_that_refuses() -> None:
+    decision = Account((MONEY,), balance=10).decide(1, demand(1, 11))
+    assert decision is not None
+    assert decision.refusing == ()
+
+
 def test_a_lowered_budget_takes_nothing_back_that_was_drawn() -> None:
     account = Account((MONEY, DAILY), balance=10**9)
     account.draw(1, demand(1, 900))
@@ -443,6 +481,18 @@ def test_windows_of_keys_that_nobody_names_any_more_are_dropped_when_a_lease_com
 
 
 # --- leases --------------------------------------------------------------------------------------------------
+
+
+def test_a_state_says_nothing_once_it_has_no_lease_and_no_unit_that_counts() -> None:
+    account = Account((MONEY, RPM, RPD), balance=100)
+    account.draw(1, demand(2))
+    assert not says_nothing(account.state, NOW_MS)
+    account.state.leases.clear()
+    assert not says_nothing(account.state, NOW_MS + WINDOW_MS)
+    assert list(account.state.windows) == [RPM.id, RPD.id]
+    assert not says_nothing(account.state, NOW_MS + 86_400_000)  # the day of an account further west
+    assert list(account.state.windows) == [RPD.id]
+    assert says_nothing(account.state, NOW_MS + 2 * 86_400_000)
 
 
 def test_a_draw_that_was_overtaken_is_not_decided() -> None:

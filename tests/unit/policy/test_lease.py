@@ -17,7 +17,7 @@ from trunkline.bus.allowance import (
     SliceState,
 )
 from trunkline.core import limits
-from trunkline.policy.lease import KEYS_MAX, UNKNOWN, Hold, JobNeed, Lease, Short
+from trunkline.policy.lease import KEYS_MAX, OUTDATED_S, UNKNOWN, Hold, JobNeed, Lease, Short
 
 MONEY = Meter(WALLET, MeterKind.MONEY, Period.NONE, 0)
 BUDGET = Meter("key:2:daily", MeterKind.MONEY, Period.DAY, 1_000, key=2)
@@ -327,6 +327,7 @@ def test_all_keys_are_asked_about_again_once_terms_have_changed(rig: Rig) -> Non
     rig.draw([need(1)], money(100), terms=1)
     rig.hold(need(1, key=4))
     rig.draw([need(1, key=1)], money(100), terms=2)
+    rig.now += OUTDATED_S
     assert rig.lease.hold(need(1, key=4), rig.now) is UNKNOWN
     assert rig.lease.hold(need(1, key=1), rig.now) is UNKNOWN, "it was not named in that draw"
     draw = rig.draw([need(1, key=4)], money(100), SliceGrant(BUDGET), terms=2)
@@ -357,6 +358,34 @@ def test_a_key_whose_job_goes_on_is_named_however_long_that_takes(rig: Rig) -> N
     rig.now += 10 * limits.LEASE_IDLE_S
     for _ in range(3):
         assert rig.draw([], money(60), SliceGrant(BUDGET, drawn=60)).keys == (2,)
+
+
+def test_a_key_goes_on_for_a_moment_while_it_is_asked_about_under_new_terms(rig: Rig) -> None:
+    rig.draw([need(1), need(1, key=2, user=9)], money(10**6), terms=1)
+    rig.draw([need(1)], money(10**6), terms=2)
+    rig.lease.low = False
+    rig.hold(need(1, key=2, user=9))
+    assert rig.lease.wants_renewal(rig.now)
+    assert rig.lease.hold(need(1, key=3), rig.now) is UNKNOWN  # never heard of
+    draw = rig.report()
+    assert set(draw.keys) == {2}
+    assert rig.answer(draw, money(10**6), SliceGrant(BUDGET, state=SliceState.SPENT), terms=2)
+    short = rig.lease.hold(need(1, key=2, user=9), rig.now)
+    assert isinstance(short, Short)
+    assert short.slice.meter == BUDGET
+    rig.now += OUTDATED_S
+    assert set(rig.report().keys) == {2}, "it has a meter of its own now"
+
+
+def test_a_key_whose_question_was_lost_waits_when_the_moment_is_over(rig: Rig) -> None:
+    rig.draw([need(1), need(1, key=2)], money(10**6), terms=1)
+    rig.draw([need(1)], money(10**6), terms=2)
+    rig.hold(need(1, key=2))
+    rig.report()
+    rig.lease.lost()
+    rig.hold(need(1, key=2))
+    rig.now += OUTDATED_S
+    assert rig.lease.hold(need(1, key=2), rig.now) is UNKNOWN
 
 
 def test_keys_without_meters_are_remembered_up_to_a_bound(rig: Rig) -> None:
@@ -418,8 +447,25 @@ def test_no_more_is_spent_than_the_edges_part_of_what_was_left(rig: Rig) -> None
 def test_an_account_that_had_nothing_left_gets_no_grace(rig: Rig, state: SliceState) -> None:
     rig.draw([need(100)], money(50, remaining=0, state=state))
     rig.report(need(100))
-    assert extend(rig, need(100)) is (state is SliceState.WAIT)
+    assert not extend(rig, need(100))
     assert not isinstance(rig.lease.hold(need(100), rig.now), Hold)
+
+
+@pytest.mark.parametrize("state", [SliceState.SPENT, SliceState.WAIT])
+def test_too_little_for_one_job_is_enough_for_a_smaller_one(rig: Rig, state: SliceState) -> None:
+    draw = rig.report(need(100))
+    rig.answer(draw, money(0, remaining=60, state=state), edges=2)
+    rig.report(need(40))
+    assert extend(rig, need(40))
+    assert isinstance(rig.lease.hold(need(31), rig.now), Short)  # the other edge may spend as much
+    rig.hold(need(30))
+
+
+def test_an_account_whose_jobs_hold_the_rest_waits_for_them(rig: Rig) -> None:
+    rig.draw([need(50)], money(50, remaining=0))
+    rig.hold(need(50))
+    rig.report(need(50))
+    assert extend(rig, need(50))
 
 
 def test_a_budget_that_is_used_up_gets_no_grace_and_another_one_as_much_as_the_wallet(rig: Rig) -> None:

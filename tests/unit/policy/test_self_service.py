@@ -69,6 +69,7 @@ ANSWERED = AttemptReport(
     1_790_000_003_000,
     120,
     900,
+    "big",
 )
 
 
@@ -194,6 +195,8 @@ def test_a_request_is_shown_without_who_answered_it() -> None:
     }
     failed = json.loads(self_service.render_generation("some-id", GenerationReport((FAILED,))))
     assert (failed["outcome"], failed["cost_usd"], failed["first_token_ms"]) == ("upstream_timeout", "0.00", None)
+    alone = json.loads(self_service.render_generation("some-id", GenerationReport((ANSWERED,))))
+    assert (alone["model"], alone["model_asked"]) == ("small", "big")  # of the first model nobody could be called
 
 
 def test_the_same_in_openrouters_words() -> None:

@@ -44,6 +44,7 @@ EXPECTED: dict[ErrorType, tuple[int, str, str]] = {
     T.GATEWAY_DISPATCHER_LOST: (500, "server_error", "internal_error"),
     T.GATEWAY_FRAME_LOST: (500, "server_error", "internal_error"),
     T.GATEWAY_SHUTTING_DOWN: (503, "server_error", "overloaded"),
+    T.GATEWAY_OUTRUN: (500, "server_error", "internal_error"),
     T.GATEWAY_NOT_READY: (503, "server_error", "overloaded"),
     T.GATEWAY_INTERNAL: (500, "server_error", "internal_error"),
 }

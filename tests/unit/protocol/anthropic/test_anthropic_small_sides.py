@@ -143,6 +143,7 @@ SHAPES = {
     ErrorType.GATEWAY_DISPATCHER_LOST: (500, "api_error"),
     ErrorType.GATEWAY_FRAME_LOST: (500, "api_error"),
     ErrorType.GATEWAY_SHUTTING_DOWN: (529, "overloaded_error"),
+    ErrorType.GATEWAY_OUTRUN: (500, "api_error"),
     ErrorType.GATEWAY_NOT_READY: (529, "overloaded_error"),
     ErrorType.GATEWAY_INTERNAL: (500, "api_error"),
 }
