@@ -178,8 +178,8 @@ def test_a_list_alone_names_the_model_and_its_fallbacks(rig: Rig) -> None:
 
 def test_the_example_says_which_model_answered(rig: Rig) -> None:
     done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, str(EXAMPLE), FIRST, SECOND],
-        env={"OPENAI_BASE_URL": f"{rig.edge}/v1", "OPENAI_API_KEY": rig.key},
+        [sys.executable, str(EXAMPLE), "Hello there"],
+        env={"OPENAI_BASE_URL": f"{rig.edge}/v1", "OPENAI_API_KEY": rig.key, "MODELS": f"{FIRST} {SECOND}"},
         capture_output=True,
         text=True,
         timeout=60,

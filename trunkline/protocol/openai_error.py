@@ -78,7 +78,7 @@ def streamed_error(fault: Fault, request_id: str) -> StreamedError:
     )
 
 
-def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind, checked to be exhaustive
+def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912, PLR0915 - one row per kind, checked to be exhaustive
     match kind:
         case ErrorType.CLIENT_BAD_REQUEST:
             shape = _Shape(400, _INVALID, "invalid_value")
