@@ -39,6 +39,7 @@ class ClientJob:
         "match",
         "model",
         "moved_from",
+        "moved_why",
         "offers",
         "outcome",
         "request_id",
@@ -66,6 +67,7 @@ class ClientJob:
         self.charge_nano: int | None = None
         self.told = b""
         self.moved_from = ""
+        self.moved_why = ""
         self.wish: RoutingWish | None = None
         self.strategy = Strategy.PRIORITY
         self.fallbacks: tuple[Fallback, ...] = ()

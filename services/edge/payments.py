@@ -10,17 +10,15 @@ import msgspec
 
 from services.edge.allowances import Allowances, HoldRefusedError
 from services.edge.client_job import ClientJob
-from services.edge.deployments import with_model
 from services.edge.models import Models
 from services.edge.needs import job_need
-from services.edge.routing_wishes import route
+from services.edge.routing_wishes import move
 from trunkline.bus.messages import Fallback, Pricing, UsageEvent
 from trunkline.bus.snapshots import ModelSnapshot
 from trunkline.core.errors import FaultError
 from trunkline.policy.lease import Hold, JobNeed
 from trunkline.policy.pricing import UnitsError
 from trunkline.policy.slices import Slice
-from trunkline.protocol.names import OPENAI_CHAT
 
 CHEAPER_MAX = 4
 """How often one request may be moved to a cheaper model because of a budget: the length of the longest ladder."""
@@ -91,16 +89,9 @@ class Payments:
         if not cheaper:
             return False
         try:
-            client.model, client.groups = self._models.find(cheaper, client.key)
+            move(client, cheaper, "budget", self._models)
         except FaultError:
             return False  # the refusal says more than that the other model is not there
-        client.moved_from = client.moved_from or client.asked.model
-        match = client.match
-        if match is None or not match.model or match.dialect == OPENAI_CHAT:
-            # Elsewhere the path alone names it. Where both do, the body may reach a provider as it is.
-            client.exchange.request = with_model(client.exchange.request, cheaper)
-        client.asked = msgspec.structs.replace(client.asked, model=cheaper)
-        route(client, self._models)
         return True
 
     def settle(self, client: ClientJob, usage: UsageEvent | None, *, lost: bool) -> None:
@@ -117,7 +108,7 @@ class Payments:
             else:
                 self._allowances.settle(account, hold, 0, 0, 0)
             return
-        units = usage.units
+        units = usage.billed
         self.price(client, usage)
         nano = client.charge_nano
         if nano is None:
@@ -129,7 +120,7 @@ class Payments:
         discount_ppm = self._allowances.discount_ppm(client.key.policy.account)
         with contextlib.suppress(UnitsError):
             rates = self._models.rates(usage.model)
-            client.charge_nano = rates.charge(usage.units, usage.variant, usage.group, discount_ppm)
+            client.charge_nano = rates.charge(usage.billed, usage.variant, usage.group, discount_ppm)
 
     def pricing(self, client: ClientJob) -> Pricing:
         """Return what the cost of a request's answer is reckoned with."""

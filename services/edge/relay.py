@@ -50,7 +50,8 @@ class Relay:
         if head.model:
             lines += f"x-trunkline-model: {_clean(head.model)}\r\nx-trunkline-model-reason: fallback\r\n"
         elif self._client.moved_from:
-            lines += f"x-trunkline-model: {_clean(self._client.asked.model)}\r\nx-trunkline-model-reason: budget\r\n"
+            model, why = self._client.asked.model, self._client.moved_why
+            lines += f"x-trunkline-model: {_clean(model)}\r\nx-trunkline-model-reason: {why}\r\n"
         if head.fidelity:
             lines += f"x-trunkline-fidelity: {_clean(head.fidelity)}\r\n"
         if head.upstream_id:

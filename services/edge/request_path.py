@@ -25,7 +25,7 @@ from services.edge.payments import Payments
 from services.edge.relay import respond_with_fault
 from services.edge.request_log import RequestLog
 from services.edge.routes import METHODS, SELF_SERVICE, Match, Route, find_route, suggested_dialect
-from services.edge.routing_wishes import read_wish, route
+from services.edge.routing_wishes import choose_model, read_wish
 from services.edge.self_service import SelfService
 from trunkline.bus.messages import Envelope
 from trunkline.core import limits
@@ -265,8 +265,7 @@ class RequestPath:
             refusal = client.key.endpoint_refusal(client.match.label)
             if refusal is not None:
                 raise FaultError(refusal)
-        client.model, client.groups = self._models.find(client.asked.model, client.key)
-        route(client, self._models)
+        choose_model(client, self._models)
         if len(self._board) >= self._jobs_max:
             raise FaultError(_FULL)
 
@@ -306,6 +305,7 @@ class RequestPath:
             fallbacks=self._payments.priced_fallbacks(client) if wants_cost else client.fallbacks,
             hedge=client.model.routing.hedge,
             asked=client.moved_from,
+            continues=client.model.routing.continues,
         )
         self._board.open(client, envelope, request.body, client.model.lane)
         if len(request.body) > limits.OPEN_BODY_BYTES_MAX:

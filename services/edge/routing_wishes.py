@@ -7,12 +7,16 @@ refuse unknown fields), then what its key, its model and its groups say. docs/fa
 import json
 from typing import Final
 
+import msgspec
+
 from services.edge.client_job import ClientJob
+from services.edge.deployments import with_model
 from services.edge.models import Models
 from trunkline.bus.messages import Fallback, FallbackOn
 from trunkline.bus.snapshots import Strategy
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault, FaultError
+from trunkline.protocol.names import OPENAI_CHAT
 from trunkline.protocol.routing_wish import RoutingWish, names_of
 
 FALLBACKS_HEADER: Final = "x-trunkline-fallback-models"
@@ -41,6 +45,53 @@ def read_wish(client: ClientJob) -> RoutingWish | None:
     if listed and not fallbacks:
         fallbacks = names_of((name.strip() for name in listed.split(",")), None)
     return RoutingWish(fallbacks, wish.strategy or headers.get(STRATEGY_HEADER, ""), wish.first)
+
+
+def choose_model(client: ClientJob, models: Models) -> None:
+    """Find the model of a request; where no channel serves it now, the first that may take over from it.
+
+    Raises:
+        FaultError: the key may not use it, or it is not there and nothing takes over; or as `route`.
+    """
+    name = client.asked.model
+    try:
+        client.model, client.groups = models.find(name, client.key)
+    except FaultError:
+        if not models.unserved(name, client.key):
+            raise
+        wished = client.wish.fallbacks if client.wish is not None else ()
+        for other in (*wished, *models.configured(name).routing.fallbacks):
+            try:
+                models.find(other, client.key)
+            except FaultError:
+                continue
+            move(client, other, "fallback", models)
+            return
+        raise
+    route(client, models)
+
+
+def move(client: ClientJob, model: str, why: str, models: Models) -> None:
+    """Let another model answer a request, before it becomes a job.
+
+    Args:
+        client: whose.
+        model: public name.
+        why: for the answer's header.
+        models: that are there.
+
+    Raises:
+        FaultError: the key cannot use it now; or as `route`.
+    """
+    client.model, client.groups = models.find(model, client.key)
+    client.moved_from = client.moved_from or client.asked.model
+    client.moved_why = why
+    match = client.match
+    if match is None or not match.model or match.dialect == OPENAI_CHAT:
+        # Elsewhere the path alone names it. Where both do, the body may reach a provider as it is.
+        client.exchange.request = with_model(client.exchange.request, model)
+    client.asked = msgspec.structs.replace(client.asked, model=model)
+    route(client, models)
 
 
 def route(client: ClientJob, models: Models) -> None:

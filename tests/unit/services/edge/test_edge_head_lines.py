@@ -101,7 +101,7 @@ def test_the_head_says_which_other_model_answers_and_why(
 ) -> None:
     wire = Wire()
     client = client_on(wire)
-    client.moved_from = moved_from
+    client.moved_from, client.moved_why = moved_from, "budget"
     relay = Relay(client, stream=stream)
     relay.start(HEAD if not served else msgspec.structs.replace(HEAD, model=served))
     relay.finish(b"{}")

@@ -3,7 +3,7 @@
 import pytest
 
 from services.edge.client_job import ClientJob
-from services.edge.routing_wishes import FALLBACKS_HEADER, STRATEGY_HEADER, route
+from services.edge.routing_wishes import FALLBACKS_HEADER, STRATEGY_HEADER, choose_model, route
 from tests.support.edge_jobs import edge_job, models
 from trunkline.bus import snapshots, subjects
 from trunkline.bus.messages import Fallback, FallbackOn
@@ -172,3 +172,31 @@ def test_after_a_move_neither_the_old_model_nor_the_new_one_takes_over() -> None
     client.moved_from = "plain"
     route(client, KNOWN)
     assert [(fallback.model, fallback.on) for fallback in client.fallbacks] == [("a", ASKED), ("b", ASKED)]
+
+
+@pytest.mark.parametrize("name", ["unserved", "away"])
+def test_where_nobody_serves_a_model_the_first_that_may_take_over_answers(name: str) -> None:
+    client = routed("plain")
+    client.asked, client.wish = ClientRequest(name, False), RoutingWish(("away", "a", "b"))
+    choose_model(client, KNOWN)
+    assert (client.model.name, client.asked.model, client.moved_from, client.moved_why) == ("a", "a", name, "fallback")
+    assert client.groups == ("vip", "default")
+    assert client.fallbacks == (Fallback("b", ("default",), ASKED),)
+    assert b'"a"' in client.exchange.request.body
+
+
+def test_where_nobody_serves_a_model_and_nothing_takes_over_it_is_not_found() -> None:
+    for wish in (None, RoutingWish(("unserved",))):
+        client = routed("plain")
+        client.asked, client.wish = ClientRequest("away", False), wish
+        with pytest.raises(FaultError) as caught:
+            choose_model(client, KNOWN)
+        assert caught.value.fault.type is ErrorType.CLIENT_MODEL_NOT_FOUND
+
+
+def test_what_takes_over_is_no_way_around_what_a_key_may_use() -> None:
+    client = routed("plain")
+    client.asked, client.wish = ClientRequest("secret", False), RoutingWish(("a",))
+    with pytest.raises(FaultError) as caught:
+        choose_model(client, KNOWN)
+    assert caught.value.fault.type is ErrorType.POLICY_MODEL_NOT_ALLOWED
