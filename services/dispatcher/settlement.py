@@ -3,6 +3,7 @@
 from services.dispatcher.answers import AnswerFacts
 from services.dispatcher.attempt import Attempt, AttemptResult
 from services.dispatcher.job_entry import JobEntry
+from services.dispatcher.joined_answer import JoinedStream
 from services.dispatcher.metrics import ChannelCounters, DispatcherMetrics
 from services.dispatcher.outcome_outbox import OutcomeOutbox
 from trunkline.bus.messages import AttemptOutcome, UsageEvent
@@ -37,6 +38,13 @@ class Settlement:
         self, entry: JobEntry, attempt: Attempt, result: AttemptResult, facts: AnswerFacts, *, charged: bool
     ) -> tuple[UsageEvent, int]:
         """Book an attempt that has ended; returns its usage event and that event's number."""
+        event = self.note(entry, attempt, result, facts, charged=charged)
+        return event, self.add(event)
+
+    def note(
+        self, entry: JobEntry, attempt: Attempt, result: AttemptResult, facts: AnswerFacts, *, charged: bool
+    ) -> UsageEvent:
+        """Tell health and the metrics of an attempt that has ended; returns its usage event, which is to be added."""
         error = None if result.fault is None else result.fault.type
         event = self._event(entry, attempt, facts, error, charged=charged)
         self._count(attempt, facts, error, event.first_token_ms / 1000)
@@ -55,15 +63,22 @@ class Settlement:
                     stream=event.stream,
                 )
             )
-        return event, self._usage.add(event)
+        return event
 
-    def checkpoint(self, attempt: Attempt) -> UsageEvent | None:
-        """Return what an attempt that goes on is to be booked as if this process dies; None if it is not."""
+    def add(self, event: UsageEvent) -> int:
+        """Have an event published; returns its number."""
+        return self._usage.add(event)
+
+    def checkpoint(self, attempt: Attempt) -> list[UsageEvent]:
+        """Return what is to be booked of an attempt that goes on if this process dies."""
+        rest, answer = attempt.rest_of, attempt.passage.answer
+        events = [rest.event_if_lost(answer)] if rest is not None and isinstance(answer, JoinedStream) else []
         facts = attempt.facts_so_far()
-        if facts is None or not facts.output:
-            return None
-        counted = facts._replace(usage=Usage(facts.usage.units, UsageSource.COUNTED))
-        return self._event(attempt.entry, attempt, counted, ErrorType.GATEWAY_DISPATCHER_LOST, charged=True)
+        if facts is not None and facts.output:
+            counted = facts._replace(usage=Usage(facts.usage.units, UsageSource.COUNTED))
+            lost = ErrorType.GATEWAY_DISPATCHER_LOST
+            events.append(self._event(attempt.entry, attempt, counted, lost, charged=rest is None))
+        return events
 
     def _event(
         self, entry: JobEntry, attempt: Attempt, facts: AnswerFacts, error: ErrorType | None, *, charged: bool
@@ -93,6 +108,7 @@ class Settlement:
             lease=envelope.lease,
             variant=variant() if variant is not None and facts.usage.units.images else "",
             asked=envelope.asked or ("" if candidate.model == envelope.model else envelope.model),
+            continues=attempt.rest_of is not None,
         )
 
     def _count(self, attempt: Attempt, facts: AnswerFacts, error: ErrorType | None, first_token_s: float) -> None:

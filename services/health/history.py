@@ -14,7 +14,7 @@ HISTORY_INTERVAL_S = 10
 """One sample per channel: fine enough for a status page, 8,640 a day."""
 
 SAMPLES_MAX = 2000
-"""Samples of one interval: stored within a second, and 200 KB of the stream. Past it models go without; their channels
+"""Samples of one interval: stored within a second, and 320 KB of the stream. Past it models go without; their channels
 never do."""
 
 STORES_AT_ONCE_MAX = 32

@@ -28,6 +28,7 @@ class _Tally:
         self.first_tokens = 0
 
     def add(self, *, passed: bool, first_token_ms: int = 0) -> None:
+        """Count an attempt or a probe; ``first_token_ms`` of streams, 0 for everything else."""
         if not passed:
             self.failures += 1
             return
@@ -46,6 +47,7 @@ class _Tally:
             successes=self.successes,
             failures=self.failures,
             first_token_ms=round(self.first_token_ms / self.first_tokens) if self.first_tokens else 0,
+            first_tokens=self.first_tokens,
         )
 
 
@@ -82,14 +84,15 @@ class Watched:
         passed = outcome.error is None
         if not (passed or outcome.denied or outcome.error in CHANNEL_FAULTS):
             return
+        first_token_ms = outcome.first_token_ms if outcome.stream else 0
         if not outcome.denied:
-            self._whole.add(passed=passed, first_token_ms=outcome.first_token_ms)
+            self._whole.add(passed=passed, first_token_ms=first_token_ms)
         model = self._models.get(outcome.model)
         if model is None:
             if outcome.model not in self.channel.models or len(self._models) >= MODELS_COUNTED_MAX:
                 return
             model = self._models[outcome.model] = _Tally()
-        model.add(passed=passed, first_token_ms=outcome.first_token_ms)
+        model.add(passed=passed, first_token_ms=first_token_ms)
 
     @property
     def ejection(self) -> Ejection | None:

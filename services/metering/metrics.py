@@ -17,6 +17,11 @@ class MeteringMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._booked_nano = {"charge": 0, "cost": 0}
         self.queue_messages = 0
+        self._count_settling(registry)
+        self._count_answers(registry)
+        self._count_upkeep(registry)
+
+    def _count_settling(self, registry: CollectorRegistry) -> None:
         self.events = Counter(
             "trunkline_metering_events",
             "Usage events by result: settled for the first time, duplicate, or refused and set aside.",
@@ -40,12 +45,17 @@ class MeteringMetrics:
             "Events settled without a charge, or with a part of it missing, because no price is known.",
             registry=registry,
         )
-        self.postgres_failures = Counter(
-            "trunkline_metering_postgres_failures",
-            "Uses of Postgres that failed and were or will be tried again.",
-            ["use"],
-            registry=registry,
+        for kind in self._booked_nano:
+            registry.register(self._booked(kind))
+        registry.register(
+            ReadGauge(
+                "trunkline_metering_queue_messages",
+                "Usage messages in the stream that are not settled yet, over all replicas.",
+                lambda: self.queue_messages,
+            )
         )
+
+    def _count_answers(self, registry: CollectorRegistry) -> None:
         self.draws = Counter(
             "trunkline_metering_allowance_draws",
             "Allowance draws by result: answered, dropped (Postgres away), refused (unreadable).",
@@ -64,6 +74,14 @@ class MeteringMetrics:
             ["result"],
             registry=registry,
         )
+
+    def _count_upkeep(self, registry: CollectorRegistry) -> None:
+        self.postgres_failures = Counter(
+            "trunkline_metering_postgres_failures",
+            "Uses of Postgres that failed and were or will be tried again.",
+            ["use"],
+            registry=registry,
+        )
         self.leases_dropped = Counter(
             "trunkline_metering_leases_dropped",
             "Leases ended, by why: closed by their edge, or lost with it.",
@@ -79,15 +97,6 @@ class MeteringMetrics:
             "trunkline_metering_usage_forgotten",
             "Attempts of which only sums are kept because of their age.",
             registry=registry,
-        )
-        for kind in self._booked_nano:
-            registry.register(self._booked(kind))
-        registry.register(
-            ReadGauge(
-                "trunkline_metering_queue_messages",
-                "Usage messages in the stream that are not settled yet, over all replicas.",
-                lambda: self.queue_messages,
-            )
         )
 
     def _booked(self, kind: str) -> ReadCounter:

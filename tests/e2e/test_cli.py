@@ -123,6 +123,9 @@ def test_channels(applied: CLI, surface: Surface) -> None:
     assert "disabled" in applied.run("channels", "disable", "of-the-cli").out
     surface.wait_for_status(surface.ready.api_key, 404, "/v1/models/cli-model")
     assert "enabled" in applied.run("channels", "enable", "of-the-cli").out
+    assert [row[:1] + row[3:4] for row in applied.run("credentials", "list").rows if row[0] == "of-the-cli"] == [
+        ["of-the-cli", "serving"],
+    ]
     surface.wait_for_status(surface.ready.api_key, 200, "/v1/models/cli-model")
 
 
@@ -261,7 +264,7 @@ def test_migrate_of_a_database_that_is_up_to_date(surface: Surface) -> None:
 
 def test_help_names_every_command(applied: CLI) -> None:
     money = ("accounts", "users", "keys", "limits", "budgets", "usage")
-    commands = (*money, "apply", "channels", "models", "chat", "doctor", "projection", "dev")
+    commands = (*money, "apply", "channels", "models", "credentials", "history", "chat", "doctor", "projection", "dev")
     shown = applied.run("--help").out
     assert [command for command in commands if command not in shown] == []
     assert "--data-dir" in applied.run("dev", "--help").out

@@ -12,10 +12,15 @@ import pytest
 from aiohttp import web
 
 from tests.support.console import ADMIN_KEY, running_console
+from tests.support.health_world import add_channel, add_credential, sample, store
 from tests.support.servers import free_port
+from tests.support.waiting import eventually
+from trunkline.bus.messages import CredentialEvent
 from trunkline.policy.keys import mint, well_formed
+from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
+from trunkline.store.database import Database
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 20.0
@@ -210,6 +215,38 @@ async def test_usage_and_the_projection_have_their_commands(cli: CLI) -> None:
     assert (await cli.run("usage", "--by", "colour")).err.startswith("trunkline: by must name each of day, account")
     rebuilt = await cli.run("projection", "rebuild")
     assert rebuilt.out.splitlines()[0].split() == ["bucket", "written", "deleted"]
+
+
+async def test_credentials_and_history_have_their_commands(cli: CLI, bus: NATSBus, database: Database) -> None:
+    async with database.connection() as connection:
+        channel = await add_channel(connection, "main", ["m"])
+        one = await add_credential(connection, channel, "0123456789abcdef")
+        await add_credential(connection, channel, "fedcba9876543210")
+    minute_ms = SystemClock().wall_ms() // 60_000 * 60_000 - 60_000
+    await store(bus, CredentialEvent(channel, one, minute_ms, refused=True, status=401))
+    await store(bus, sample(channel, "s", minute_ms + 10_000))
+    await store(bus, sample(channel, "e", minute_ms + 10_000, "m", successes=4))
+
+    async def refused() -> list[list[str]] | None:
+        rows = [line.split() for line in (await cli.run("credentials", "list", "--refused")).out.splitlines()]
+        return rows[1:] or None
+
+    [row] = await eventually(refused, within_s=TIMEOUT_S, what="a credential is refused")
+    assert (row[:4], row[6]) == (["main", str(one), "01234567", "refused"], "401")
+    assert [line.split()[3] for line in (await cli.run("credentials", "list")).out.splitlines()[1:]] == [
+        *("refused", "serving"),
+    ]
+
+    async def of_model() -> list[str] | None:
+        shown = await cli.run("history", "main", "--by", "minute", "--model", "m")
+        return [line.split()[2:] for line in shown.out.splitlines()[1:]] or None
+
+    assert await eventually(of_model, within_s=TIMEOUT_S, what="history is kept") == [["4", "1", "200", "0", "10", "0"]]
+    for span in ("minute", "hour", "day"):
+        [_, whole] = (await cli.run("history", "main", "--by", span)).out.splitlines()
+        assert whole.split()[2:] == ["6", "1", "200", "10", "0", "0"]
+    assert (await cli.run("history", "other")).err == "trunkline: There is no channel 'other'.\n"
+    assert (await cli.run("history", "main", "--by", "week")).err.startswith("trunkline: by must be one of minute")
 
 
 async def test_chat_streams_an_answer_and_says_when_it_was_cut(edge_url: str) -> None:

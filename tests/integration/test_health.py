@@ -495,7 +495,7 @@ async def test_figures_of_all_dispatchers_are_published(bus: NATSBus, nats_url: 
     async with Replica("health-1", nats_url).running():
         await until_weights(bus, is_state("1", ChannelState.SERVING))
         for dispatcher, first_token_ms in (("dispatcher-1", 300), ("dispatcher-2", 500)):
-            outcome = AttemptOutcome(1, 10, "m", None, 200, first_token_ms, 101, first_token_ms + 1000)
+            outcome = AttemptOutcome(1, 10, "m", None, 200, first_token_ms, 101, first_token_ms + 1000, stream=True)
             bus.publish(subjects.OUTCOME, messages.encode(OutcomeBatch(dispatcher, (outcome,))))
         found = await until_weights(bus, lambda found: found["1"].figures != {})
         assert found["1"].figures == {"m": ModelFigures(400, 100)}

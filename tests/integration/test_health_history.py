@@ -99,23 +99,23 @@ async def test_samples_become_rows_by_minute_hour_and_day(bus: NATSBus, tasks: T
     async with reading(bus, tasks, database), database.connection() as connection:
         await read_up_to(database, bus)
         day_ms = begin_ms // DAY_MS * DAY_MS
-        model = (2, 1, 2, 400, 10, 0, 0)
-        all_of_it = (54, 9, 54, 10_800, 50, 20, 20)
+        model = (2, 1, 1, 200, 10, 0, 0)
+        all_of_it = (54, 9, 27, 5400, 50, 20, 20)
         assert await rows(connection, 60) == [
-            (1, "", begin_ms, 36, 6, 36, 7200, 40, 20, 0),
-            (1, "", begin_ms + 60_000, 18, 3, 18, 3600, 10, 0, 20),
+            (1, "", begin_ms, 36, 6, 18, 3600, 40, 20, 0),
+            (1, "", begin_ms + 60_000, 18, 3, 9, 1800, 10, 0, 20),
             (1, "m/odd name", begin_ms, *model),
-            (2, "", begin_ms + HOUR_MS, 6, 1, 6, 1200, 10, 0, 0),
+            (2, "", begin_ms + HOUR_MS, 6, 1, 3, 600, 10, 0, 0),
         ]
         assert await rows(connection, 3600) == [
             (1, "", begin_ms, *all_of_it),
             (1, "m/odd name", begin_ms, *model),
-            (2, "", begin_ms + HOUR_MS, 6, 1, 6, 1200, 10, 0, 0),
+            (2, "", begin_ms + HOUR_MS, 6, 1, 3, 600, 10, 0, 0),
         ]
         assert await rows(connection, 86_400) == [
             (1, "", day_ms, *all_of_it),
             (1, "m/odd name", day_ms, *model),
-            (2, "", (begin_ms + HOUR_MS) // DAY_MS * DAY_MS, 6, 1, 6, 1200, 10, 0, 0),
+            (2, "", (begin_ms + HOUR_MS) // DAY_MS * DAY_MS, 6, 1, 3, 600, 10, 0, 0),
         ]
 
 
@@ -125,7 +125,7 @@ async def test_what_comes_later_joins_its_rows(bus: NATSBus, tasks: TaskSet, dat
         for number in range(3):
             await store(bus, sample(1, "s", begin_ms + (number + 1) * 10_000))
             await read_up_to(database, bus)
-        assert await rows(connection, 60) == [(1, "", begin_ms, 18, 3, 18, 3600, 30, 0, 0)]
+        assert await rows(connection, 60) == [(1, "", begin_ms, 18, 3, 9, 1800, 30, 0, 0)]
         assert [row[3] for row in await rows(connection, 86_400)] == [18]
 
 
@@ -148,7 +148,7 @@ async def test_a_message_that_is_read_again_counts_once(
     for count in range(2):
         async with reading(bus, tasks, database), database.connection() as connection:
             await read_up_to(database, bus)
-            assert (await rows(connection, 60))[0] == (1, "", begin_ms, 36, 6, 36, 7200, 60, 0, 0)
+            assert (await rows(connection, 60))[0] == (1, "", begin_ms, 36, 6, 18, 3600, 60, 0, 0)
             assert len(await rows(connection, 60)) == 1 + count
         await store(bus, sample(1, "s", begin_ms + 70_000))
     assert next(failures, None) is None
@@ -180,7 +180,7 @@ async def test_of_several_replicas_one_reads_and_the_next_takes_over(
         await store(bus, sample(1, "e", begin_ms + 30_000))
         await read_up_to(database, bus)
         async with database.connection() as connection:
-            assert await rows(connection, 60) == [(1, "", begin_ms, 18, 3, 18, 3600, 20, 10, 0)]
+            assert await rows(connection, 60) == [(1, "", begin_ms, 18, 3, 9, 1800, 20, 10, 0)]
 
 
 async def test_a_new_stream_is_read_from_its_start(bus: NATSBus, tasks: TaskSet, database: Database) -> None:
@@ -249,7 +249,7 @@ async def test_what_cannot_be_stored_holds_nothing_up(bus: NATSBus, tasks: TaskS
     await store(bus, good)
     async with reading(bus, tasks, database, registry), database.connection() as connection:
         await read_up_to(database, bus)
-        assert await rows(connection, 60) == [(1, "", begin_ms, 6, 1, 6, 1200, 10, 0, 0)]
+        assert await rows(connection, 60) == [(1, "", begin_ms, 6, 1, 3, 600, 10, 0, 0)]
     for result, count in (("refused", 5), ("stored", 1)):
         assert registry.get_sample_value("trunkline_console_history_total", {"result": result}) == count
 

@@ -80,7 +80,7 @@ async def test_anybody_may_read_it_and_learns_public_names_only(
         for secret in ("channel-", "secret-provider", "account-acme", "inner-model", "staff", "default"):
             assert secret not in body.replace("default-src", ""), secret
     assert "<bdi>gpt-4o</bdi>" in bodies["/status"]
-    assert "2 of 2 models have trouble." in bodies["/status"]
+    assert "Trouble with 2 of 2 models." in bodies["/status"]
     assert "2 个模型中有 2 个出现问题。" in chinese
     document = msgspec.json.decode(bodies["/status.json"], type=StatusDocument)
     assert [(model.name, model.level, model.uptime) for model in document.models] == [

@@ -11,8 +11,8 @@ STATES = {"s": "serving", "e": "ejected", "p": "probing"}
 
 
 def sample(channel: int, letter: str, at_ms: int, model: str = "", *, successes: int = 6) -> HealthSample:
-    """Return a sample: ``s`` serving, ``e`` ejected, ``p`` probing."""
-    return HealthSample(channel, model, at_ms, STATES[letter], 1.0, successes, 1, 200)
+    """Return a sample: ``s`` serving, ``e`` ejected, ``p`` probing; every other success is a stream."""
+    return HealthSample(channel, model, at_ms, STATES[letter], 1.0, successes, 1, 200, successes // 2)
 
 
 async def add_channel(

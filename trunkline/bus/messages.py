@@ -83,6 +83,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         hedge: a second attempt may be made beside one that is late with its first token.
         asked: the model that the client named, where a budget has put another in its place; else empty.
         waiting: jobs that wait at the edge for room where this one is offered, behind it.
+        continues: an answer that breaks off may be gone on with by another channel.
     """
 
     edge: str
@@ -111,6 +112,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     hedge: bool = False
     asked: str = ""
     waiting: int = 0
+    continues: bool = False
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
@@ -149,6 +151,8 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True):
         lease: number of the lease from which the edge pays, 0 for none.
         variant: what kinds of images these are, where their price depends on it: ``1024x1024/high``; empty if unknown.
         asked: the model that the client named, if it is not ``model``.
+        continues: it went on with the answer of an earlier attempt of the job, which is charged for both.
+        joined_output: tokens of output of attempts that went on with this one, which the client pays with it.
     """
 
     job: bytes
@@ -173,6 +177,15 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True):
     lease: int = 0
     variant: str = ""
     asked: str = ""
+    continues: bool = False
+    joined_output: int = 0
+
+    @property
+    def billed(self) -> Units:
+        """What the client pays, if it is charged."""
+        if not self.joined_output:
+            return self.units
+        return msgspec.structs.replace(self.units, output=self.units.output + self.joined_output)
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):
@@ -323,6 +336,7 @@ class AttemptOutcome(msgspec.Struct, frozen=True, array_like=True):
         output_tokens: 0 if unknown.
         duration_ms: from start to end.
         denied: the provider does not let the gateway use the model; says nothing of the channel's other models.
+        stream: whether it was a stream; a plain answer's first output is its end.
     """
 
     channel: int
@@ -334,6 +348,7 @@ class AttemptOutcome(msgspec.Struct, frozen=True, array_like=True):
     output_tokens: int
     duration_ms: int
     denied: bool = False
+    stream: bool = False
 
 
 class OutcomeBatch(msgspec.Struct, frozen=True, array_like=True):
@@ -379,7 +394,8 @@ class HealthSample(msgspec.Struct, frozen=True, array_like=True):
         state: ``serving``, ``ejected`` or ``probing``.
         weight: 0 to 1.
         successes, failures: attempts and probes in the interval.
-        first_token_ms: mean over the interval's successes, 0 if there were none.
+        first_token_ms: mean over the interval's streams that succeeded, 0 if there were none.
+        first_tokens: how many streams that mean is of.
     """
 
     channel: int
@@ -390,6 +406,7 @@ class HealthSample(msgspec.Struct, frozen=True, array_like=True):
     successes: int
     failures: int
     first_token_ms: int
+    first_tokens: int = 0
 
 
 class CredentialEvent(msgspec.Struct, frozen=True, array_like=True):

@@ -13,6 +13,7 @@ from trunkline.cli import (
     codes,
     configure,
     doctor,
+    health,
     keys,
     ledger,
     payments,
@@ -42,6 +43,8 @@ app.add_typer(terms.limits, name="limits")
 app.add_typer(terms.budgets, name="budgets")
 app.add_typer(channels.channels, name="channels")
 app.add_typer(channels.models, name="models")
+app.add_typer(health.credentials, name="credentials")
+app.command()(health.history)
 app.add_typer(prices.prices, name="prices")
 app.add_typer(prices.costs, name="costs")
 app.add_typer(ledger.ledger, name="ledger")

@@ -11,7 +11,7 @@ class HistoryRow(msgspec.Struct, frozen=True):
     Attributes:
         at: when it begins, in UTC.
         successes, failures: attempts and probes.
-        first_token_ms: mean time to the first token; None if there was none.
+        first_token_ms: mean time to the first token of streams; None if there was none.
         serving_s, ejected_s, probing_s: how long the channel was in each state; what is missing is not known.
     """
 

@@ -15,8 +15,7 @@ MODELS_MAX = 64
 """Models of a channel that have figures, those used last: 4 KB of an entry that is written every few seconds."""
 
 WRITING_MS_MIN = 50
-"""From the first output to the end. What takes less came at once: a plain answer, whose first output is its end, or a
-stream too short to tell a speed from."""
+"""From the first output to the end. What takes less came at once, and is too short to tell a speed from."""
 
 
 class _Means:
@@ -36,9 +35,8 @@ class ChannelFigures:
         self._models: dict[str, _Means] = {}
 
     def receive(self, outcome: AttemptOutcome, now: float) -> None:
-        """Take an attempt that succeeded."""
-        writing_ms = outcome.duration_ms - outcome.first_token_ms
-        if not outcome.first_token_ms or writing_ms < WRITING_MS_MIN:
+        """Take an attempt that succeeded. A whole answer's first output is its end, and says nothing."""
+        if not outcome.stream or not outcome.first_token_ms:
             return
         # Put back at the end: the first is the one that was used longest ago.
         means = self._models.pop(outcome.model, None) or _Means()
@@ -46,7 +44,8 @@ class ChannelFigures:
         if len(self._models) > MODELS_MAX:
             del self._models[next(iter(self._models))]
         means.first_token_ms.add(outcome.first_token_ms, now)
-        if outcome.output_tokens > 1:
+        writing_ms = outcome.duration_ms - outcome.first_token_ms
+        if outcome.output_tokens > 1 and writing_ms >= WRITING_MS_MIN:
             means.tokens_per_s.add((outcome.output_tokens - 1) * 1000 / writing_ms, now)
 
     def figures(self, now: float) -> dict[str, ModelFigures]:

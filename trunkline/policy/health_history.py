@@ -60,7 +60,7 @@ class Counts(msgspec.Struct):
 
     Attributes:
         successes, failures: attempts and probes.
-        first_tokens: successes of which the time to the first token is known.
+        first_tokens: streams of which the time to the first token is known.
         first_token_ms: sum of those times.
         serving_s, ejected_s, probing_s: how long the channel was in each state.
     """
@@ -77,9 +77,8 @@ class Counts(msgspec.Struct):
         """Count one more sample."""
         self.successes += sample.successes
         self.failures += sample.failures
-        if sample.first_token_ms:
-            self.first_tokens += sample.successes
-            self.first_token_ms += sample.first_token_ms * sample.successes
+        self.first_tokens += sample.first_tokens
+        self.first_token_ms += sample.first_token_ms * sample.first_tokens
         match sample.state:
             case ChannelState.SERVING:
                 self.serving_s += SAMPLE_S
@@ -96,13 +95,14 @@ def believable(sample: HealthSample, now_ms: int) -> bool:
         sample: as it came.
         now_ms: Unix milliseconds.
     """
+    counts = (sample.successes, sample.failures, sample.first_token_ms, sample.first_tokens)
     return (
         now_ms - KEPT_MS <= sample.at_ms <= now_ms + FUTURE_MS_MAX
         and 0 < sample.channel <= _ID_MAX
         and len(sample.model) <= MODEL_NAME_CHARS_MAX
         and "\0" not in sample.model
         and sample.state in _STATES
-        and all(0 <= count <= COUNT_MAX for count in (sample.successes, sample.failures, sample.first_token_ms))
+        and all(0 <= count <= COUNT_MAX for count in counts)
     )
 
 

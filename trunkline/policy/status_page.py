@@ -45,6 +45,7 @@ bdi{overflow-wrap:anywhere}
 ul,ol{list-style:none;margin:0;padding:0}
 .models>li,.incidents>li{border-top:1px solid var(--line);padding:.8rem 0}
 .head,.foot{display:flex;flex-wrap:wrap;gap:0 1rem;justify-content:space-between}
+.head{flex-wrap:nowrap}.head strong{flex:none}.incidents p{margin:0}
 .foot,.quiet,footer{color:var(--quiet);font-size:.875rem}
 svg.lines{position:absolute;width:0;height:0}
 li svg{display:block;width:100%;height:2rem;margin:.3rem 0}

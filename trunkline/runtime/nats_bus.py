@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 import nats
+import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NATSError
-from nats.js.api import KeyValueConfig, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError, NotFoundError
+from nats.js.api import DiscardPolicy, KeyValueConfig, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError, BucketNotFoundError, KeyNotFoundError, NotFoundError
 
 from trunkline.bus import subjects
 from trunkline.bus.port import BusError, Handler, Unsubscribe
@@ -17,7 +18,17 @@ from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_link import RECONNECT_WAIT_S, NATSLink, open_link
 from trunkline.runtime.tasks import TaskSet
 
+log = structlog.get_logger()
+
 USAGE_DUPLICATE_WINDOW_S = 600.0
+HEALTH_AGE_S = 7 * 24 * 3600.0
+"""A console may be away over a long weekend and still make the whole history of it; and a health process that starts
+finds who was refused last, unless it was that long ago."""
+
+HEALTH_BYTES_MAX = 1024 * 1024 * 1024
+"""A tenth of what our broker has (deploy/nats): history must not take the room of usage. The week of a fleet that sends
+100 samples an instant, of 160 bytes each; nine hours at the most that health sends, 2,000."""
+
 API_TIMEOUT_S = 5.0
 READS_AT_ONCE_MAX = 64
 
@@ -229,7 +240,7 @@ class NATSBus:
         self._link.on_connection(callback)
 
     async def ensure_streams(self) -> None:
-        """Create the streams and buckets that are missing. Idempotent; any service may do it.
+        """Create the streams and buckets that are missing, and set the limits of the others. Any service may do it.
 
         Raises:
             BusError: JetStream is not there.
@@ -257,7 +268,9 @@ class NATSBus:
                     name=subjects.HEALTH_STREAM,
                     subjects=[subjects.HEALTH_SUBJECTS],
                     storage=StorageType.FILE,
-                    max_age=7 * 24 * 3600,
+                    discard=DiscardPolicy.OLD,
+                    max_age=HEALTH_AGE_S,
+                    max_bytes=HEALTH_BYTES_MAX,
                 )
             )
             for bucket in subjects.KV_BUCKETS:
@@ -272,9 +285,18 @@ class NATSBus:
 
     async def _ensure_stream(self, config: StreamConfig) -> None:
         try:
-            await self._jetstream.stream_info(str(config.name))
+            found = (await self._jetstream.stream_info(str(config.name))).config
         except NotFoundError:
             await self._jetstream.add_stream(config)
+            return
+        if config.max_bytes is None or (found.max_age, found.max_bytes) == (config.max_age, config.max_bytes):
+            return
+        try:
+            # The rest of it, such as its replicas, is as its broker's operator wants it.
+            await self._jetstream.update_stream(found, max_age=config.max_age, max_bytes=config.max_bytes)
+        except APIError as error:
+            # It works as it is; a broker without so much room is no reason not to start.
+            log.warning("stream_limits_not_set", stream=config.name, error=error.description)
 
     async def flush(self) -> None:
         """Return once everything queued so far has reached the broker.

@@ -98,10 +98,10 @@ def test_a_channel_is_in_one_state(enabled: bool, drained: bool, state: str) -> 
 
 
 def test_a_model_shows_its_routing() -> None:
-    routing = ModelRouting(Strategy.COST, ("a", "b"), filter_fallbacks=("c",), hedge=True)
+    routing = ModelRouting(Strategy.COST, ("a", "b"), filter_fallbacks=("c",), hedge=True, continues=True)
     view = ModelView("m", "default", "me", True, {}, "free", ("main",), routing=routing)
     shown = text(*render.model(view))
-    assert shown.endswith("routing: cost; fallbacks a, b; filter fallbacks c; hedged")
+    assert shown.endswith("routing: cost; fallbacks a, b; filter fallbacks c; hedged; continued")
     assert text(*render.model(msgspec.structs.replace(view, routing=ModelRouting()))).endswith("routing: none")
 
 

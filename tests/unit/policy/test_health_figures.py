@@ -7,8 +7,10 @@ from trunkline.bus.snapshots import ModelFigures
 from trunkline.policy.health_figures import HALF_LIFE_S, MODELS_MAX, ChannelFigures
 
 
-def outcome(model: str = "m", first_token_ms: int = 200, tokens: int = 101, duration_ms: int = 2200) -> AttemptOutcome:
-    return AttemptOutcome(1, 1, model, None, 200, first_token_ms, tokens, duration_ms)
+def outcome(
+    model: str = "m", first_token_ms: int = 200, tokens: int = 101, duration_ms: int = 2200, *, stream: bool = True
+) -> AttemptOutcome:
+    return AttemptOutcome(1, 1, model, None, 200, first_token_ms, tokens, duration_ms, stream=stream)
 
 
 def test_a_stream_has_both_figures() -> None:
@@ -24,18 +26,17 @@ def test_what_is_older_than_a_half_life_counts_half() -> None:
     assert figures.figures(HALF_LIFE_S) == {"m": ModelFigures(500, 167)}
 
 
-@pytest.mark.parametrize(
-    "plain", [outcome(first_token_ms=0), outcome(first_token_ms=1000, duration_ms=1001), outcome(first_token_ms=2200)]
-)
-def test_what_came_at_once_says_nothing(plain: AttemptOutcome) -> None:
+@pytest.mark.parametrize("silent", [outcome(stream=False), outcome(first_token_ms=0)])
+def test_whole_answers_and_streams_without_output_say_nothing(silent: AttemptOutcome) -> None:
     figures = ChannelFigures()
-    figures.receive(plain, 0.0)
+    figures.receive(silent, 0.0)
     assert figures.figures(0.0) == {}
 
 
-def test_one_token_has_no_speed() -> None:
+@pytest.mark.parametrize("short", [outcome(tokens=1), outcome(duration_ms=200), outcome(duration_ms=249)])
+def test_one_token_and_a_stream_that_came_at_once_have_no_speed(short: AttemptOutcome) -> None:
     figures = ChannelFigures()
-    figures.receive(outcome(tokens=1), 0.0)
+    figures.receive(short, 0.0)
     assert figures.figures(0.0) == {"m": ModelFigures(200, 0)}
 
 

@@ -12,7 +12,7 @@ NOW_MS = (DAY_S + 40_000) * 1000
 
 
 def sample(at_s: int, **changes: object) -> HealthSample:
-    plain = HealthSample(7, "", (DAY_S + at_s) * 1000, "serving", 1.0, 3, 1, 200)
+    plain = HealthSample(7, "", (DAY_S + at_s) * 1000, "serving", 1.0, 3, 1, 200, 2)
     return msgspec.structs.replace(plain, **changes)
 
 
@@ -23,20 +23,20 @@ def test_a_sample_covers_what_health_says_it_does() -> None:
 def test_samples_add_up_in_each_span() -> None:
     samples = [
         sample(10),
-        sample(60, state="ejected", successes=0, failures=9, first_token_ms=0),
-        sample(70, state="probing", successes=1, failures=0, first_token_ms=100),
+        sample(60, state="ejected", successes=0, failures=9, first_token_ms=0, first_tokens=0),
+        sample(70, state="probing", successes=4, failures=0, first_token_ms=100, first_tokens=1),
         sample(3610, model="m"),
     ]
-    first = Counts(3, 10, 3, 600, 10, 10, 0)
-    hour = Counts(4, 10, 4, 700, 10, 10, 10)
+    first = Counts(3, 10, 2, 400, 10, 10, 0)
+    hour = Counts(7, 10, 3, 500, 10, 10, 10)
     assert tally(samples, NOW_MS) == {
         RowKey(7, "", 60, DAY_S): first,
-        RowKey(7, "", 60, DAY_S + 60): Counts(1, 0, 1, 100, 0, 0, 10),
+        RowKey(7, "", 60, DAY_S + 60): Counts(4, 0, 1, 100, 0, 0, 10),
         RowKey(7, "", 3600, DAY_S): hour,
         RowKey(7, "", 86_400, DAY_S): hour,
-        RowKey(7, "m", 60, DAY_S + 3600): Counts(3, 1, 3, 600, 10, 0, 0),
-        RowKey(7, "m", 3600, DAY_S + 3600): Counts(3, 1, 3, 600, 10, 0, 0),
-        RowKey(7, "m", 86_400, DAY_S): Counts(3, 1, 3, 600, 10, 0, 0),
+        RowKey(7, "m", 60, DAY_S + 3600): Counts(3, 1, 2, 400, 10, 0, 0),
+        RowKey(7, "m", 3600, DAY_S + 3600): Counts(3, 1, 2, 400, 10, 0, 0),
+        RowKey(7, "m", 86_400, DAY_S): Counts(3, 1, 2, 400, 10, 0, 0),
     }
 
 
@@ -67,6 +67,8 @@ def test_what_would_be_deleted_at_once_is_not_stored() -> None:
         {"successes": -1},
         {"failures": 2**40},
         {"first_token_ms": 2**40},
+        {"first_tokens": -1},
+        {"first_tokens": 2**40},
         {"at_ms": NOW_MS + 300_001},
         {"at_ms": NOW_MS - 90 * 86_400_000 - 1},
         {"at_ms": 2**63},

@@ -24,10 +24,10 @@ def make_channel(number: int, base_url: str = "http://one.test", *, enabled: boo
     )
 
 
-def batch(channel: int, *errors: ErrorType | None, first_token_ms: int = 0) -> OutcomeBatch:
+def batch(channel: int, *errors: ErrorType | None, first_token_ms: int = 0, stream: bool = True) -> OutcomeBatch:
     return OutcomeBatch(
         "dispatcher-1",
-        tuple(AttemptOutcome(channel, 1, "m", error, 200, first_token_ms, 0, 10) for error in errors),
+        tuple(AttemptOutcome(channel, 1, "m", error, 200, first_token_ms, 0, 10, stream=stream) for error in errors),
     )
 
 
@@ -105,13 +105,14 @@ def test_samples_count_attempts_and_probes_and_begin_anew() -> None:
     judged.judge.put(make_channel(1), 0.0)
     judged.judge.receive_outcomes(batch(1, None, None, first_token_ms=100), 1.0)
     judged.judge.receive_outcomes(batch(1, None, first_token_ms=250), 1.0)
+    judged.judge.receive_outcomes(batch(1, None, first_token_ms=9000, stream=False), 1.0)
     judged.judge.receive_outcomes(batch(1, None, ErrorType.UPSTREAM_CUT, ErrorType.CLIENT_GONE), 1.0)
     judged.judge.receive_outcomes(batch(1, ErrorType.UPSTREAM_RATE_LIMITED), 1.0)
     judged.judge.receive_probe(1, passed=True, now=1.0)
     judged.judge.receive_probe(1, passed=False, now=1.0)
     assert judged.judge.samples(10_000) == [
-        HealthSample(1, "", 10_000, "serving", 1.0, 5, 2, 150),
-        HealthSample(1, "m", 10_000, "serving", 1.0, 4, 1, 150),
+        HealthSample(1, "", 10_000, "serving", 1.0, 6, 2, 150, 3),
+        HealthSample(1, "m", 10_000, "serving", 1.0, 5, 1, 150, 3),
     ]
     assert judged.judge.samples(20_000) == [HealthSample(1, "", 20_000, "serving", 1.0, 0, 0, 0)]
 

@@ -189,7 +189,7 @@ async def test_history_is_one_sample_per_channel_and_interval(bus: MemoryBus, cl
 async def test_models_that_had_attempts_have_samples_of_their_own(bus: MemoryBus, clock: StandingClock) -> None:
     replica = Replica("health-a", bus, clock)
     replica.judge.receive_outcomes(
-        OutcomeBatch("dispatcher-1", (AttemptOutcome(1, 1, "m", None, 200, 40, 9, 100),)), clock.now()
+        OutcomeBatch("dispatcher-1", (AttemptOutcome(1, 1, "m", None, 200, 40, 9, 100, stream=True),)), clock.now()
     )
     await replica.history.write(10_000)
     await replica.history.write(20_000)
@@ -197,7 +197,7 @@ async def test_models_that_had_attempts_have_samples_of_their_own(bus: MemoryBus
     subject, payload = bus.stored["1-10000-bQ"]
     assert subject == "tl.health.1"
     sample = messages.decode_health_sample(payload)
-    assert (sample.model, sample.successes, sample.failures, sample.first_token_ms) == ("m", 1, 0, 40)
+    assert (sample.model, sample.successes, sample.first_token_ms, sample.first_tokens) == ("m", 1, 40, 1)
 
 
 async def test_past_the_bound_models_go_without_samples(bus: MemoryBus, clock: StandingClock) -> None:
@@ -216,7 +216,7 @@ async def test_past_the_bound_models_go_without_samples(bus: MemoryBus, clock: S
 async def test_figures_go_out_with_the_round_and_do_not_set_it_off(bus: MemoryBus, clock: StandingClock) -> None:
     replica = Replica("health-a", bus, clock)
     await replica.publisher.publish_due()
-    outcomes = (AttemptOutcome(1, 1, "m", None, 200, 200, 101, 2200),)
+    outcomes = (AttemptOutcome(1, 1, "m", None, 200, 200, 101, 2200, stream=True),)
     replica.judge.receive_outcomes(OutcomeBatch("dispatcher-1", outcomes), clock.now())
     await replica.publisher.publish_due()
     assert replica.weights()["1"].figures == {}
