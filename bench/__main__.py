@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import dialects, machine, report, scenarios
+from bench import dialects, machine, report, scenarios, strategies, strategy_plots
 from bench.generator import GeneratorError
 from bench.load import FILES_SPARE, allow_files
 from bench.money import MoneyError
@@ -18,6 +18,8 @@ from bench.results import PROMISED_ROLES, Report
 from bench.scale import ScaleError, sizes
 from bench.stack import StackError, home
 from bench.workloads import FULL, QUICK, Effort
+
+COMMANDS = ("measure", "scale", "money", "dialects", "strategies", "profile")
 
 EXIT_INTERRUPTED = 130
 """As shells say it: 128 and the number of SIGINT."""
@@ -30,11 +32,10 @@ def _parser() -> argparse.ArgumentParser:
         epilog="measure: CPU, latency, memory and time to ready. scale: a request's cost as keys and channels grow. "
         "dialects: what translation between dialects costs, in this process without a stack. "
         "money: usage events settled and allowances drawn. "
+        "strategies: what each strategy of routing makes of simulated troubles, without a stack. "
         "profile: where one service's time goes under load (needs py-spy).",
     )
-    parser.add_argument(
-        "command", nargs="?", default="measure", choices=("measure", "scale", "money", "dialects", "profile")
-    )
+    parser.add_argument("command", nargs="?", default="measure", choices=COMMANDS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, too")
     parser.add_argument("--quick", action="store_true", help="less of everything, in about a minute")
     parser.add_argument(
@@ -51,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--role", default="edge", choices=PROMISED_ROLES, help="profile: which service")
     parser.add_argument("--load", default="plain", choices=("plain", "stream"), help="profile: under which load")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="profile: for how long")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="strategies: of all that chance decides")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="strategies: write plots as SVG here")
     return parser
 
 
@@ -75,6 +78,9 @@ def _say(line: str) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "strategies":
+        _compare_strategies(arguments)
+        return 0
     effort = _effort(arguments)
     # A stream is one open file in each process that relays it; processes inherit the limit.
     allow_files(max(effort.held) + FILES_SPARE)
@@ -96,6 +102,18 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     return 1 if found.failures() else 0
+
+
+def _compare_strategies(arguments: argparse.Namespace) -> None:
+    found = strategies.compare(arguments.seed, _say, quick=arguments.quick)
+    print(f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {machine.commit()}, seed {arguments.seed}\n")
+    print(strategies.text(found))
+    if arguments.json is not None:
+        arguments.json.write_bytes(msgspec.json.encode(found) + b"\n")
+    if arguments.plots is not None:
+        arguments.plots.mkdir(parents=True, exist_ok=True)
+        for name, drawing in strategy_plots.plots(found).items():
+            (arguments.plots / name).write_text(drawing)
 
 
 def _run_on_stack(arguments: argparse.Namespace, effort: Effort, found: Report) -> None:

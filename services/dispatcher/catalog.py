@@ -207,6 +207,10 @@ class Catalog:
             code=None if fault.code is None or secret in fault.code else fault.code,
         )
 
+    def live(self, candidate: Candidate) -> bool:
+        """Return whether a candidate that was chosen for later may still be called."""
+        return candidate.last_resort or self._table.effective_weight(candidate.channel.id) > 0
+
     def seat(self, candidate: Candidate, now: float) -> Seat:
         """Return a candidate's seat; to be left in every case."""
         return Seat(self.credentials, self.figures, candidate, now)

@@ -3,8 +3,8 @@
 Each dispatcher keeps its own, of the attempts that it makes; health makes the same of all dispatchers' outcomes and
 publishes them, which counts where a dispatcher has seen too little of late. Pure: `now` is monotonic seconds.
 
-Every mean forgets: what is older than its half-life counts half. How much it has left of what it was given says how
-far it can be relied upon, so that a channel which nobody asks becomes unknown, and is asked again.
+Every mean forgets: what is older than its half-life counts half, and where many observations come only the last ones
+count. When the newest is too old, the mean is unknown: so a channel which nobody asks is asked again.
 """
 
 import math
@@ -17,15 +17,20 @@ HALF_LIFE_S = 15.0
 """Providers' load moves in minutes; and a channel that was slow for a moment is tried again soon."""
 
 EVIDENCE_MIN = 0.25
-"""Observations, as far as they are still remembered, below which a mean says nothing: one of two half-lives ago."""
+"""What is left of the newest observation, below which a mean says nothing: it is two half-lives old then, however many
+there were before. A channel that was left because it was slow is tried again after that."""
+
+OBSERVATIONS_MAX = 16.0
+"""Observations that a mean counts at the most: under load a channel that slows down is left after so many and not after
+half-lives; and the mean of so many is out by an eighth, if first tokens vary by half."""
 
 FAILURES_MAX = 0.9
 """Most that failures can make an answer's expected time longer: tenfold."""
 
-FIRST_TOKENS_KEPT = 128
-"""Last first-token times of a channel and model, of which the 95th percentile is taken for hedging."""
+TIMES_KEPT = 128
+"""Last times of a channel and model, to first tokens and of whole answers, whose 95th percentile hedging goes by."""
 
-FIRST_TOKENS_MIN = 20
+TIMES_MIN = 20
 """Below so many a 95th percentile is the slowest one, and no reason for a second attempt."""
 
 
@@ -46,13 +51,15 @@ class Ewma:
     def add(self, value: float, now: float) -> None:
         """Take an observation."""
         kept = self._kept(now)
+        if self._weight * kept > OBSERVATIONS_MAX - 1.0:
+            kept = (OBSERVATIONS_MAX - 1.0) / self._weight
         self._sum = self._sum * kept + value
         self._weight = self._weight * kept + 1.0
         self._at = max(self._at, now)
 
     def mean(self, now: float) -> float | None:
         """Return the mean; None where too little is remembered."""
-        if self._weight * self._kept(now) < EVIDENCE_MIN:
+        if not self._weight or self._kept(now) < EVIDENCE_MIN:
             return None
         return self._sum / self._weight
 
@@ -69,18 +76,19 @@ class ModelRecord:
         whole_s: to the end of whole answers.
         tokens_per_s: of streams, after the first output.
         failures: share of attempts that failed by the channel's fault.
-        first_tokens: the last first-token times.
+        first_tokens, wholes: the last first-token times, and times of whole answers.
         published: what health says of it.
     """
 
-    __slots__ = ("failures", "first_token_s", "first_tokens", "published", "tokens_per_s", "whole_s")
+    __slots__ = ("failures", "first_token_s", "first_tokens", "published", "tokens_per_s", "whole_s", "wholes")
 
     def __init__(self) -> None:
         self.first_token_s = Ewma()
         self.whole_s = Ewma()
         self.tokens_per_s = Ewma()
         self.failures = Ewma()
-        self.first_tokens: deque[float] = deque(maxlen=FIRST_TOKENS_KEPT)
+        self.first_tokens: deque[float] = deque(maxlen=TIMES_KEPT)
+        self.wholes: deque[float] = deque(maxlen=TIMES_KEPT)
         self.published = ModelFigures()
 
     def expected_s(self, now: float, *, stream: bool) -> float | None:
@@ -122,9 +130,9 @@ class Underway:
         self._record.first_token_s.add(after_s, now)
         self._record.first_tokens.append(after_s)
 
-    def outrun(self, after_s: float, now: float) -> None:
-        """It was given up for another one while its stream had not begun: it takes that long at the least."""
-        self._record.first_token_s.add(after_s, now)
+    def outrun(self, after_s: float, now: float, *, stream: bool) -> None:
+        """It was given up for another one before its stream began, or was whole: it takes that long at the least."""
+        (self._record.first_token_s if stream else self._record.whole_s).add(after_s, now)
 
     def end(self) -> None:
         """It is over."""
@@ -138,6 +146,7 @@ class Underway:
     def answered(self, took_s: float, now: float) -> None:
         """A whole answer came."""
         self._record.whole_s.add(took_s, now)
+        self._record.wholes.append(took_s)
 
     def streamed(self, tokens: int, took_s: float, now: float) -> None:
         """A stream came to its end; ``took_s`` is from its first output on."""
@@ -189,13 +198,19 @@ class LiveFigures:
         known = self._channels.get(channel)
         return None if known is None else known.models.get(model)
 
-    def first_token_p95_s(self, channel: int, model: str) -> float | None:
-        """Return the 95th percentile of the last first-token times; None if there are too few."""
+    def late_after_s(self, channel: int, model: str, *, stream: bool) -> float | None:
+        """Return after how long an attempt is late: the 95th percentile of the last ones; None if there are too few.
+
+        Args:
+            channel: whose.
+            model: of it.
+            stream: whether its first output is meant, or else its end.
+        """
         record = self.record(channel, model)
-        if record is None or len(record.first_tokens) < FIRST_TOKENS_MIN:
+        if record is None:
             return None
-        times = sorted(record.first_tokens)
-        return times[len(times) * 95 // 100]
+        times = sorted(record.first_tokens if stream else record.wholes)
+        return times[len(times) * 95 // 100] if len(times) >= TIMES_MIN else None
 
     def publish(self, channel: int, figures: Mapping[str, ModelFigures]) -> None:
         """Take what health says of a channel."""

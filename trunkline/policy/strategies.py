@@ -22,9 +22,15 @@ from trunkline.policy.pools import Draw, Entry, Rank, Tier
 EXAMINED_MAX = 8
 """Channels compared for one job: about 1 µs each. Of more, the best of eight drawn ones is among the best eighth."""
 
-BAND = 1.5
-"""A conversation stays where it is while that is not worse than the best by more than this: its cache saves more than
-half of the time to the first token."""
+BAND_MIN, BAND_MAX = 1.25, 1.75
+"""A conversation stays where it is while that is not worse than the best by more than this: its cache saves half of the
+time to the first token. Each has a bound of its own between these, so that a channel which wavers about one of them
+does not move all of its conversations to and fro."""
+
+EASE_OF_JOBS = 1.0
+EASE_OF_CONVERSATIONS = 16.0
+"""Attempts that wait at a channel and make it look twice as slow. With few at a time their number is mostly chance, and
+a conversation that followed it would be elsewhere with every other request."""
 
 SPARED_FROM = 32
 """Attempts under way on a channel at one dispatcher, below which no conversation avoids it."""
@@ -56,8 +62,8 @@ class Look(msgspec.Struct, frozen=True):
         return math.inf if free_at is None else free_at - self.now
 
 
-Score = Callable[[list[Entry], Look], list[float]]
-"""Scores channels against each other; lower is better."""
+Score = Callable[[list[Entry], Look, float], list[float]]
+"""Scores channels against each other; lower is better. The last argument is one of the two kinds of ease above."""
 
 
 def by_priority(channel: ChannelSnapshot) -> tuple[float, ...]:
@@ -79,7 +85,7 @@ def rank_of(strategy: Strategy, model: str) -> Rank:
     return by_reserve
 
 
-def _latency(entries: list[Entry], look: Look) -> list[float]:
+def _latency(entries: list[Entry], look: Look, ease: float) -> list[float]:
     """The expected time to an answer, with the wait for a credential, and longer by those who wait for one already."""
     known, waiting = [], []
     for entry in entries:
@@ -89,12 +95,12 @@ def _latency(entries: list[Entry], look: Look) -> list[float]:
         waiting.append(0 if channel is None else channel.waiting)
     hoped = min((seconds for seconds in known if seconds is not None), default=1.0)
     return [
-        look.wait_s(entry.channel) + (hoped if seconds is None else seconds) * (1 + before)
+        look.wait_s(entry.channel) + (hoped if seconds is None else seconds) * (1 + before / ease)
         for entry, seconds, before in zip(entries, known, waiting, strict=True)
     ]
 
 
-def _throughput(entries: list[Entry], look: Look) -> list[float]:
+def _throughput(entries: list[Entry], look: Look, ease: float) -> list[float]:
     """The time for a token, longer by the attempts that are under way beside it."""
     known, waiting = [], []
     for entry in entries:
@@ -105,18 +111,19 @@ def _throughput(entries: list[Entry], look: Look) -> list[float]:
         waiting.append(0 if channel is None else channel.waiting)
     hoped = min((seconds for seconds in known if seconds is not None), default=1.0)
     return [
-        (math.inf if look.wait_s(entry.channel) else hoped if seconds is None else seconds) * (1 + before)
+        (math.inf if look.wait_s(entry.channel) else hoped if seconds is None else seconds) * (1 + before / ease)
         for entry, seconds, before in zip(entries, known, waiting, strict=True)
     ]
 
 
-def _least_busy(entries: list[Entry], look: Look) -> list[float]:
-    """Attempts under way, by weight."""
+def _least_busy(entries: list[Entry], look: Look, ease: float) -> list[float]:
+    """Attempts under way, by weight; with ease as if there were some more everywhere."""
     scores = []
+    more = (ease - 1) * len(entries) / sum(entry.channel.weight for entry in entries)
     for entry in entries:
         channel = look.figures.channel(entry.channel.id)
         busy = 1 if channel is None else channel.in_flight + 1
-        scores.append(math.inf if look.wait_s(entry.channel) else busy / entry.channel.weight)
+        scores.append(math.inf if look.wait_s(entry.channel) else busy / entry.channel.weight + more)
     return scores
 
 
@@ -138,11 +145,11 @@ def by_score(tier: Tier, score: Score, look: Look, draw: Draw, affinity: int) ->
         affinity: of a conversation, which keeps its channel while that is not much worse than the best; 0 for none.
     """
     examined = _of_conversation(tier, affinity) if affinity else _drawn(tier, draw)
-    scores = score(examined, look)
+    scores = score(examined, look, EASE_OF_CONVERSATIONS if affinity else EASE_OF_JOBS)
     # By score; equal ones in the order in which they were drawn.
     order = sorted(range(len(examined)), key=scores.__getitem__)
     if affinity:
-        bound = scores[order[0]] * BAND
+        bound = scores[order[0]] * (BAND_MIN + (BAND_MAX - BAND_MIN) * fraction(mix64(mix64(affinity))))
         kept = next(index for index in range(len(examined)) if scores[index] <= bound)
         order.remove(kept)
         order.insert(0, kept)

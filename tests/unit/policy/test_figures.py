@@ -8,8 +8,8 @@ from trunkline.bus.snapshots import ModelFigures
 from trunkline.policy.figures import (
     EVIDENCE_MIN,
     FAILURES_MAX,
-    FIRST_TOKENS_MIN,
     HALF_LIFE_S,
+    TIMES_MIN,
     Ewma,
     LiveFigures,
 )
@@ -107,23 +107,38 @@ def test_the_speed_is_that_of_the_tokens_after_the_first() -> None:
 
 def test_the_95th_percentile_needs_enough_and_is_of_the_last_ones() -> None:
     figures = LiveFigures()
-    assert figures.first_token_p95_s(1, "m") is None
-    for number in range(FIRST_TOKENS_MIN):
-        assert figures.first_token_p95_s(1, "m") is None
+    assert figures.late_after_s(1, "m", stream=True) is None
+    for number in range(TIMES_MIN):
+        assert figures.late_after_s(1, "m", stream=True) is None
         figures.begin(1, "m").first_output(number / 10, 0.0)
-    assert figures.first_token_p95_s(1, "m") == pytest.approx(1.9)
+    assert figures.late_after_s(1, "m", stream=True) == pytest.approx(1.9)
     for _ in range(1000):
         figures.begin(1, "m").first_output(0.3, 0.0)
-    assert figures.first_token_p95_s(1, "m") == 0.3
+    assert figures.late_after_s(1, "m", stream=True) == 0.3
+
+
+def test_whole_answers_are_late_by_their_own_times() -> None:
+    figures = LiveFigures()
+    for _ in range(TIMES_MIN):
+        figures.begin(1, "m").first_output(0.1, 0.0)
+    assert figures.late_after_s(1, "m", stream=False) is None
+    for _ in range(TIMES_MIN):
+        figures.begin(1, "m").answered(3.0, 0.0)
+    assert figures.late_after_s(1, "m", stream=False) == 3.0
+    assert figures.late_after_s(1, "m", stream=True) == 0.1
 
 
 def test_a_stream_that_was_outrun_takes_that_long_at_the_least() -> None:
     figures = LiveFigures()
-    figures.begin(1, "m").outrun(2.0, 0.0)
+    figures.begin(1, "m").outrun(2.0, 0.0, stream=True)
     record = figures.record(1, "m")
     assert record is not None
     assert record.expected_s(0.0, stream=True) == 2.0
+    assert record.expected_s(0.0, stream=False) is None
+    figures.begin(1, "m").outrun(3.0, 0.0, stream=False)
+    assert record.expected_s(0.0, stream=False) == 3.0
     assert not record.first_tokens
+    assert not record.wholes
 
 
 def test_a_deleted_channel_is_forgotten_and_its_attempts_end_all_the_same() -> None:
