@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import dialects, machine, report, scenarios, strategies, strategy_plots
+from bench import dialects, machine, plans, report, scenarios, strategies, strategy_plots
 from bench.generator import GeneratorError
 from bench.load import FILES_SPARE, allow_files
 from bench.money import MoneyError
@@ -19,7 +19,7 @@ from bench.scale import ScaleError, sizes
 from bench.stack import StackError, home
 from bench.workloads import FULL, QUICK, Effort
 
-COMMANDS = ("measure", "scale", "money", "dialects", "strategies", "profile")
+COMMANDS = ("measure", "scale", "money", "dialects", "strategies", "plans", "profile")
 
 EXIT_INTERRUPTED = 130
 """As shells say it: 128 and the number of SIGINT."""
@@ -33,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         "dialects: what translation between dialects costs, in this process without a stack. "
         "money: usage events settled and allowances drawn. "
         "strategies: what each strategy of routing makes of simulated troubles, without a stack. "
+        "plans: what planning a job's first attempt costs, without a stack. "
         "profile: where one service's time goes under load (needs py-spy).",
     )
     parser.add_argument("command", nargs="?", default="measure", choices=COMMANDS)
@@ -80,6 +81,9 @@ def _say(line: str) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "strategies":
         _compare_strategies(arguments)
+        return 0
+    if arguments.command == "plans":
+        print(plans.text(list(plans.costs())))
         return 0
     effort = _effort(arguments)
     # A stream is one open file in each process that relays it; processes inherit the limit.

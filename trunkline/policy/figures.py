@@ -24,6 +24,8 @@ OBSERVATIONS_MAX = 16.0
 """Observations that a mean counts at the most: under load a channel that slows down is left after so many and not after
 half-lives; and the mean of so many is out by an eighth, if first tokens vary by half."""
 
+_LIVES = -math.log2(EVIDENCE_MIN)
+
 FAILURES_MAX = 0.9
 """Most that failures can make an answer's expected time longer: tenfold."""
 
@@ -59,7 +61,7 @@ class Ewma:
 
     def mean(self, now: float) -> float | None:
         """Return the mean; None where too little is remembered."""
-        if not self._weight or self._kept(now) < EVIDENCE_MIN:
+        if not self._weight or now - self._at > self._half_life_s * _LIVES:
             return None
         return self._sum / self._weight
 
