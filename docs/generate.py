@@ -1,4 +1,4 @@
-"""Writes the pages that are made from declarations: settings, command line, metrics, the fidelity table.
+"""Writes the pages that are made from declarations: settings, command line, metrics, the fidelity and the fault table.
 
 ``make docs`` runs it; with ``--check`` it changes nothing and fails if a page is stale, which the tests do. The
 metrics come from a running stack, since each process knows its own best.
@@ -22,6 +22,8 @@ from services.dispatcher.config import DispatcherSettings
 from services.edge.config import EdgeSettings
 from services.health.config import HealthSettings
 from services.metering.config import MeteringSettings
+from tests.support.fault_kinds import Fault, Seen
+from tests.support.fault_table import GROUPS
 from trunkline.cli.__main__ import app
 from trunkline.cli.settings import ConsoleAccess, DatabaseAccess, EdgeAccess
 from trunkline.dev.prepare import DevSettings
@@ -166,6 +168,42 @@ def fidelity_page() -> str:
     return "".join(lines)
 
 
+def faults_page() -> str:
+    """Return docs/faults.md, from the table that the tests bring about."""
+    lines = [
+        "# What a provider can do wrong\n\n",
+        "Each row is brought about by `tests/e2e/test_fault_upstreams.py`, with real processes, for a plain answer ",
+        "and for a stream: at a model's only channel, and at the first of two. *Client*: what the client of an ",
+        "OpenAI dialect gets of the only channel; 200 with an error is one inside a stream that had begun. ",
+        "*Attempts* are made at that channel, the later ones after a pause. *Second channel*: whether it answers ",
+        "instead. *Counts against*: what is left alone for it; a channel only after several of them. Clients pay ",
+        "for answers, and for what had come of a stream that had begun; for nothing else.\n",
+    ]
+    for title, faults in GROUPS.items():
+        lines.append(f"\n## {title}\n\n| the provider | form | client | in the books | attempts | second channel ")
+        lines.append("| counts against |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+        for fault in faults.values():
+            lines.extend(_fault_rows(fault))
+    return "".join(lines)
+
+
+def _fault_rows(fault: Fault) -> list[str]:
+    """Return one row for both forms if the same is seen of them, else one for each."""
+    of_form = {("stream" if streamed else "plain"): fault.of(streamed=streamed) for streamed in fault.forms()}
+    if len(of_form) == 2 and of_form["plain"] == of_form["stream"]:
+        of_form = {"both": of_form["plain"]}
+    return [f"| {fault.does} | {form} | {_outcome(fault, seen)} |\n" for form, seen in of_form.items()]
+
+
+def _outcome(fault: Fault, seen: Seen) -> str:
+    if seen.error is None:
+        return f"the answer | | {seen.attempts} | | nothing"
+    wait = ", and when to come again" if seen.waits else ""
+    second = "answers" if seen.retried else "is not asked"
+    shown = f"{seen.status} `{seen.code}`{wait}"
+    return f"{shown} | `{seen.error.value}` | {seen.attempts} | {second} | {fault.against.value}"
+
+
 def main() -> None:
     """Write the pages, or check them."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -177,6 +215,7 @@ def main() -> None:
         OPERATING / "commands.md": commands_page,
         OPERATING / "metrics.md": metrics_page,
         OPERATING.parent / "fidelity.md": fidelity_page,
+        OPERATING.parent / "faults.md": faults_page,
     }
     for path, page in pages.items():
         text = GENERATED + page()

@@ -13,6 +13,7 @@ from services.dispatcher.costs import StatedCost
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.usage import Units, Usage, UsageSource
+from trunkline.protocol.continuation import AnswerSoFar
 from trunkline.protocol.counted_usage import CountInput, counted_units
 from trunkline.protocol.dialect import EventReader, EventWriter, StreamRelay, WholeAnswer
 from trunkline.protocol.events import Event, MessageEnd, StreamError, UsageReport
@@ -30,20 +31,22 @@ class InputCount:
     Args:
         count: of the dialect.
         body: the client's request.
+        further: tokens of what stands behind it in what is sent to the provider.
     """
 
-    __slots__ = ("_body", "_count", "_estimate", "_tokens")
+    __slots__ = ("_body", "_count", "_estimate", "_further", "_tokens")
 
-    def __init__(self, count: Callable[[bytes], int], body: bytes) -> None:
+    def __init__(self, count: Callable[[bytes], int], body: bytes, further: int = 0) -> None:
         self._count = count
         self._body = body
+        self._further = further
         self._tokens = -1
         self._estimate = -1
 
     def __call__(self) -> int:
         """Return the tokens."""
         if self._tokens < 0:
-            self._tokens = self._count(self._body)
+            self._tokens = self._count(self._body) + self._further
         return self._tokens
 
     def so_far(self) -> int:
@@ -52,7 +55,7 @@ class InputCount:
             return self()
         if self._estimate < 0:
             # A picture that is cut here must end with a quotation mark, not to be taken for text.
-            self._estimate = estimate_input(self._body[: limits.COUNT_BYTES_MAX] + b'"')
+            self._estimate = estimate_input(self._body[: limits.COUNT_BYTES_MAX] + b'"') + self._further
         return self._estimate
 
 
@@ -92,7 +95,7 @@ class Used(Protocol):
         """Output so far, counted here."""
 
 
-def _facts(used: Used, count_input: CountInput) -> AnswerFacts:
+def read_facts(used: Used, count_input: CountInput) -> AnswerFacts:
     """Return what was used so far: the last report, else a count."""
     units = used.units
     if units is not None:
@@ -175,11 +178,11 @@ class RelayedStream:
 
     def facts(self) -> AnswerFacts:
         """See `StreamAnswer`."""
-        return _facts(self._relay, self.count_input)
+        return read_facts(self._relay, self.count_input)
 
     def facts_so_far(self) -> AnswerFacts:
         """See `StreamAnswer`."""
-        return _facts(self._relay, self.count_input.so_far)
+        return read_facts(self._relay, self.count_input.so_far)
 
 
 class TranslatedStream:
@@ -188,11 +191,18 @@ class TranslatedStream:
     Args:
         reader, writer: of the two dialects.
         count_input: see there.
+        so_far: watches what is written, where another provider may go on with it; else None.
+
+    Attributes:
+        writer, so_far: see there.
     """
 
-    def __init__(self, reader: EventReader, writer: EventWriter, count_input: InputCount) -> None:
+    def __init__(
+        self, reader: EventReader, writer: EventWriter, count_input: InputCount, so_far: AnswerSoFar | None = None
+    ) -> None:
         self._reader = reader
-        self._writer = writer
+        self.writer = writer
+        self.so_far = so_far
         self.count_input = count_input
         self._meter = AnswerMeter()
         self.error: UpstreamError | None = None
@@ -217,17 +227,24 @@ class TranslatedStream:
             if isinstance(event, StreamError):
                 self.error = event.error
                 break
-            written.append(self._writer.write(event))
+            if self.so_far is not None:
+                self.so_far.take(event)
+            written.append(self.writer.write(event))
         block = written[0] if len(written) == 1 else b"".join(written)
         return block if self.cost is None else self.cost.events(block, lambda: self.facts().usage.units)
 
     def facts(self) -> AnswerFacts:
         """See `StreamAnswer`."""
-        return _facts(self._meter, self.count_input)
+        return read_facts(self._meter, self.count_input)
+
+    @property
+    def billed(self) -> Units:
+        """What the client pays for so far."""
+        return self.facts().usage.units
 
     def facts_so_far(self) -> AnswerFacts:
         """See `StreamAnswer`."""
-        return _facts(self._meter, self.count_input.so_far)
+        return read_facts(self._meter, self.count_input.so_far)
 
 
 def with_counted_usage(events: Iterable[Event], meter: AnswerMeter, count_input: CountInput) -> Iterable[Event]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from services.dispatcher.answers import AnswerFacts, PlainAnswer, StreamAnswer
 from services.dispatcher.catalog import Seat
+from services.dispatcher.continuation import Continuation
 from services.dispatcher.job_entry import CLIENT_LEFT, JobEntry
 from services.dispatcher.passage import Passage
 from trunkline.bus.messages import End, Head
@@ -60,6 +61,7 @@ class Attempt:
         timeouts: of its parts.
         hear: called with the headers of an answer.
         clock: of the process.
+        rest_of: the answer that it goes on with; None for one that begins its own.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Attempt:
         timeouts: Timeouts,
         hear: Callable[[Candidate, Mapping[str, str]], None],
         clock: Clock,
+        rest_of: Continuation | None = None,
     ) -> None:
         self._entry = entry
         self._clock = clock
@@ -86,6 +89,7 @@ class Attempt:
         self._paused = False
         self._connection: ClientConnection | None = None
         self._leaving: Timer | None = None
+        self.rest_of = rest_of
         self.passage = passage
         self.candidate = candidate
         self.number = number
@@ -177,7 +181,8 @@ class Attempt:
         self._entry.won(self)
         self.seat.underway.first_output(self.first_output_at - self.began, self.first_output_at)
         held, self._held = self._held, b""
-        self._entry.publish(self._entry.machine.head(self._head(), held))
+        machine = self._entry.machine
+        self._entry.publish(machine.head(self._head(), held) if self.rest_of is None else machine.data(held))
 
     def _head(self) -> Head:
         return Head(
@@ -216,7 +221,8 @@ class Attempt:
         """Send what is left of a good answer, and that it is complete."""
         machine = self._entry.machine
         held, self._held = self._held, b""
-        self._entry.publish(machine.end(end, held) if self.committed else machine.whole(self._head(), end, held))
+        begun = self.committed or self.rest_of is not None
+        self._entry.publish(machine.end(end, held) if begun else machine.whole(self._head(), end, held))
 
     def on_error(self, error: HTTPClientError) -> None:
         """See `AnswerReceiver`."""

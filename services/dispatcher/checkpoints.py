@@ -56,12 +56,10 @@ class Checkpoints:
                 self._publish(await self._collect())
 
     async def _collect(self) -> list[UsageEvent]:
-        events = []
+        events: list[UsageEvent] = []
         pause_at = self._clock.now() + SLICE_S
         for attempt in self._attempts():
-            event = self._settlement.checkpoint(attempt)
-            if event is not None:
-                events.append(event)
+            events += self._settlement.checkpoint(attempt)
             if self._clock.now() >= pause_at:
                 await self._clock.sleep(0)
                 pause_at = self._clock.now() + SLICE_S

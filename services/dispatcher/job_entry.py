@@ -42,6 +42,7 @@ class JobEntry:
         "_drained",
         "_pause",
         "_why",
+        "_winner",
         "attempts",
         "cancelled",
         "deadline",
@@ -57,6 +58,7 @@ class JobEntry:
         self.void = False
         self.attempts = 0
         self._calls: tuple[UpstreamCall, ...] = ()
+        self._winner: UpstreamCall | None = None
         self._pause: asyncio.Future[None] | None = None
         self._why = CLIENT_LEFT
         self._bus = bus
@@ -93,13 +95,24 @@ class JobEntry:
     def began(self, call: UpstreamCall) -> None:
         """A call is under way, and is to hear what happens to the job until it is `over`."""
         self._calls = (*self._calls, call)
+        self.tell(call)
+
+    def tell(self, call: UpstreamCall) -> None:
+        """Let a call hear what happened while it could not: it began a moment after it was made, or begins anew."""
+        if self.cancelled:
+            call.cancel()
+        elif self._winner is not None and self._winner is not call:
+            call.outrun()
 
     def over(self, call: UpstreamCall) -> None:
         """A call has ended."""
         self._calls = tuple(other for other in self._calls if other is not call)
+        if self._winner is call:
+            self._winner = None
 
     def won(self, call: UpstreamCall) -> None:
         """A call has the job's answer: others that were made beside it are closed."""
+        self._winner = call
         if len(self._calls) > 1:
             for other in self._calls:
                 if other is not call:

@@ -9,13 +9,14 @@ import contextlib
 import msgspec
 import structlog
 
-from services.dispatcher.answers import AnswerFacts
+from services.dispatcher.answers import AnswerFacts, TranslatedStream
 from services.dispatcher.attempt import OUTRUN, Attempt, AttemptResult
 from services.dispatcher.catalog import Catalog, Seat
+from services.dispatcher.continuation import Continuation
 from services.dispatcher.course import Course
 from services.dispatcher.fetching import JobMedia, MediaError, MediaFetcher
 from services.dispatcher.job_entry import JobEntry
-from services.dispatcher.passage import Leg, Passage, inlines, open_passage
+from services.dispatcher.passage import Leg, Passage, inlines, open_passage, open_rest
 from services.dispatcher.settlement import Settlement
 from trunkline.bus.messages import End, Fail, UsageEvent
 from trunkline.core import limits
@@ -25,7 +26,8 @@ from trunkline.policy.retry import FRUITLESS, taken_over_on
 from trunkline.policy.routing import Candidate
 from trunkline.policy.vault import VaultError
 from trunkline.protocol.upstream_error import RetryClass
-from trunkline.runtime.http_client import HTTPClientError, HTTPClientPool, Target
+from trunkline.protocol.vendor import AssistantPrefix
+from trunkline.runtime.http_client import ClientConnection, HTTPClientError, HTTPClientPool, Target
 
 log = structlog.get_logger()
 
@@ -102,6 +104,9 @@ class JobRunner:
             try:
                 if candidate.wait_s:
                     await entry.pause(candidate.wait_s, self._clock)
+                    if not self._catalog.live(candidate):  # ejected meanwhile
+                        seat.leave(0, self._clock.now())
+                        continue
                 attempt = None if entry.cancelled else await self._open(course, candidate, seat, media)
             except MediaError as error:
                 seat.leave(0, self._clock.now())
@@ -115,6 +120,10 @@ class JobRunner:
                 seat.leave(0, self._clock.now())
                 return None
             attempt, result = await self._call_or_race(course, attempt, media)
+            rest = self._rest_of(entry, attempt, result)
+            if rest is not None:
+                await self._go_on(course, rest, media)
+                return None
             if result.fault is not None and not attempt.committed:
                 course.failed(attempt.candidate, result)
             if self._conclude(entry, attempt, result):
@@ -125,8 +134,10 @@ class JobRunner:
                 break
         return course.last_word(self._clock.now())
 
-    async def _open(self, course: Course, candidate: Candidate, seat: Seat, media: JobMedia) -> Attempt:
-        """Return an attempt, ready to be made.
+    async def _open(
+        self, course: Course, candidate: Candidate, seat: Seat, media: JobMedia, rest: Continuation | None = None
+    ) -> Attempt:
+        """Return an attempt, ready to be made; with ``rest`` one that goes on with an answer.
 
         Raises:
             MediaError: what the request names by URL cannot be had.
@@ -138,7 +149,8 @@ class JobRunner:
         )
         if course.envelope is not entry.machine.envelope:
             leg = leg._replace(named=entry.machine.envelope.model)
-        passage = open_passage(await media.inlined(leg) if inlines(leg) else leg)
+        leg = await media.inlined(leg) if inlines(leg) else leg
+        passage = open_passage(leg) if rest is None else open_rest(leg, rest.begun, rest.so_far)
         number = entry.offer * limits.ATTEMPTS_PER_OFFER_MAX + entry.attempts
         entry.attempts += 1
         return Attempt(
@@ -150,6 +162,7 @@ class JobRunner:
             timeouts=self._catalog.timeouts(candidate),
             hear=self._catalog.hear,
             clock=self._clock,
+            rest_of=rest,
         )
 
     # --- two at a time -----------------------------------------------------------------------------------------
@@ -158,7 +171,8 @@ class JobRunner:
         """Make an attempt, and where that is asked for, another one beside it when it is late."""
         entry, late_s = course.entry, None
         if course.envelope.hedge and entry.attempts == 1:
-            late_s = self._catalog.figures.first_token_p95_s(attempt.candidate.channel.id, attempt.candidate.model)
+            candidate, stream = attempt.candidate, course.envelope.stream
+            late_s = self._catalog.figures.late_after_s(candidate.channel.id, candidate.model, stream=stream)
         if late_s is None:
             return attempt, await self._call(entry, attempt)
         async with asyncio.TaskGroup() as group:
@@ -167,6 +181,7 @@ class JobRunner:
             if not attempt.committed and not attempt.ended.done() and not entry.cancelled:
                 second = await self._second(course, media)
                 if second is not None:
+                    # Should the first have its answer by now, this one hears of it as it begins.
                     calls[group.create_task(self._call(entry, second))] = second
             return await self._first_of(course, calls)
 
@@ -201,6 +216,63 @@ class JobRunner:
             raise AssertionError("no attempt of a race has won")
         return kept
 
+    # --- going on with an answer -------------------------------------------------------------------------------
+
+    def _rest_of(self, entry: JobEntry, attempt: Attempt, result: AttemptResult) -> Continuation | None:
+        """Return what is to be gone on with of an attempt that broke off; it is noted then, and still to be booked."""
+        answer = attempt.passage.answer
+        if result.fault is None or result.retry is RetryClass.NEVER or not attempt.committed or entry.cancelled:
+            return None
+        if not isinstance(answer, TranslatedStream) or answer.so_far is None or not answer.so_far.continuable:
+            return None
+        facts = attempt.facts()
+        self._learn(attempt, result, facts)
+        event = self._settlement.note(entry, attempt, result, facts, charged=True)
+        return Continuation(event, answer, answer.so_far, result.fault)
+
+    async def _go_on(self, course: Course, rest: Continuation, media: JobMedia) -> None:
+        """Let others go on with an answer that broke off. Ends the job, and books the attempt that began it."""
+        entry, whole = course.entry, None
+        try:
+            while whole is None and not entry.cancelled and (attempt := await self._open_rest(course, rest, media)):
+                result = await self._call(entry, attempt)
+                whole = attempt if result.fault is None else None
+                self._book(entry, attempt, result, attempt.facts(), charged=False)
+                if not rest.went_on(attempt.passage.answer, result.fault, sent=attempt.committed or whole is not None):
+                    break
+        finally:
+            event = msgspec.structs.replace(rest.event(), charged=not entry.void)
+            number = self._settlement.add(event)
+        if entry.cancelled:
+            entry.say_last(event, number)
+        elif whole is not None:
+            whole.complete(End(event, number))
+        else:
+            self._fail(entry, rest.fault, event, number)
+
+    async def _open_rest(self, course: Course, rest: Continuation, media: JobMedia) -> Attempt | None:
+        """Return the next attempt to go on with an answer, None if there is none at once."""
+        entry = course.entry
+        while rest.possible and entry.attempts < limits.ATTEMPTS_PER_OFFER_MAX:
+            now = self._clock.now()
+            candidate = course.other(now) if now <= entry.deadline else None
+            if candidate is None:
+                break
+            if candidate.channel.options.prefix is AssistantPrefix.NONE:
+                continue
+            seat = self._catalog.seat(candidate, now)
+            try:
+                attempt = await self._open(course, candidate, seat, media, rest)
+            except (FaultError, MediaError):
+                seat.leave(0, self._clock.now())
+                continue
+            if entry.cancelled:
+                seat.leave(0, self._clock.now())
+                break
+            rest.tries += 1
+            return attempt
+        return None
+
     # --- ends --------------------------------------------------------------------------------------------------
 
     def _conclude(self, entry: JobEntry, attempt: Attempt, result: AttemptResult) -> bool:
@@ -218,15 +290,14 @@ class JobRunner:
             attempt.complete(End(event, number))
             return True
         if attempt.committed:
-            fail = Fail(
-                result.fault,
-                attempts=entry.attempts,
-                usage=event if charged else None,
-                usage_no=number,
-                dispatcher=entry.machine.dispatcher,
-            )
-            entry.publish(entry.machine.fail(fail))
+            self._fail(entry, result.fault, event if charged else None, number)
         return attempt.committed
+
+    @staticmethod
+    def _fail(entry: JobEntry, fault: Fault, event: UsageEvent | None, number: int) -> None:
+        """End a job whose answer broke off."""
+        said = Fail(fault, attempts=entry.attempts, usage=event, usage_no=number, dispatcher=entry.machine.dispatcher)
+        entry.publish(entry.machine.fail(said))
 
     def _book(
         self, entry: JobEntry, attempt: Attempt, result: AttemptResult, facts: AnswerFacts, *, charged: bool
@@ -240,7 +311,7 @@ class JobRunner:
         attempt.seat.leave(facts.usage.units.input_total + facts.usage.units.output_total, now)
         error = None if result.fault is None else result.fault.type
         if result.fault is OUTRUN:
-            underway.outrun(now - attempt.began, now)
+            underway.outrun(now - attempt.began, now, stream=attempt.entry.machine.envelope.stream)
             return
         if error is ErrorType.CLIENT_GONE:
             return
@@ -285,24 +356,50 @@ class JobRunner:
             entry.over(attempt)
 
     async def _send(self, entry: JobEntry, attempt: Attempt, target: Target, wire: bytes) -> AttemptResult:
+        if attempt.ended.done():
+            return attempt.ended.result()
         connection = self._pool.take_idle(target.endpoint)
         if connection is not None:
             attempt.send(connection, wire)
             result = await attempt.ended
-            if not result.unused or entry.cancelled:
+            if not result.unused:
                 return result
             # The server had closed the kept connection before it saw the request: not a fault of the channel.
             attempt.begin_anew()
+            entry.tell(attempt)
         try:
-            connection = await self._pool.connect(target.endpoint, attempt.timeouts.connect_s)
+            connection = await self._connect(attempt, target)
         except HTTPClientError:
             return AttemptResult(_UNREACHABLE, RetryClass.OTHER_CHANNEL)
-        if attempt.ended.done():
-            # Cancelled or timed out meanwhile: nobody would read the answer.
-            connection.cancel()
-            return attempt.ended.result()
-        attempt.send(connection, wire)
+        if connection is not None:
+            attempt.send(connection, wire)
         return await attempt.ended
+
+    async def _connect(self, attempt: Attempt, target: Target) -> ClientConnection | None:
+        """Return a new connection, None if the attempt is over meanwhile: nobody would read the answer.
+
+        Raises:
+            HTTPClientError: it cannot be made.
+        """
+        loop, made = asyncio.get_running_loop(), False
+
+        def over(_: object) -> None:
+            if not made:
+                waiting.reschedule(loop.time())
+
+        try:
+            async with asyncio.timeout(None) as waiting:
+                attempt.ended.add_done_callback(over)
+                try:
+                    connection = await self._pool.connect(target.endpoint, attempt.timeouts.connect_s)
+                finally:
+                    made = True
+        except TimeoutError:
+            return None
+        if attempt.ended.done():
+            connection.cancel()
+            return None
+        return connection
 
     def attempts(self) -> list[Attempt]:
         """Return the attempts under way."""

@@ -18,10 +18,13 @@ from services.dispatcher.answers import (
 )
 from services.dispatcher.costs import StatedCost
 from services.dispatcher.header_lines import kept_lines
+from services.dispatcher.joined_answer import Begun, JoinedStream
 from trunkline.bus.messages import Envelope
+from trunkline.core.errors import FaultError
 from trunkline.core.ids import JobID
 from trunkline.policy.routing import Candidate
 from trunkline.protocol import registry
+from trunkline.protocol.continuation import AnswerSoFar, continuable, continued
 from trunkline.protocol.counted_usage import counted_units
 from trunkline.protocol.dialect import (
     AnswerFrame,
@@ -41,10 +44,11 @@ from trunkline.protocol.model import Effort, without_proofs
 from trunkline.protocol.names import GEMINI, UPSTREAM_AZURE, UPSTREAM_GEMINI, UPSTREAM_OPENAI, UPSTREAM_RESPONSES
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.splice import ruled
-from trunkline.protocol.tokens import estimate_input
+from trunkline.protocol.tokens import count_text, estimate_input
 from trunkline.protocol.upstream_error import UpstreamError
 
 _JSON = "application/json"
+_TELLING_HEADERS = frozenset({"anthropic-beta"})
 _WITH_COMPLETIONS = frozenset({UPSTREAM_OPENAI, UPSTREAM_AZURE})
 
 
@@ -122,6 +126,28 @@ def open_passage(leg: Leg) -> Passage:
     return passage
 
 
+def open_rest(leg: Leg, begun: Begun, so_far: AnswerSoFar) -> Passage:
+    """Return the passage of a job to a candidate that is to go on with an answer.
+
+    Args:
+        leg: the attempt.
+        begun: what the client has, of a passage of the same job.
+        so_far: of ``begun``.
+
+    Raises:
+        FaultError: ``client_bad_request``: the candidate cannot go on with it.
+    """
+    client = registry.CLIENTS[leg.envelope.dialect]
+    upstream, options = registry.UPSTREAMS[leg.candidate.channel.dialect], leg.candidate.channel.options
+    request = client.read_request(leg.body, stream=True)
+    request = continued(request if leg.proofs else without_proofs(request), so_far.text)
+    crossing = Crossing(client.name, upstream.name)
+    written = upstream.write_request(request, crossing, leg.candidate.upstream_model, options)
+    count = InputCount(client.count_input, leg.body, count_text(so_far.text))
+    answer = JoinedStream(begun, so_far, upstream.event_reader(written, options), count)
+    return _sent(leg, upstream, written, answer, crossing)
+
+
 def _open(leg: Leg) -> Passage:
     endpoint = registry.ENDPOINTS.get(leg.envelope.dialect)
     if endpoint is not None:
@@ -133,8 +159,29 @@ def _open(leg: Leg) -> Passage:
     client = registry.CLIENTS[leg.envelope.dialect]
     upstream = _upstream(leg, client)
     if client.name == upstream.name and not leg.candidate.channel.options.translated:
-        return _within(leg, client, upstream, registry.RELAYS[client.name])
+        within = _within(leg, client, upstream, registry.RELAYS[client.name])
+        # An answer that another provider may go on with is written anew; the request is sent as it is all the same.
+        answer = _continuable(leg, client, upstream) if leg.envelope.continues and leg.envelope.stream else None
+        return within if answer is None else msgspec.structs.replace(within, answer=answer)
     return _across(leg, client, upstream)
+
+
+def _continuable(leg: Leg, client: ClientDialect, upstream: UpstreamDialect) -> TranslatedStream | None:
+    """Return what takes an answer within a dialect that another provider may go on with; None where bytes must pass.
+
+    They must where a translation of the request would lose anything, or where headers say more about it: then the
+    answer may hold what only this provider has words for.
+    """
+    if leg.envelope.headers.keys() & _TELLING_HEADERS:
+        return None
+    try:
+        passage = _across(leg, client, upstream)
+    except FaultError:
+        return None
+    answer = passage.answer
+    if not isinstance(answer, TranslatedStream) or answer.so_far is None or passage.fidelity:
+        return None
+    return answer
 
 
 def _upstream(leg: Leg, client: ClientDialect) -> UpstreamDialect:
@@ -207,18 +254,34 @@ def _across(leg: Leg, client: Conversant, upstream: UpstreamDialect) -> Passage:
     if not leg.proofs:
         request = without_proofs(request)
     written = upstream.write_request(request, crossing, leg.candidate.upstream_model, options)
+    kept = envelope.continues and envelope.dialect in registry.CLIENTS and continuable(request)
+    answer = _translated(leg, client, upstream, written, AnswerSoFar() if kept else None)
+    content_type = client.stream_type(array=envelope.array) if envelope.stream else _JSON
+    return _sent(leg, upstream, written, answer, crossing, content_type=content_type)
+
+
+def _sent(
+    leg: Leg,
+    upstream: UpstreamDialect,
+    written: Written,
+    answer: StreamAnswer | PlainAnswer,
+    crossing: Crossing,
+    *,
+    content_type: str = "",
+) -> Passage:
+    channel, model = leg.candidate.channel, leg.candidate.upstream_model
     return Passage(
         body=ruled(written.body, leg.rules),
-        call=upstream.call(leg.candidate.upstream_model, stream=envelope.stream, options=options),
-        carried=kept_lines(upstream.carried({}, options), leg.candidate.channel.headers),
-        answer=_translated(leg, client, upstream, written),
-        content_type=client.stream_type(array=envelope.array) if envelope.stream else _JSON,
+        call=upstream.call(model, stream=leg.envelope.stream, options=channel.options),
+        carried=kept_lines(upstream.carried({}, channel.options), channel.headers),
+        answer=answer,
+        content_type=content_type,
         fidelity=crossing.header(),
     )
 
 
 def _translated(
-    leg: Leg, client: Conversant, upstream: UpstreamDialect, written: Written
+    leg: Leg, client: Conversant, upstream: UpstreamDialect, written: Written, so_far: AnswerSoFar | None
 ) -> StreamAnswer | PlainAnswer:
     envelope, options = leg.envelope, leg.candidate.channel.options
     frame = AnswerFrame(
@@ -242,7 +305,7 @@ def _translated(
         return _whole(meter, None), client.write_answer(events, frame)
 
     if envelope.stream:
-        return TranslatedStream(upstream.event_reader(written, options), client.event_writer(frame), count)
+        return TranslatedStream(upstream.event_reader(written, options), client.event_writer(frame), count, so_far)
     return PlainAnswer(read, count)
 
 

@@ -254,4 +254,6 @@ def _attempt(attempt: AttemptUsage) -> AttemptReport:
         first_token_ms=attempt.first_token_ms,
         duration_ms=attempt.duration_ms,
         asked=attempt.asked,
+        continues=attempt.continues,
+        joined_output=attempt.joined_output,
     )

@@ -7,16 +7,19 @@ import pytest
 
 from tests.support import usage_events
 from tests.support.usage_events import STARTED_MS, usage_event
+from trunkline.bus.inquiry import UsageInquiry
 from trunkline.bus.messages import UsageEvent
 from trunkline.core.ids import JobID
 from trunkline.core.usage import Units
 from trunkline.policy.discounts import Discounts, DiscountStep, month_of
 from trunkline.policy.entities import DiscountSchedules
 from trunkline.store import ledger
+from trunkline.store.comparison import month_usage
 from trunkline.store.configuration_writes import put_discounts
 from trunkline.store.database import Connection, Database
 from trunkline.store.discounts import account_discounts
 from trunkline.store.prices import load_price_book, read_mark
+from trunkline.store.self_service import usage_rows
 from trunkline.store.settlement import RefusedContentError, SettledBatch, settle
 from trunkline.store.usage import find_request
 
@@ -72,6 +75,41 @@ async def test_copies_and_what_is_not_charged_are_no_spending(database: Database
         await settle_all(connection, failed, usage_event(job=event.job, attempt=2, channel=channel))
         assert await spending(connection) == {(1, MONTH): 200}
         assert await charged(connection, failed) == (0, 0, 75)
+
+
+async def test_an_answer_gone_on_with_is_charged_once_and_costs_at_both_channels(database: Database) -> None:
+    async with database.connection() as connection:
+        channel = await usage_events.add_prices(connection)
+        first = usage_event(channel=channel, outcome="upstream_cut", joined_output=30)
+        rest = usage_event(
+            job=first.job,
+            attempt=2,
+            channel=channel,
+            charged=False,
+            continues=True,
+            units=Units(input=150, output=30),
+        )
+        for order in ((rest, first), (first, rest)):
+            await settle_all(connection, *order)
+        began, went_on = await find_request(connection, JobID(first.job))
+        assert (began.charge_nano, began.cost_nano) == (100 + 2 * (50 + 30), 75)
+        assert (went_on.charge_nano, went_on.cost_nano) == (0, 90)
+        assert (began.continues, began.joined_output, began.usage.units.output) == (False, 30, 50)
+        assert (went_on.continues, went_on.joined_output) == (True, 0)
+        assert await ledger.verify(connection) == []
+        own = await usage_rows(
+            connection, UsageInquiry(account=1, key=0, by=("model",)), "UTC", dt.date(2026, 9, 1), dt.date(2026, 9, 30)
+        )
+        assert [(row.sums.requests, row.sums.input_tokens, row.sums.output_tokens) for row in own] == [(1, 100, 80)]
+        [used] = await month_usage(connection, 1, MONTH)
+        assert (used.units.input, used.units.output, used.charge_nano) == (100, 80, 260)
+
+
+async def test_a_negative_joined_output_is_set_aside(database: Database) -> None:
+    async with database.connection() as connection:
+        await usage_events.add_prices(connection)
+        with pytest.raises(RefusedContentError):
+            await settle_all(connection, usage_event(joined_output=-1))
 
 
 async def test_each_account_and_month_has_its_own(database: Database) -> None:

@@ -27,6 +27,7 @@ def delta(content: object, finish: object = None) -> bytes:
     return event(choices=[{"index": 0, "delta": {"content": content}, "finish_reason": finish}], usage=None)
 
 
+DONE = b"data: [DONE]\n\n"
 USAGE = {"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9}
 EVENTS = st.sampled_from(
     [
@@ -96,6 +97,10 @@ def test_with_nothing_to_change_the_bytes_are_the_providers(
 ) -> None:
     stream = b"".join([a + b for a, b in parts])
     out, facts = run(stream, borders, {"lenient": True})
+    if b"data: [DONE]" in out:
+        # A whole answer ends so, whether its provider says it or not, or goes on behind it.
+        assert stream.startswith((out, out.removesuffix(DONE)))
+        return
     assert stream.startswith(out.rstrip(b"\r\n"))
     if facts[5] is None:
         assert out == stream

@@ -7,6 +7,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.usage_events import usage_event
 from trunkline.bus.snapshots import ModelSnapshot
 from trunkline.core.usage import UNIT_KINDS, Units, image_variant, is_image_variant
 from trunkline.policy.pricing import ModelRates, PriceBook, PriceVersion, Rates, charge
@@ -69,6 +70,30 @@ def test_an_edge_prices_a_job_as_settlement_does(
     )
     snapshot = ModelSnapshot("m", ("default", "vip"), prices=prices, multipliers_ppm={"vip": terms.multiplier_ppm})
     assert ModelRates(snapshot).charge(units, variant, group, terms.discount_ppm) == quote.charge_nano
+
+
+@given(UNITS, PRICES, TERMS, LOOKS, st.integers(0, 10**6))
+def test_an_answer_gone_on_with_is_priced_alike_and_costs_what_the_first_attempt_used(
+    units: Units, prices: dict[str, int], terms: Terms, variant: str, joined_output: int
+) -> None:
+    units = msgspec.structs.replace(units, output=min(units.output, 10**9))
+    event = usage_event(model="m", group="vip", units=units, variant=variant, joined_output=joined_output)
+    versions = [PriceVersion(1, 0, prices)]
+    book = PriceBook({"m": versions}, {(1, "m"): versions}, {"vip": terms.multiplier_ppm})
+    quote = book.quote(
+        event.units,
+        billed=event.billed,
+        charged=True,
+        model="m",
+        group="vip",
+        channel=1,
+        at_ms=5,
+        variant=variant,
+        discount_ppm=terms.discount_ppm,
+    )
+    rates = ModelRates(ModelSnapshot("m", ("vip",), prices=prices, multipliers_ppm={"vip": terms.multiplier_ppm}))
+    assert rates.charge(event.billed, variant, "vip", terms.discount_ppm) == quote.charge_nano
+    assert quote.cost_nano == charge(units, Rates(prices), variant=variant)
 
 
 @given(UNITS, PRICES, TERMS, LOOKS, st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)))

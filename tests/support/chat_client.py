@@ -200,6 +200,8 @@ async def _read_stream(
         *events, pending = pending.split(b"\n\n")
         before = outcome.chunks
         for event in events:
+            if event.startswith(b":"):
+                continue  # a comment
             if done or failed or not event.startswith(b"data: "):
                 return  # something after the end, or no event: malformed
             if event == b"data: [DONE]":

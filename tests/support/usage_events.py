@@ -39,6 +39,8 @@ def usage_event(
     lease: int = 0,
     user: int = 0,
     asked: str = "",
+    continues: bool = False,
+    joined_output: int = 0,
 ) -> UsageEvent:
     """Return an event: by default a complete answer of 100 input and 50 output tokens, worth 200 nano-USD."""
     return UsageEvent(
@@ -64,6 +66,8 @@ def usage_event(
         lease=lease,
         user=user,
         asked=asked,
+        continues=continues,
+        joined_output=joined_output,
     )
 
 

@@ -178,6 +178,7 @@ class AttemptReport(msgspec.Struct, frozen=True, array_like=True):
         first_token_ms: 0 if there was no output.
         duration_ms: from start to end.
         asked: the model that the client named, where it is not ``model``; else empty.
+        continues, joined_output: as in `bus.messages.UsageEvent`.
     """
 
     model: str
@@ -193,6 +194,8 @@ class AttemptReport(msgspec.Struct, frozen=True, array_like=True):
     first_token_ms: int
     duration_ms: int
     asked: str = ""
+    continues: bool = False
+    joined_output: int = 0
 
 
 class GenerationReport(msgspec.Struct, frozen=True, array_like=True, tag="generation"):

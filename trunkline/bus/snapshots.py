@@ -260,6 +260,7 @@ class ModelRouting(msgspec.Struct, frozen=True, omit_defaults=True):
         context_fallbacks: models that take over when a request is too long for it.
         filter_fallbacks: models that take over when a provider's filter refuses a request.
         hedge: whether a second attempt is made where the first is late with its first token.
+        continues: whether the rest of an answer that breaks off is fetched from another channel (ADR 12).
     """
 
     strategy: Strategy | None = None
@@ -267,6 +268,7 @@ class ModelRouting(msgspec.Struct, frozen=True, omit_defaults=True):
     context_fallbacks: tuple[str, ...] = ()
     filter_fallbacks: tuple[str, ...] = ()
     hedge: bool = False
+    continues: bool = False
 
 
 class ModelSnapshot(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -123,7 +123,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         price: None takes the list price, or leaves what an operator has set.
         override: what differs from the list price, by kind.
         free: costs the client nothing.
-        strategy, fallbacks, context_fallbacks, filter_fallbacks, hedge: as in `bus.snapshots.ModelRouting`.
+        strategy, fallbacks, context_fallbacks, filter_fallbacks, hedge, continues: as in `bus.snapshots.ModelRouting`.
     """
 
     name: str
@@ -137,6 +137,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context_fallbacks: tuple[str, ...] = ()
     filter_fallbacks: tuple[str, ...] = ()
     hedge: bool = False
+    continues: bool = False
 
 
 class GroupEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -25,7 +25,8 @@ from trunkline.policy.keys import well_formed
 from trunkline.policy.routing_checks import WEIGHT_MAX, check_channel_routing, check_credential, check_model_routing
 from trunkline.policy.strict import FaultList, joined
 from trunkline.policy.terms_checks import LIMIT_MAX, check_budgets, check_limits
-from trunkline.protocol.names import ENDPOINT_NAMES, UPSTREAM_AZURE, UPSTREAM_OPENAI, UPSTREAMS
+from trunkline.protocol.names import ENDPOINT_NAMES, UPSTREAM_ANTHROPIC, UPSTREAM_AZURE, UPSTREAM_OPENAI, UPSTREAMS
+from trunkline.protocol.vendor import AssistantPrefix
 
 V = TypeVar("V")
 
@@ -37,6 +38,13 @@ TRIAL_DAYS_MAX = 3650
 """Ten years. A longer trial is a gift."""
 
 PRIORITY_MAX = 1_000_000
+
+_NO_PREFIX = frozenset({AssistantPrefix.NONE})
+_PREFIXES = {
+    UPSTREAM_OPENAI: frozenset(AssistantPrefix),
+    UPSTREAM_ANTHROPIC: _NO_PREFIX | {AssistantPrefix.LAST_MESSAGE},
+}
+"""What providers take as the beginning of an answer, by dialect; others take none."""
 
 
 class Checker:
@@ -82,6 +90,8 @@ class Checker:
         for name, dialect in (("tools_by_responses", UPSTREAM_OPENAI), ("api_version", UPSTREAM_AZURE)):
             if getattr(options, name) and entry.dialect != dialect:
                 self._faults.add(f"{place}.{name}", f"is for channels of the dialect {dialect}")
+        if options.prefix not in _PREFIXES.get(entry.dialect, _NO_PREFIX):
+            self._faults.add(f"{place}.prefix", "is for channels of the dialect openai, or last_message for anthropic")
 
     def model(self, entry: ModelEntry, place: str) -> None:
         """Check one model, but for the presence of its price."""

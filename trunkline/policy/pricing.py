@@ -279,6 +279,7 @@ class PriceBook:
         at_ms: int,
         variant: str = "",
         discount_ppm: int = 0,
+        billed: Units | None = None,
     ) -> Quote:
         """Price one attempt.
 
@@ -291,17 +292,19 @@ class PriceBook:
             at_ms: when it began, Unix time in milliseconds: the versions that held then apply.
             variant: of its images.
             discount_ppm: of the account; never taken off the cost.
+            billed: what the client pays, where that is not what the attempt used.
 
         Raises:
             UnitsError: see there.
         """
         counts = unit_counts(units)
+        billed_counts = counts if billed is None else unit_counts(billed)
         multiplier_ppm = self._multipliers_ppm.get(group, PARTS_PER_MILLION)
         price_version, rates = self._at(self._models.get(model), at_ms)
         cost_version, cost_rates = self._at(self._costs.get((channel, model)), at_ms)
         nothing = NanoUSD(0)
         return Quote(
-            charge_nano=scaled_amount(rates.scaled(counts, variant), multiplier_ppm, discount_ppm)
+            charge_nano=scaled_amount(rates.scaled(billed_counts, variant), multiplier_ppm, discount_ppm)
             if charged
             else nothing,
             cost_nano=scaled_amount(cost_rates.scaled(counts, variant)),
@@ -309,7 +312,7 @@ class PriceBook:
             cost_version=cost_version,
             multiplier_ppm=multiplier_ppm,
             discount_ppm=discount_ppm if charged else 0,
-            unpriced=charged and not rates.covers(counts, variant),
+            unpriced=charged and not rates.covers(billed_counts, variant),
         )
 
     @staticmethod

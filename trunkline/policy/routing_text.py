@@ -86,6 +86,7 @@ def model_routing_text(routing: ModelRouting) -> str:
             if getattr(routing, name)
         ),
         "hedged" if routing.hedge else "",
+        "continued" if routing.continues else "",
     ]
     return "; ".join(filter(None, parts)) or NONE
 

@@ -202,8 +202,17 @@ def render_openrouter_generation(request_id: str, report: GenerationReport) -> b
 
 
 def _answering(report: GenerationReport) -> AttemptReport:
-    """Return the attempt that the client has paid for, else the last one."""
-    return next((attempt for attempt in report.attempts if attempt.charged), report.attempts[-1])
+    """Return the attempt that the client has paid for, with what has gone on with its answer, else the last one."""
+    last = report.attempts[-1]
+    answer = next((attempt for attempt in report.attempts if attempt.charged), last)
+    if answer is last or not last.continues:
+        return answer
+    return msgspec.structs.replace(
+        answer,
+        outcome=last.outcome,
+        units=msgspec.structs.replace(answer.units, output=answer.units.output + answer.joined_output),
+        duration_ms=last.started_ms + last.duration_ms - answer.started_ms,
+    )
 
 
 def render_subscription(policy: KeyPolicy, report: KeyReport) -> bytes:

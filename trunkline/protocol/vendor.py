@@ -52,6 +52,21 @@ class ReasoningReplay(StrEnum):
     """On every assistant turn, empty where there is none (DeepSeek)."""
 
 
+class AssistantPrefix(StrEnum):
+    """How a provider is told that the conversation's last words are the beginning of its answer."""
+
+    NONE = "none"
+    """It cannot be told."""
+    LAST_MESSAGE = "last_message"
+    """That they are the assistant's says it (Anthropic's models up to 4.5, some behind OpenRouter)."""
+    PREFIX = "prefix"
+    """By ``prefix`` on the message (DeepSeek, Mistral)."""
+    PARTIAL = "partial"
+    """By ``partial`` on the message (Moonshot, Qwen at DashScope)."""
+    CONTINUE = "continue_final_message"
+    """By a field of the request (vLLM, SGLang)."""
+
+
 class ForwardField(StrEnum):
     """A field that clients of other dialects have a word for, and some chat providers take."""
 
@@ -96,6 +111,7 @@ class VendorOptions(msgspec.Struct, frozen=True, omit_defaults=True):
             vendor's own come from chat clients, and reach a chat provider without being named.
         inline_images: it never fetches a URL, so pictures and PDFs are fetched for it and sent inline. None: on a
             Gemini channel for clients of other dialects, elsewhere not; false where its models fetch public URLs.
+        prefix: see there. Chat and Anthropic alone have a word for it.
     """
 
     translated: bool = False
@@ -125,6 +141,7 @@ class VendorOptions(msgspec.Struct, frozen=True, omit_defaults=True):
     max_output: int = 0
     forward_fields: tuple[ForwardField, ...] = ()
     inline_images: bool | None = None
+    prefix: AssistantPrefix = AssistantPrefix.NONE
 
 
 DEFAULTS = VendorOptions()

@@ -10,8 +10,9 @@ from trunkline.store.configuration import MODELS_WITH_PRICES, NotFoundError, dec
 from trunkline.store.database import Connection
 from trunkline.store.settlement import COMMON_KINDS
 
+_PAID = {"output": "output + joined_output"}
 _SUMS = ", ".join(
-    f"sum({kind})::bigint as {kind}"
+    f"sum({_PAID.get(kind, kind)})::bigint as {kind}"
     if kind in COMMON_KINDS
     else f"coalesce(sum((other_units ->> '{kind}')::bigint), 0)::bigint as {kind}"
     for kind in UNIT_KINDS

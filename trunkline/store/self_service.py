@@ -22,7 +22,7 @@ _USED = """
            input + cache_read + cache_write_5m + cache_write_1h + coalesce((other_units->>'input_audio')::bigint, 0)
            + coalesce((other_units->>'input_image')::bigint, 0) as input_tokens,
            cache_read as cached_tokens,
-           output + reasoning + coalesce((other_units->>'output_audio')::bigint, 0)
+           output + joined_output + reasoning + coalesce((other_units->>'output_audio')::bigint, 0)
            + coalesce((other_units->>'output_image')::bigint, 0) as output_tokens,
            charge_nano
     from usage where account_id = $1 and ($2::bigint = 0 or key_id = $2) and charged

@@ -16,7 +16,7 @@ from trunkline.bus.allowance import WALLET
 from trunkline.bus.messages import UsageEvent
 from trunkline.core.usage import UNIT_KINDS, Units, UsageSource
 from trunkline.policy.discounts import month_of
-from trunkline.policy.pricing import PriceBook, Quote
+from trunkline.policy.pricing import PriceBook, Quote, UnitsError
 from trunkline.store.allowances import PROJECT_BUDGETS, PROJECT_LEASES
 from trunkline.store.database import Connection
 from trunkline.store.discounts import PROJECT_SPENDING, account_discounts
@@ -57,6 +57,8 @@ _COLUMNS = {
     "variant": "text",
     "user_id": "bigint",
     "asked": "text",
+    "continues": "boolean",
+    "joined_output": "bigint",
 }
 """One array parameter each, in the order of `_row`."""
 
@@ -242,6 +244,8 @@ def _row(event: UsageEvent, book: PriceBook, discount_ppm: int) -> tuple[Any, ..
     """
     try:
         job = UUID(event.job)
+        if event.joined_output < 0:
+            raise UnitsError("a negative output")
         quote = _quote(event, book, discount_ppm)
     except ValueError as error:
         raise RefusedContentError(type(error).__name__) from None
@@ -281,12 +285,15 @@ def _row(event: UsageEvent, book: PriceBook, discount_ppm: int) -> tuple[Any, ..
         event.variant,
         event.user,
         event.asked,
+        event.continues,
+        event.joined_output,
     )
 
 
 def _quote(event: UsageEvent, book: PriceBook, discount_ppm: int) -> Quote:
     return book.quote(
         event.units,
+        billed=event.billed,
         charged=event.charged,
         model=event.model,
         group=event.group,

@@ -94,6 +94,8 @@ class AttemptUsage(msgspec.Struct, frozen=True):
         discount_ppm: of the account, at that time.
         variant: of images: size and quality, as far as they are known.
         asked: the model that the client named, where it is not ``model``; else empty.
+        continues: it went on with the answer of an earlier attempt, which is charged for both.
+        joined_output: tokens of output of those that went on with this one, in its charge.
     """
 
     attempt: int
@@ -121,6 +123,8 @@ class AttemptUsage(msgspec.Struct, frozen=True):
     discount_ppm: int
     variant: str
     asked: str
+    continues: bool
+    joined_output: int
 
 
 async def summarise(
@@ -216,6 +220,8 @@ def _attempt(row: asyncpg.Record) -> AttemptUsage:
         discount_ppm=row["discount_ppm"],
         variant=row["variant"],
         asked=row["asked"],
+        continues=row["continues"],
+        joined_output=row["joined_output"],
     )
 
 

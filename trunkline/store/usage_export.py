@@ -44,6 +44,8 @@ COLUMNS: Final[dict[str, str]] = {
     "first_token_ms": "integer",
     "duration_ms": "integer",
     **_UNITS,
+    "continues": "boolean",
+    "joined_output": "bigint",
     "charge_nano": "bigint",
     "cost_nano": "bigint",
     "price_version": "bigint",

@@ -54,7 +54,8 @@ channels:
     status_map: {{403: 429, 520: 503}}
     probe: {{kind: embedding, model: embed, interval_s: 30, paid_per_day: 100}}
 models:
-  - {{name: small, free: true, strategy: latency, fallbacks: [large], context_fallbacks: [large], hedge: true}}
+  - {{name: small, free: true, strategy: latency, fallbacks: [large], context_fallbacks: [large],
+     hedge: true, continues: true}}
   - {{name: large, free: true, filter_fallbacks: [small]}}
   - {{name: embed, free: true}}
 groups: [{{name: default, strategy: cost}}]
@@ -127,7 +128,7 @@ def test_every_field_is_read() -> None:
     small, large = found["model", "small"], found["model", "large"]
     assert isinstance(small, Model)
     assert isinstance(large, Model)
-    assert small.routing == ModelRouting(Strategy.LATENCY, ("large",), ("large",), (), hedge=True)
+    assert small.routing == ModelRouting(Strategy.LATENCY, ("large",), ("large",), (), hedge=True, continues=True)
     assert large.routing == ModelRouting(filter_fallbacks=("small",))
     group, tier, key = found["group", "default"], found["tier", "gold"], found["key", "acme/ci"]
     assert isinstance(group, Group)
@@ -191,7 +192,7 @@ def test_a_diff_says_in_words_what_differs() -> None:
         FieldChange("probe", "models", "embedding of embed, every 30 s, 100 paid a day"),
     )
     assert fields["model", "small"] == (
-        FieldChange("routing", "none", "latency; fallbacks large; context fallbacks large; hedged"),
+        FieldChange("routing", "none", "latency; fallbacks large; context fallbacks large; hedged; continued"),
     )
     assert fields["group", "default"] == (FieldChange("strategy", "none", '"cost"'),)
     assert fields["tier", "gold"] == (FieldChange("priority", "0", "7"),)
@@ -297,6 +298,12 @@ def model(**fields: Any) -> dict[str, Any]:
             channel(dialect="anthropic", probe={"kind": "embedding"}),
             "channels[0].probe.kind: embedding is for channels of the dialects openai, azure, gemini",
         ),
+        (
+            channel(dialect="gemini", options={"prefix": "last_message"}),
+            "channels[0].options.prefix: is for channels of",
+        ),
+        (channel(dialect="anthropic", options={"prefix": "partial"}), "channels[0].options.prefix: is for channels of"),
+        (channel(options={"prefix": "yes"}), "channels[0].options.prefix: must be one of none, last_message, prefix"),
         (channel(probe={"interval_s": 0.5}), "channels[0].probe.interval_s: must be between 1 and 86400 s"),
         (channel(probe={"paid_per_day": -1}), "channels[0].probe.paid_per_day: must be between 0 and 86400"),
         (channel(drained="yes"), "channels[0].drained: expected `bool`, got `str`"),

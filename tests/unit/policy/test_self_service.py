@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from trunkline.bus import inquiry, messages
@@ -197,6 +198,19 @@ def test_a_request_is_shown_without_who_answered_it() -> None:
     assert (failed["outcome"], failed["cost_usd"], failed["first_token_ms"]) == ("upstream_timeout", "0.00", None)
     alone = json.loads(self_service.render_generation("some-id", GenerationReport((ANSWERED,))))
     assert (alone["model"], alone["model_asked"]) == ("small", "big")  # of the first model nobody could be called
+
+
+def test_an_answer_gone_on_with_is_shown_as_one() -> None:
+    began = msgspec.structs.replace(ANSWERED, outcome="upstream_cut", joined_output=4)
+    went_on = msgspec.structs.replace(
+        FAILED, outcome="", charged=False, continues=True, started_ms=began.started_ms + 1000, duration_ms=500
+    )
+    shown = json.loads(self_service.render_generation("some-id", GenerationReport((began, went_on))))
+    assert (shown["model"], shown["outcome"], shown["cost_nano"]) == ("small", "ok", 12_345)
+    assert shown["tokens"] == {"input": 10, "cache_read": 5, "output": 11, "reasoning": 3}
+    failed = msgspec.structs.replace(went_on, outcome="upstream_timeout")
+    shown = json.loads(self_service.render_openrouter_generation("some-id", GenerationReport((began, failed))))
+    assert (shown["data"]["tokens_completion"], shown["data"]["generation_time"]) == (14, 1500)
 
 
 def test_the_same_in_openrouters_words() -> None:

@@ -161,11 +161,23 @@ def test_choices_without_bounds_cost_no_memory() -> None:
 
 def test_a_last_event_without_its_blank_line_counts_if_it_parses() -> None:
     relay = ChatStreamRelay()
-    assert relay_all(relay, *PLAIN[:3], PLAIN[3][:-1]) == b"".join(PLAIN)
+    assert relay_all(relay, *PLAIN[:3], PLAIN[3][:-1]) == b"".join(PLAIN) + DONE
     assert relay.complete
     relay = ChatStreamRelay()
     assert relay_all(relay, *PLAIN, DONE[:-2]) == b"".join(PLAIN) + DONE
     assert relay.done
+
+
+def test_a_whole_answer_ends_with_done_and_nothing_comes_behind_it() -> None:
+    for behind in ((), PLAIN, (b"data: {\n\n",), (error_event("boom"),), (b"\x00 bye\n\n",), (b"data: {",), (DONE,)):
+        relay = ChatStreamRelay()
+        assert relay_all(relay, *PLAIN, DONE, *behind) == b"".join(PLAIN) + DONE
+        relay_of_one = ChatStreamRelay()
+        assert relay_all(relay_of_one, b"".join((*PLAIN, DONE, *behind))) == b"".join(PLAIN) + DONE
+        assert (relay.error, relay_of_one.error) == (None, None)
+        assert relay.complete
+        assert relay.output_tokens_counted() == relay_of_one.output_tokens_counted() == count_text("Hello")
+    assert relay_all(ChatStreamRelay(), *PLAIN) == b"".join(PLAIN) + DONE
 
 
 def test_a_cut_event_is_not_passed_and_the_stream_is_not_complete() -> None:
@@ -286,10 +298,10 @@ def test_a_client_that_asked_gets_a_counted_usage_before_the_end() -> None:
     assert relay_all(counting(public_model="public"), *PLAIN, DONE) == renamed
 
 
-def test_it_stands_last_where_the_end_is_missing_or_not_whole() -> None:
-    for rest, shown in ((b"", b""), (DONE[:-1], DONE), (DONE[:-2], DONE), (b"data: [DO", b"")):
+def test_it_stands_before_the_end_where_that_is_missing_or_not_whole() -> None:
+    for rest in (b"", DONE[:-1], DONE[:-2], b"data: [DO"):
         relay = counting()
-        assert relay_all(relay, *PLAIN, rest) == b"".join(PLAIN) + counted() + shown
+        assert relay_all(relay, *PLAIN, rest) == b"".join(PLAIN) + counted() + DONE
         assert relay.receive(b"") + relay.finish() == b""
 
 
@@ -455,4 +467,4 @@ def test_borders_between_chunks_do_not_matter_for_renaming() -> None:
     borders = [0, *range(1, len(stream), 7), len(stream)]
     relay = ChatStreamRelay(public_model="p")
     pieces = [stream[start:end] for start, end in pairwise(borders)]
-    assert relay_all(relay, *pieces) == stream.replace(b'"up"', b'"p"')
+    assert relay_all(relay, *pieces) == stream.replace(b'"up"', b'"p"') + DONE

@@ -32,12 +32,13 @@ class ToolCall(msgspec.Struct):
 
 
 class Message(msgspec.Struct):
-    """One message."""
+    """One message; ``prefix`` is DeepSeek's: the last one, of the assistant, begins the answer."""
 
     role: str = ""
     content: str | list[Part] | None = None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str = ""
+    prefix: bool = False
 
 
 class FunctionTool(msgspec.Struct):
@@ -116,13 +117,25 @@ def asked(body: ChatBody, model: str, speech: SpeechMaker) -> Asked:
         _check_calls(body.messages)
     limit = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
     include_usage = body.stream_options is not None and body.stream_options.include_usage
+    begun = _begun(body.messages)
     if body.tools is None and body.response_format is None:
-        return Asked(model, speech, words, body.stream, limit, include_usage, body.trunkline_demo)
+        return Asked(model, speech, words, body.stream, limit, include_usage, body.trunkline_demo, begun=begun)
     schema = _schema(body)
     tools, choice = _tools(body)
     said = _said(body.messages[-1]) if body.messages else ""
     return Asked(
-        model, speech, words, body.stream, limit, include_usage, body.trunkline_demo, tools, choice, said, schema
+        model,
+        speech,
+        words,
+        body.stream,
+        limit,
+        include_usage,
+        body.trunkline_demo,
+        tools,
+        choice,
+        said,
+        schema,
+        begun=begun,
     )
 
 
@@ -204,6 +217,12 @@ def _texts(message: Message) -> list[str]:
     if isinstance(message.content, str):
         return [message.content]
     return [part.text for part in message.content or () if part.text]
+
+
+def _begun(messages: list[Message]) -> str:
+    """Return the answer's beginning that a request has, empty for none."""
+    last = messages[-1] if messages else None
+    return "".join(_texts(last)) if last is not None and last.prefix and last.role == "assistant" else ""
 
 
 def _said(message: Message) -> str:

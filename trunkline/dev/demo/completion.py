@@ -121,6 +121,8 @@ def plan(asked: Asked, model: str, script: Script, *, number: int, now_ms: int) 
         content = _plain(script.chunks, script.chunk_bytes)
     else:
         content = _content(_blocks(asked, script))
+    if asked.begun:
+        content = _content(_after(content.blocks, asked.begun))
     finish = content.finish
     if asked.limit is not None:
         blocks, cut = _within(content.blocks, asked.limit)
@@ -205,6 +207,14 @@ def _blocks(asked: Asked, script: Script) -> tuple[Block, ...]:
         calls = range(script.tool_calls)
         blocks += [Block(Kind.CALL, Exact.arguments(arguments), tool, call) for call in calls]
     return tuple(blocks)
+
+
+def _after(blocks: tuple[Block, ...], begun: str) -> tuple[Block, ...]:
+    """Return the blocks without what the text of the first one is known to begin with."""
+    first = blocks[0]
+    if first.kind is not Kind.TEXT or not first.text.startswith(begun):
+        return blocks
+    return (first._replace(pieces=Exact.words(first.text.removeprefix(begun))), *blocks[1:])
 
 
 def _within(blocks: tuple[Block, ...], limit: int) -> tuple[tuple[Block, ...], bool]:

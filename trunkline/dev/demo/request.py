@@ -123,6 +123,7 @@ class Asked(NamedTuple):
         token_count: the body that answers a request to count tokens; None of any other.
         product: what is wanted, if it is no conversation.
         choices: how many times over the answer is given.
+        begun: how the answer begins; it is not said again.
     """
 
     model: str
@@ -139,6 +140,7 @@ class Asked(NamedTuple):
     token_count: bytes | None = None
     product: Product | None = None
     choices: int = 1
+    begun: str = ""
 
     @property
     def special(self) -> bool:

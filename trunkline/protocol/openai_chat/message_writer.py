@@ -17,10 +17,13 @@ from trunkline.protocol.openai_chat.assistant_writer import AssistantWriter, gat
 from trunkline.protocol.openai_chat.losses import bad_conversation, lose
 from trunkline.protocol.openai_chat.part_writer import PartWriter, Written
 from trunkline.protocol.openai_chat.tool_names import ToolNames, written_id
-from trunkline.protocol.vendor import VendorOptions
+from trunkline.protocol.vendor import AssistantPrefix, VendorOptions
 
 FAILED_MARK = "Error: "
 """Begins the text of a failed result: chat has no field for that."""
+
+_MARKS = frozenset({AssistantPrefix.PREFIX, AssistantPrefix.PARTIAL})
+"""What stands on the last message, by the name of its field."""
 
 
 class MessageWriter:
@@ -40,6 +43,7 @@ class MessageWriter:
         "_messages",
         "_midway",
         "_parts",
+        "_prefix",
         "_system",
         "_tool_ids",
     )
@@ -49,6 +53,7 @@ class MessageWriter:
         self._system = "developer" if options.developer_role else "system"
         self._midway = options.instructions_midway is not False
         self._bridge = options.tool_bridge
+        self._prefix = options.prefix
         self._tool_ids = options.tool_ids
         self._parts = PartWriter(crossing, options)
         self._assistant = AssistantWriter(self._parts, names, crossing, options)
@@ -62,7 +67,8 @@ class MessageWriter:
             FaultError: ``client_bad_request``: chat cannot hold the conversation.
         """
         turns = request.turns
-        if turns and turns[-1].role is Role.ASSISTANT and self._crossing.client != OPENAI_CHAT:
+        prefilled = ends_with_assistant(request)
+        if prefilled and self._prefix is AssistantPrefix.NONE and self._crossing.client != OPENAI_CHAT:
             lose(self._crossing, Feature.PREFILL)
         self._put(self._system, self._parts.joined(request.instructions))
         last_words = max((number for number, turn in enumerate(turns) if _speaks(turn)), default=-1)
@@ -79,6 +85,8 @@ class MessageWriter:
         self._flush_media()
         if not self._messages:
             raise bad_conversation(self._crossing, "The conversation has no message with anything in it.")
+        if prefilled and self._prefix in _MARKS:
+            self._messages[-1][self._prefix.value] = True
         return self._messages
 
     def _put(self, role: str, content: str | list[Written] | None, name: str = "") -> None:
@@ -157,6 +165,11 @@ class MessageWriter:
         if media:
             lose(self._crossing, Feature.RESULT_IMAGE)
             self._behind += [Text(f"From the result of tool call {identity}:"), *media]
+
+
+def ends_with_assistant(request: Request) -> bool:
+    """Return whether the conversation's last words are the assistant's, for the answer to go on with."""
+    return bool(request.turns) and request.turns[-1].role is Role.ASSISTANT
 
 
 def _marked(part: Part) -> Part:

@@ -14,11 +14,11 @@ from trunkline.protocol.fidelity import Crossing, Feature
 from trunkline.protocol.model import Request
 from trunkline.protocol.names import OPENAI_CHAT
 from trunkline.protocol.openai_chat.losses import lose, lose_all
-from trunkline.protocol.openai_chat.message_writer import MessageWriter
+from trunkline.protocol.openai_chat.message_writer import MessageWriter, ends_with_assistant
 from trunkline.protocol.openai_chat.thinking_writer import write_thinking
 from trunkline.protocol.openai_chat.tool_names import ToolNames
 from trunkline.protocol.openai_chat.tool_writer import ToolWriter
-from trunkline.protocol.vendor import VendorOptions
+from trunkline.protocol.vendor import AssistantPrefix, VendorOptions
 
 STOP_MAX = 4
 """OpenAI's bound on sequences."""
@@ -72,6 +72,8 @@ def write_request(request: Request, crossing: Crossing, model: str, options: Ven
         body["prompt_cache_key"] = request.cache_key
     _hint(body, request, crossing, options, own)
     body |= {name: msgspec.Raw(value) for name, value in own.items()}
+    if options.prefix is AssistantPrefix.CONTINUE and ends_with_assistant(request):
+        body |= {"continue_final_message": True, "add_generation_prompt": False}
     if request.stream:
         body["stream"] = True
         body["stream_options"] = _USAGE_WANTED

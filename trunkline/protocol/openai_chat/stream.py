@@ -26,6 +26,8 @@ _CHOICE_INDEX_MAX = 127
 _SHARED = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier"})
 """What all chunks of a stream say alike (DIALECTS section 3.1)."""
 
+_DONE = b"data: [DONE]\n\n"
+
 _NO_USAGE_YET = re.compile(rb',[ \t]*"usage"[ \t]*:[ \t]*null')
 
 
@@ -44,6 +46,7 @@ class ChatStreamRelay(EventRelay):
     """
 
     __slots__ = (
+        "_ended",
         "_finished_choices",
         "_hide_usage",
         "_last",
@@ -72,6 +75,7 @@ class ChatStreamRelay(EventRelay):
         self._units: Units | None = None
         self._output_choices: set[int] = set()
         self._finished_choices: set[int] = set()
+        self._ended = False
         self.done = False
 
     @property
@@ -89,11 +93,18 @@ class ChatStreamRelay(EventRelay):
         return self.finished and self._output_choices <= self._finished_choices
 
     def finish(self) -> bytes:
-        """Return what the client gets at the end of the body, with the usage if no ``[DONE]`` came to put it before."""
+        """Return what the client gets at the end of the body: ``[DONE]`` at the latest, and the usage before it."""
+        if self._ended:
+            return b""
         last = super().finish()
-        return last + self._usage_chunk() if self.complete else last
+        if self._ended or not self.complete:
+            return last
+        self._ended = True
+        return last + self._usage_chunk() + _DONE
 
     def _relay(self, block: bytes) -> bytes:
+        if self._ended:
+            return b""
         end = block.find(b"\n")
         if block.startswith(b"data: {") and (end == len(block) - 2 or (end == len(block) - 3 and block[-2] == 0x0D)):
             # Nearly always: one event of one line. The CR of a CRLF is white space to JSON; one that ends a line
@@ -108,13 +119,18 @@ class ChatStreamRelay(EventRelay):
         return super()._relay(block)
 
     def _relay_event(self, event: bytes) -> bytes:
+        if self._ended:
+            return b""  # a second answer, or rubbish
         data = event_data(event)
         if not data:
             return event
         if data == b"[DONE]":
             self.done = True
-            # Behind it a client reads nothing more: a cut answer must not seem whole to it.
-            return self._usage_chunk() + event if self.complete else leading_line_ends(event)
+            if not self.complete:
+                # Behind it a client reads nothing more: a cut answer must not seem whole to it.
+                return leading_line_ends(event)
+            self._ended = True
+            return self._usage_chunk() + event
         try:
             chunk = read_answer_object(data)
         except ValueError:

@@ -26,7 +26,7 @@ from trunkline.protocol.model import (
 )
 from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT, OPENAI_RESPONSES
 from trunkline.protocol.openai_chat.dialect import OpenAIChat
-from trunkline.protocol.vendor import ReasoningReplay, ToolIDRule, VendorOptions
+from trunkline.protocol.vendor import AssistantPrefix, ReasoningReplay, ToolIDRule, VendorOptions
 
 HELLO = Turn(Role.USER, (Text("Hello"),))
 OWN = Proof(OPENAI_CHAT, '[{"type":"reasoning.text","text":"hm","signature":"s"}]')
@@ -412,3 +412,31 @@ def test_pictures_that_the_assistant_made_are_shown_by_the_user() -> None:
     assert [message["role"] for message in found] == ["user", "assistant", "user", "user"]
     assert found[2]["content"] == [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
     assert header == "degraded=assistant_image"
+
+
+# --- The beginning of an answer --------------------------------------------------------------------------------------
+
+BEGUN = (HELLO, said(Text("It is")))
+
+
+def body(turns: tuple[Turn, ...], prefix: AssistantPrefix) -> dict[str, Any]:
+    crossing = Crossing(GEMINI, OPENAI_CHAT)
+    written = OpenAIChat().write_request(Request(turns), crossing, "up", VendorOptions(prefix=prefix))
+    found: dict[str, Any] = json.loads(written.body)
+    return found
+
+
+def test_a_provider_is_told_of_an_answers_beginning_in_its_words() -> None:
+    last = {"role": "assistant", "content": "It is"}
+    assert fault(*BEGUN, client=GEMINI).param == "contents"
+    assert body(BEGUN, AssistantPrefix.LAST_MESSAGE)["messages"][-1] == last
+    assert body(BEGUN, AssistantPrefix.PREFIX)["messages"][-1] == {**last, "prefix": True}
+    assert body(BEGUN, AssistantPrefix.PARTIAL)["messages"][-1] == {**last, "partial": True}
+    continuing = body(BEGUN, AssistantPrefix.CONTINUE)
+    assert continuing["messages"][-1] == last
+    assert (continuing["continue_final_message"], continuing["add_generation_prompt"]) == (True, False)
+
+
+@pytest.mark.parametrize("prefix", AssistantPrefix)
+def test_where_the_user_speaks_last_nothing_is_told(prefix: AssistantPrefix) -> None:
+    assert body((HELLO,), prefix) == {"model": "up", "messages": [{"role": "user", "content": "Hello"}]}

@@ -111,6 +111,17 @@ async def test_a_request_is_held_and_what_it_came_to_is_settled_once(rig: Rig) -
     assert rig.payments.lease_number(client) == 0
 
 
+async def test_an_answer_gone_on_with_is_settled_with_the_output_of_both(rig: Rig) -> None:
+    rig.account(10**6)
+    client = rig.job()
+    await rig.hold(client)
+    usage = usage_event(
+        job=client.job, account=ACCOUNT, model="large", units=Units(input=7, output=20), joined_output=4
+    )
+    rig.payments.settle(client, usage, lost=False)
+    assert client.charge_nano == 7 + 24 * 5
+
+
 async def test_the_next_request_takes_no_round_trip(rig: Rig) -> None:
     rig.account(10**6)
     first, second = rig.job(), rig.job()
