@@ -44,7 +44,7 @@ secrets: .venv/run.stamp ## Draw the secrets that docker-compose.yml needs, into
 	@$(BIN)/python -m trunkline.dev.secrets .env
 
 docs: .venv/run.stamp ## Make anew the parts of the docs that come from the code.
-	@exec $(BIN)/python docs/generate.py
+	@exec $(BIN)/python -m docs.generate
 
 golden: .venv/test.stamp ## Write anew the translations in tests/interop/golden that the tests compare with.
 	@exec $(BIN)/python -m tests.interop.golden_files

@@ -125,6 +125,10 @@ class StreamAnswer(Protocol):
     def first_output(self) -> bool:
         """Whether the model has said anything yet."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether all of the answer has come."""
+
     def receive(self, data: bytes) -> bytes:
         """Take bytes; returns those to pass on."""
 
@@ -156,6 +160,11 @@ class RelayedStream:
     def first_output(self) -> bool:
         """See `StreamAnswer`."""
         return self._relay.first_output
+
+    @property
+    def complete(self) -> bool:
+        """See `StreamAnswer`."""
+        return self._relay.complete
 
     def receive(self, data: bytes) -> bytes:
         """See `StreamAnswer`."""
@@ -195,6 +204,7 @@ class TranslatedStream:
 
     Attributes:
         writer, so_far: see there.
+        complete: see `StreamAnswer`.
     """
 
     def __init__(
@@ -205,6 +215,7 @@ class TranslatedStream:
         self.so_far = so_far
         self.count_input = count_input
         self._meter = AnswerMeter()
+        self.complete = False
         self.error: UpstreamError | None = None
         self.cost: StatedCost | None = None
 
@@ -229,6 +240,7 @@ class TranslatedStream:
                 break
             if self.so_far is not None:
                 self.so_far.take(event)
+            self.complete = self.complete or isinstance(event, MessageEnd)
             written.append(self.writer.write(event))
         block = written[0] if len(written) == 1 else b"".join(written)
         return block if self.cost is None else self.cost.events(block, lambda: self.facts().usage.units)

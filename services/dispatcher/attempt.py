@@ -45,6 +45,10 @@ class AttemptResult:
     unused: bool = False
 
 
+END_WAIT_S = 5.0
+"""How long the end of a body is waited for behind the last event of its answer. A connection that ends well may carry
+another call; and an edge sends no sign of life sooner, which has no place behind that event."""
+
 OUTRUN = Fault(ErrorType.GATEWAY_OUTRUN, "Another attempt answered first.")
 _TOO_LARGE = Fault(ErrorType.UPSTREAM_INVALID, "The provider's answer is larger than the gateway takes.")
 
@@ -105,9 +109,9 @@ class Attempt:
         return AnswerFacts.none() if self._answer is None else self._answer.facts()
 
     def facts_as_loser(self) -> AnswerFacts:
-        """Return what the provider asks for although another attempt was faster: the input at least."""
+        """Return what the provider asks for although another attempt was faster: the input at least, if it had it."""
         facts = self.facts()
-        if facts.usage.units.any():
+        if self._connection is None or facts.usage.units.any():
             return facts
         return AnswerFacts(Usage(Units(input=self.passage.answer.count_input()), UsageSource.COUNTED), output=False)
 
@@ -226,6 +230,9 @@ class Attempt:
 
     def on_error(self, error: HTTPClientError) -> None:
         """See `AnswerReceiver`."""
+        if self._said_all:
+            self.on_end()
+            return
         kind = ErrorType.UPSTREAM_CUT if self._answer is not None else ErrorType.UPSTREAM_UNREACHABLE
         message = "The provider's answer was cut off." if self._answer else "The provider could not be reached."
         self._end(AttemptResult(Fault(kind, message), RetryClass.OTHER_CHANNEL, unused=error.unused))
@@ -234,17 +241,32 @@ class Attempt:
 
     def tick(self, now: float) -> None:
         """Look at the clock: first token, silence, total, the job's deadline."""
-        timeouts = self.timeouts
-        late = None
-        if now - self.began > timeouts.total_s or now > self._entry.deadline:
-            late = "The provider did not finish its answer in time."
-        elif self._entry.machine.envelope.stream and not self.committed and now - self.began > timeouts.first_token_s:
-            # A plain answer shows nothing before all of it is made, so only its total time says anything.
-            late = "The provider did not begin its answer in time."
-        elif self.committed and not self._paused and now - self._heard > timeouts.idle_s:
-            late = "The provider stopped in the middle of its answer."
-        if late is not None:
+        late = self._late(now)
+        if late is None:
+            return
+        if self._said_all:
+            if self._connection is not None:
+                self._connection.cancel()
+            self.on_end()
+        else:
             self._give_up(Fault(ErrorType.UPSTREAM_TIMEOUT, late), RetryClass.OTHER_CHANNEL)
+
+    def _late(self, now: float) -> str | None:
+        timeouts = self.timeouts
+        if now - self.began > timeouts.total_s or now > self._entry.deadline:
+            return "The provider did not finish its answer in time."
+        if self._entry.machine.envelope.stream and not self.committed and now - self.began > timeouts.first_token_s:
+            # A plain answer shows nothing before all of it is made, so only its total time says anything.
+            return "The provider did not begin its answer in time."
+        quiet_s = min(timeouts.idle_s, END_WAIT_S) if self._said_all else timeouts.idle_s
+        if self.committed and not self._paused and now - self._heard > quiet_s:
+            return "The provider stopped in the middle of its answer."
+        return None
+
+    @property
+    def _said_all(self) -> bool:
+        """Whether a stream has come to its end in all but form: whatever becomes of its body, the answer is good."""
+        return self.committed and not isinstance(self._answer, PlainAnswer | None) and self._answer.complete
 
     def resume(self) -> None:
         """There is credit again."""

@@ -7,7 +7,7 @@ from services.dispatcher.costs import StatedCost
 from trunkline.core.usage import Units
 from trunkline.protocol.continuation import AnswerSoFar, Joint
 from trunkline.protocol.dialect import EventReader, EventWriter
-from trunkline.protocol.events import Event, StreamError
+from trunkline.protocol.events import Event, MessageEnd, StreamError
 from trunkline.protocol.upstream_error import UpstreamError
 
 
@@ -37,6 +37,9 @@ class JoinedStream:
         so_far: of ``begun``.
         reader: of the provider's dialect.
         count_input: counts what this provider was sent.
+
+    Attributes:
+        complete: see `answers.StreamAnswer`.
     """
 
     def __init__(self, begun: Begun, so_far: AnswerSoFar, reader: EventReader, count_input: InputCount) -> None:
@@ -44,6 +47,7 @@ class JoinedStream:
         self.so_far: AnswerSoFar | None = so_far
         self.cost = begun.cost
         self.count_input = count_input
+        self.complete = False
         self.error: UpstreamError | None = None
         self._reader = reader
         self._joint = Joint(so_far.text, begun.billed)
@@ -70,6 +74,7 @@ class JoinedStream:
                 break
             for joined in self._joint.take(event):
                 self._so_far.take(joined)
+                self.complete = self.complete or isinstance(joined, MessageEnd)
                 written.append(self.writer.write(joined))
         block = b"".join(written)
         return block if self.cost is None or not block else self.cost.events(block, lambda: self.billed)

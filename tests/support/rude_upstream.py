@@ -41,12 +41,14 @@ class RudeUpstream:
     Attributes:
         reported: usage by model, as the demo upstream counts it.
         connections: taken so far.
+        asked: answers that were asked for, probes left out.
         closed_unanswered: requests that it closed the connection on.
     """
 
     def __init__(self) -> None:
         self.reported: dict[str, ModelUsage] = {}
         self.connections = 0
+        self.asked = 0
         self.closed_unanswered = 0
         self.port = 0
         self._serving: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
@@ -77,6 +79,7 @@ class RudeUpstream:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
+                self.asked += head.startswith(b"POST ")
                 await reader.readexactly(_content_length(head))
                 habit = Habit(head.split(b" ", 2)[1].split(b"/")[1].decode())
                 if habit is Habit.HANGS_UP or (habit is Habit.CLOSES_ON_REUSE and answered):
