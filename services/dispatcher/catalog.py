@@ -136,17 +136,21 @@ class Catalog:
         targets = self._targets.get(candidate.channel.id)
         if targets is None:
             return None
-        target = targets.get(call.path)
+        current = self._is_current(candidate)
+        target = targets.get(call.path) if current else None
         if target is None:
             target = parse_target(candidate.channel.base_url + call.path)
-            if self._is_current(candidate):
+            if current:
                 # One for each model and form of answer at the most: what a configuration names, never what a client
                 # does.
                 targets[call.path] = target
         return target
 
     def _is_current(self, candidate: Candidate) -> bool:
-        """Return whether what is made of a candidate may be kept: a plan may have begun before its channel changed."""
+        """Return whether a candidate is of the channel as it is: else nothing that is made for one holds for the other.
+
+        A plan may have begun before its channel changed, and what was a provider's secret must not reach another one.
+        """
         return self._table.channel(candidate.channel.id) is candidate.channel
 
     def rules(self, candidate: Candidate) -> RequestRules:
@@ -176,10 +180,11 @@ class Catalog:
         """
         credential = candidate.credential
         key = (candidate.channel.id, 0 if credential is None else credential.id, call.path)
-        head = self._heads.get(key)
+        current = self._is_current(candidate)
+        head = self._heads.get(key) if current else None
         if head is None:
             head = self._build_head(candidate.channel, credential, target, call)
-            if self._is_current(candidate):
+            if current:
                 self._heads[key] = head
         return head
 
@@ -236,6 +241,8 @@ class Catalog:
             now: monotonic seconds.
         """
         channel, credential = candidate.channel.id, candidate.credential
+        if channel not in self._targets:
+            return  # it was deleted meanwhile, and nothing would let go of what is remembered
         if fault is None:
             self.credentials.confirm(channel, credential, began)
         elif fault.type is ErrorType.UPSTREAM_CREDENTIAL:
@@ -252,7 +259,7 @@ class Catalog:
             self._table.deny(channel, candidate.model, now)
             return
         error = None if fault is None else fault.type
-        self._table.learn(channel, error)
+        self._table.learn(channel, error, now)
         self._judge(channel, error, now)
 
     def _judge(self, channel_id: int, error: ErrorType | None, now: float) -> None:

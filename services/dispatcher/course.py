@@ -35,7 +35,6 @@ class Course:
         self.fault: Fault | None = None
         self._plan = catalog.plan(envelope, now)
         self._misfit: Fault | None = None
-        self._misfits: set[int] = set()
         self._repeated = False
         self._once_more: Candidate | None = None
 
@@ -44,15 +43,11 @@ class Course:
         once_more, self._once_more = self._once_more, None
         if once_more is not None:
             return once_more
+        if now > self.entry.deadline:
+            return None
         error = None if self.fault is None else self.fault.type
-        while now <= self.entry.deadline:
-            candidate = self._plan.next(now, error) or self._plan.again(now, error)
-            if candidate is None or now + candidate.wait_s > self.entry.deadline:
-                return None
-            if candidate.channel.id not in self._misfits:
-                return candidate
-            # The next of its credentials: what does not fit the channel fits none of them.
-        return None
+        candidate = self._plan.next(now, error) or self._plan.again(now, error)
+        return None if candidate is None or now + candidate.wait_s > self.entry.deadline else candidate
 
     def other(self, now: float) -> Candidate | None:
         """Return an attempt to make beside the one that is under way, None if there is none at once."""
@@ -62,7 +57,7 @@ class Course:
     def unfit(self, candidate: Candidate, fault: Fault) -> None:
         """Nobody was called: the request does not fit this channel, but it may fit another one."""
         self._misfit = fault
-        self._misfits.add(candidate.channel.id)
+        self._plan.leave_out(candidate.channel.id)
 
     def failed(self, candidate: Candidate, result: AttemptResult) -> None:
         """An attempt has failed without an answer for the client."""

@@ -91,7 +91,8 @@ class JobMedia:
     async def inlined(self, leg: Leg) -> Leg:
         """Return a leg whose body has no links.
 
-        Where it had none, nothing is awaited. After a cancel the job has no use for what is returned.
+        Where it had none, nothing is awaited. After a cancel, or when another call has the job's answer, nobody has a
+        use for what is returned.
 
         Raises:
             MediaError: one could not be fetched.
@@ -99,9 +100,11 @@ class JobMedia:
         if self._body is None:
             links = registry.LINKS[leg.envelope.dialect](leg.body)
             self._body = await self._fetch_all(leg.body, links) if links else leg.body
+            if self._body is None:
+                return leg
         return leg._replace(body=self._body, fetched=self._features)
 
-    async def _fetch_all(self, body: bytes, links: Sequence[Link]) -> bytes:
+    async def _fetch_all(self, body: bytes, links: Sequence[Link]) -> bytes | None:
         if len(links) > limits.FETCHES_PER_JOB_MAX:
             raise self._fetcher.refuse(links[-1], FetchResult.TOO_MANY)
         if self._fetcher.running + len(links) > limits.FETCHES_MAX:
@@ -115,7 +118,7 @@ class JobMedia:
                 async with asyncio.TaskGroup() as group:
                     tasks = [group.create_task(self._fetcher.fetch(link, self)) for link in links]
         except TimeoutError:
-            return body  # cancelled
+            return None  # nobody waits for it any more
         except ExceptionGroup as failed:
             # The first one has ended the others.
             raise failed.exceptions[0] from None
@@ -148,7 +151,7 @@ class JobMedia:
 
 
 class _Fetching:
-    """What a cancelled job ends while it waits for its pictures; see `job_entry.UpstreamCall`."""
+    """What a job ends that waits for its pictures and needs them no more; see `job_entry.UpstreamCall`."""
 
     def __init__(self, scope: asyncio.Timeout) -> None:
         self._scope = scope
@@ -158,7 +161,8 @@ class _Fetching:
         """There is credit, but nothing to send yet."""
 
     def outrun(self) -> None:
-        """Calls are made after this, and none is beside it."""
+        """Another call has the answer: the end of the job must not wait for what a second one would need."""
+        self.cancel()
 
     def cancel(self) -> None:
         """The client has left: nothing more is fetched."""

@@ -109,11 +109,9 @@ class JobRunner:
                         continue
                 attempt = None if entry.cancelled else await self._open(course, candidate, seat, media)
             except MediaError as error:
-                seat.leave(0, self._clock.now())
                 entry.fail(error.fault)
                 return None
             except FaultError as error:
-                seat.leave(0, self._clock.now())
                 course.unfit(candidate, error.fault)
                 continue
             if entry.cancelled or attempt is None:
@@ -137,20 +135,18 @@ class JobRunner:
     async def _open(
         self, course: Course, candidate: Candidate, seat: Seat, media: JobMedia, rest: Continuation | None = None
     ) -> Attempt:
-        """Return an attempt, ready to be made; with ``rest`` one that goes on with an answer.
+        """Return an attempt, ready to be made; with ``rest`` one that goes on with an answer. Else its seat is left.
 
         Raises:
             MediaError: what the request names by URL cannot be had.
             FaultError: the request does not fit the candidate.
         """
-        entry, rules = course.entry, self._catalog.rules(candidate)
-        leg = Leg(
-            course.envelope, entry.machine.job, course.body, candidate, rules, self._clock.wall_ms(), course.proofs
-        )
-        if course.envelope is not entry.machine.envelope:
-            leg = leg._replace(named=entry.machine.envelope.model)
-        leg = await media.inlined(leg) if inlines(leg) else leg
-        passage = open_passage(leg) if rest is None else open_rest(leg, rest.begun, rest.so_far)
+        try:
+            passage = await self._passage(course, candidate, media, rest)
+        except BaseException:
+            seat.leave(0, self._clock.now())
+            raise
+        entry = course.entry
         number = entry.offer * limits.ATTEMPTS_PER_OFFER_MAX + entry.attempts
         entry.attempts += 1
         return Attempt(
@@ -164,6 +160,18 @@ class JobRunner:
             clock=self._clock,
             rest_of=rest,
         )
+
+    async def _passage(
+        self, course: Course, candidate: Candidate, media: JobMedia, rest: Continuation | None
+    ) -> Passage:
+        entry, rules = course.entry, self._catalog.rules(candidate)
+        leg = Leg(
+            course.envelope, entry.machine.job, course.body, candidate, rules, self._clock.wall_ms(), course.proofs
+        )
+        if course.envelope is not entry.machine.envelope:
+            leg = leg._replace(named=entry.machine.envelope.model)
+        leg = await media.inlined(leg) if inlines(leg) else leg
+        return open_passage(leg) if rest is None else open_rest(leg, rest.begun, rest.so_far)
 
     # --- two at a time -----------------------------------------------------------------------------------------
 
@@ -193,7 +201,6 @@ class JobRunner:
         try:
             return await self._open(course, candidate, seat, media)
         except (FaultError, MediaError):
-            seat.leave(0, self._clock.now())
             return None
 
     async def _first_of(
@@ -264,7 +271,6 @@ class JobRunner:
             try:
                 attempt = await self._open(course, candidate, seat, media, rest)
             except (FaultError, MediaError):
-                seat.leave(0, self._clock.now())
                 continue
             if entry.cancelled:
                 seat.leave(0, self._clock.now())

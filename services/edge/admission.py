@@ -7,15 +7,15 @@ further jobs of the lane wait behind those that are there, in the order of `poli
 The queue is served when a dispatcher says that it has room (`bus.edge_turns`): then as many jobs as it says are offered
 to it by name. Dispatchers are told each second, by the edge's beat, in which lanes jobs wait. So nothing that is lost
 on the way stops the queue for longer, and no dispatcher with room is idle for longer than a message takes, save for
-such a loss.
+such a loss. One of the version before tells nobody: what its beats say counts where nothing else is heard.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from services.edge.job_entry import JobEntry
 from services.edge.metrics import EdgeMetrics
 from trunkline.bus.fleet import Fleet
-from trunkline.bus.messages import Room
+from trunkline.bus.messages import Beat, Room
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.admission import LaneAdmission, Refused
@@ -23,6 +23,13 @@ from trunkline.policy.fair_queue import Refusal, Ticket
 
 LOOK_S = 0.05
 """How often it is looked for jobs that have waited long enough: so much longer than allowed one may wait."""
+
+UNTOLD_S = 2.5
+"""A dispatcher that tells of its room has done so by then: each second it hears that jobs wait, and looks for room."""
+
+UNTOLD_JOBS_MAX = 16
+"""Offered to one that does not, with each of its beats; each that it takes brings another. What it refuses has crossed
+the bus in vain."""
 
 _MESSAGES = {
     Refusal.ALL_FULL: "The gateway is overloaded, and too many requests wait already.",
@@ -62,6 +69,7 @@ class Admission:
         self._refuse = refuse
         self._lanes: dict[str, LaneAdmission[JobEntry]] = {}
         self._rested: dict[str, LaneAdmission[JobEntry]] = {}  # what was learnt of lanes in which none waits now
+        self._told_at: dict[str, float] = {}
         self._looking = False
 
     def __contains__(self, lane: str) -> bool:
@@ -103,6 +111,24 @@ class Admission:
 
         It matters behind the last one: the dispatcher is not to speak again before it has all of them.
         """
+        self._told_at.update(dict.fromkeys(room.lanes, self._clock.now()))
+        return self._take(room)
+
+    def take_untold(self, beat: Beat) -> list[tuple[JobEntry, int]]:
+        """Return the jobs to offer to a dispatcher whose beat shows room of which it does not tell, as `take`."""
+        if beat.draining or not self._lanes:
+            return []
+        return self._take(Room(beat.process, min(beat.room, UNTOLD_JOBS_MAX), self._untold(beat.lanes)))
+
+    def take_next(self, dispatcher: str, lane: str) -> list[tuple[JobEntry, int]]:
+        """Return the job to offer to a dispatcher that does not tell of its room, and has just taken one."""
+        return self._take(Room(dispatcher, 1, self._untold((lane,))))
+
+    def _untold(self, lanes: Iterable[str]) -> tuple[str, ...]:
+        long_ago = self._clock.now() - UNTOLD_S
+        return tuple(lane for lane in lanes if lane in self._lanes and self._told_at[lane] <= long_ago)
+
+    def _take(self, room: Room) -> list[tuple[JobEntry, int]]:
         queues = [self._lanes[lane].queue for lane in room.lanes if lane in self._lanes]
         taken: list[Ticket[JobEntry]] = []
         while queues and len(taken) < room.jobs:
@@ -147,6 +173,7 @@ class Admission:
     def _opened(self, lane: str, now: float) -> LaneAdmission[JobEntry]:
         opened = self._lanes[lane] = self._learnt(lane)
         opened.resume(now)
+        self._told_at[lane] = now
         if not self._looking:
             self._looking = True
             self._clock.call_later(LOOK_S, self._look)

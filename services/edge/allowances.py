@@ -17,7 +17,6 @@ from trunkline.bus.allowance import (
     AllowanceDraw,
     LeaseDraw,
     LeaseGrant,
-    MeterKind,
     decode_allowance_grants,
     decode_recall,
 )
@@ -25,7 +24,6 @@ from trunkline.bus.port import Bus, BusError, Message
 from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.policy.lease import Hold, JobNeed, Lease
-from trunkline.policy.meters import counts
 from trunkline.policy.slices import Slice
 from trunkline.runtime.tasks import TaskSet
 
@@ -134,12 +132,12 @@ class Allowances:
         self._want(found.current)
         return await future
 
-    def settle(self, account: int, hold: Hold, nano: int, tokens: int, images: int) -> None:
+    def settle(self, account: int, hold: Hold, nano: int, tokens: int, images: int, *, served: str = "") -> None:
         """A job has ended; see `policy.lease.Lease.settle`."""
         entry = self._entry(account, hold)
         if entry is None:
             return  # its lease is over, and with it what it held
-        entry.lease.settle(hold, nano, tokens, images, self._clock.now())
+        entry.lease.settle(hold, nano, tokens, images, self._clock.now(), served=served)
         if not entry.current and not entry.lease.jobs:
             self._want(entry)
         elif entry.current and entry.account.waiting:
@@ -164,23 +162,16 @@ class Allowances:
         found = self._accounts.get(account)
         return () if found is None else found.current.lease.matching(need)
 
-    def budgets_cover(self, account: int, hold: Hold, model: str, group: str) -> bool:
-        """Return whether a model may take over a job: whether the budgets that count it alone have room, as known here.
-
-        Args:
-            account: whose job it is.
-            hold: of the job; what it holds is held of the budgets that count both models.
-            model: public model name.
-            group: the first of those through which the key reaches it.
-        """
-        found, now, need = self._accounts.get(account), self._clock.now(), hold.need
-        return found is None or not any(
-            slice_.meter.kind is MeterKind.MONEY
-            and slice_.free(now) + slice_.remaining < need.least[slice_.index]
-            and slice_ not in hold.slices
-            and counts(slice_.meter, key=need.key, user=need.user, model=model, group=group)
-            for slice_ in found.current.lease.slices.values()
-        )
+    def also(self, account: int, hold: Hold, model: str, group: str) -> Hold | None:
+        """Return a hold that covers another model, too, None if that may not take over; see `Lease.also`."""
+        entry = self._entry(account, hold)
+        if entry is None:
+            return None
+        now = self._clock.now()
+        more = entry.lease.also(hold, model, group, now)
+        if entry.current and entry.lease.wants_renewal(now):
+            self._want(entry)
+        return more
 
     def discount_ppm(self, account: int) -> int:
         """Return the volume discount of an account, as far as is known here."""

@@ -146,6 +146,7 @@ class Edge:
         beat = messages.decode_beat(message.data)
         self._fleet.receive(beat, self._process.clock.now())
         self._keeper.confirmed(beat.process, beat.stored)
+        self._board.beat_heard(beat)
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:

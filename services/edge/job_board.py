@@ -6,7 +6,7 @@ more than its name.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import structlog
@@ -35,7 +35,7 @@ from trunkline.bus.edge_job import (
     Write,
 )
 from trunkline.bus.fleet import Fleet
-from trunkline.bus.messages import Envelope, UsageEvent, Withdrawal
+from trunkline.bus.messages import Beat, Envelope, UsageEvent, Withdrawal
 from trunkline.bus.port import Bus, BusFullError, Message
 from trunkline.core import limits
 from trunkline.core.clock import Clock
@@ -158,9 +158,12 @@ class JobBoard:
             return  # settled here already; the rest of its frames are of no interest
         try:
             commands = entry.machine.receive(frame, self._clock.now())
-            if entry.ticket is not None and entry.machine.dispatcher is not None:
+            dispatcher = None if entry.ticket is None else entry.machine.dispatcher
+            if dispatcher is not None:
                 self._admission.got_in(entry)
             self._run(entry, commands)
+            if dispatcher is not None:
+                self._offer(self._admission.take_next(dispatcher, entry.lane), dispatcher)
         except (frames.FrameError, IllegalInputError, ValueError) as error:
             # ValueError is msgspec's: a payload that this version cannot read.
             self._metrics.frames_refused.inc()
@@ -174,9 +177,16 @@ class JobBoard:
         except ValueError:
             self._metrics.frames_refused.inc()
             return
+        self._offer(self._admission.take(room), room.dispatcher)
+
+    def beat_heard(self, beat: Beat) -> None:
+        """A dispatcher lives, and may have room for jobs that wait."""
+        self._offer(self._admission.take_untold(beat), beat.process)
+
+    def _offer(self, taken: Iterable[tuple[JobEntry, int]], dispatcher: str) -> None:
         now = self._clock.now()
-        for entry, waiting in self._admission.take(room):
-            self._run(entry, entry.machine.offer(now, room.dispatcher, waiting=waiting))
+        for entry, waiting in taken:
+            self._run(entry, entry.machine.offer(now, dispatcher, waiting=waiting))
 
     def _refuse(self, entry: JobEntry, fault: Fault) -> None:
         """A job has waited long enough."""

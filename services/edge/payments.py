@@ -67,13 +67,16 @@ class Payments:
             raise refused
 
     def _held(self, client: ClientJob, held: Hold) -> None:
-        """Note a hold. What takes over is booked on its own model's budgets: where one is used up, it does not."""
+        """Note a hold. What takes over counts on its own model's meters: where one of them has no room, it does not."""
+        kept = []
+        for fallback in client.fallbacks:
+            more = self._allowances.also(client.key.policy.account, held, fallback.model, fallback.groups[0])
+            if more is not None:
+                held = more
+                kept.append(fallback)
         client.hold = held
         if client.fallbacks:
-            account, covered = client.key.policy.account, self._allowances.budgets_cover
-            client.fallbacks = tuple(
-                fallback for fallback in client.fallbacks if covered(account, held, fallback.model, fallback.groups[0])
-            )
+            client.fallbacks = tuple(kept)
 
     def _need(self, client: ClientJob) -> JobNeed:
         discount_ppm = self._allowances.discount_ppm(client.key.policy.account)
@@ -113,7 +116,8 @@ class Payments:
         nano = client.charge_nano
         if nano is None:
             nano = hold.need.amounts[0]  # a report that settlement will set aside
-        self._allowances.settle(account, hold, nano, units.input_total + units.output_total, units.images)
+        tokens = units.input_total + units.output_total
+        self._allowances.settle(account, hold, nano, tokens, units.images, served=usage.model)
 
     def price(self, client: ClientJob, usage: UsageEvent) -> None:
         """Note what a request is charged for what it has used; nothing where that cannot be."""

@@ -21,6 +21,10 @@ log = structlog.get_logger()
 RETRY_S = 1.0
 """Between two tries to store an event."""
 
+HANDOVER_MS = 10_000
+"""How long a process that does not lead keeps what it saw. That a leader is dead is known after three beats, and it may
+have had something of its last seconds still to store."""
+
 
 class Log(Protocol):
     """What is needed of a bus to read a stream (`runtime.nats_bus.NATSBus`)."""
@@ -52,8 +56,9 @@ async def read_last_events(stream: Log) -> list[CredentialEvent]:
 class CredentialReports:
     """Watches credentials and stores their events.
 
-    A process that does not lead watches, too, and stores nothing. Of each credential the last event alone waits to be
-    stored: what it was in between is not worth keeping.
+    A process that does not lead watches, too. It stores nothing, but keeps what it saw for `HANDOVER_MS`, in case it
+    comes to lead: what two leaders tell counts once (`store.credential_states`). Of each credential the last event
+    alone waits to be stored: what it was in between is not worth keeping.
 
     Args:
         stream: where to.
@@ -108,9 +113,8 @@ class CredentialReports:
                 refused=event.refused,
                 status=event.status,
             )
-            if self._peers.leads(self._clock.now()):
-                self._waiting[event.channel, event.credential] = event
-                self._wake.set()
+            self._waiting[event.channel, event.credential] = event
+            self._wake.set()
 
     async def run(self) -> None:
         """Store events until cancelled."""
@@ -122,7 +126,11 @@ class CredentialReports:
                 self._wake.set()
 
     async def store_waiting(self) -> bool:
-        """Store what waits; returns whether all of it was stored."""
+        """Store what waits, or let it go where another process leads; returns whether nothing waits any more."""
+        if not self._peers.leads(self._clock.now()):
+            kept_from_ms = self._clock.wall_ms() - HANDOVER_MS
+            self._waiting = {key: event for key, event in self._waiting.items() if event.at_ms > kept_from_ms}
+            return not self._waiting
         for key, event in list(self._waiting.items()):
             try:
                 await self._stream.store(
@@ -136,4 +144,4 @@ class CredentialReports:
                 return False
             if self._waiting.get(key) is event:
                 del self._waiting[key]
-        return True
+        return not self._waiting

@@ -2,8 +2,11 @@
 
 import pytest
 
+from tests.support.servers import Server, free_port, nats_binary, server_directory
 from trunkline.bus import subjects
+from trunkline.runtime import nats_bus
 from trunkline.runtime.nats_bus import HEALTH_AGE_S, HEALTH_BYTES_MAX, NATSBus
+from trunkline.runtime.tasks import TaskSet
 
 HEALTH = subjects.HEALTH_STREAM
 
@@ -47,3 +50,19 @@ async def test_a_stream_that_cannot_be_changed_is_used_as_it_is(bus: NATSBus) ->
     await bus.ensure_streams()
     assert (await bus.jetstream.stream_info(HEALTH)).config.max_age == 0
     await store(bus, 1)
+
+
+async def test_a_broker_with_little_room_reserves_less(tasks: TaskSet) -> None:
+    with server_directory("nats") as directory:
+        port, settings = free_port(), directory / "nats.conf"
+        settings.write_text(f'jetstream {{ store_dir: "{directory}/data", max_file_store: 300MB }}')
+        command = [nats_binary(), "-a", "127.0.0.1", "-p", str(port), "-c", str(settings)]
+        server = Server(command, port, directory / "nats.log", None).start()
+        try:
+            small = await nats_bus.connect(f"nats://127.0.0.1:{port}", name="test", tasks=tasks)
+            for _ in range(2):
+                await small.ensure_streams()
+                assert (await small.jetstream.stream_info(HEALTH)).config.max_bytes == HEALTH_BYTES_MAX // 4
+            await small.close()
+        finally:
+            server.stop()

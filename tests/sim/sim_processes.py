@@ -57,6 +57,7 @@ MASTERS = "1:" + base64.b64encode(bytes(32)).decode()
 DEADLINE_S = 15.0
 DISPATCHER_JOBS_MAX = 12
 ADMISSION_WAIT_S = 2.0
+CHANNELS = (1, 2, 3)
 TIMEOUTS = Timeouts(connect_s=1.0, first_token_s=3.0, idle_s=2.5, total_s=9.0)
 
 
@@ -67,7 +68,7 @@ def fill_buckets(broker: MemoryBroker) -> None:
     model = ModelSnapshot("public", groups=("default",), prices={"input": 1_000_000, "output": 1_000_000})
     broker.buckets[subjects.KV_MODELS][subjects.kv_token("public")] = snapshots.encode(model)
     vault = Vault(parse_masters(MASTERS))
-    for number in (1, 2, 3):
+    for number in CHANNELS:
         credentials = tuple(
             vault.seal(10 * number + index, f"upstream-{number}-{index}", bytes(11) + bytes([index]))
             for index in range(number)
@@ -307,4 +308,6 @@ class SimulatedDispatcher(_Process):
 
     def left_over(self) -> dict[str, int]:
         busy = sum(connection.busy for connection in self.pool.open)
-        return {"jobs": len(self.table), "usage": len(self.usage), "calls": busy}
+        records = [self.catalog.figures.channel(channel) for channel in CHANNELS]
+        seats = sum(record.in_flight + record.waiting for record in records if record is not None)
+        return {"jobs": len(self.table), "usage": len(self.usage), "calls": busy, "seats": seats}

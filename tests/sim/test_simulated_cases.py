@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import pytest
 from structlog.testing import capture_logs
 
+from services.dispatcher import job_runner
 from tests.sim.sim_books import Ledger
 from tests.sim.sim_checkpoints import CheckpointStream
 from tests.sim.sim_clients import Client, Outcome, Plan
@@ -513,3 +514,17 @@ def test_a_dead_dispatcher_that_still_counts_as_living_is_asked_once() -> None:
         await stage.answered(stage.send(), within_s=0.5)
 
     play(course, dispatchers=3, script=[Behaviour.GOOD])
+
+
+def test_a_defect_while_a_call_is_made_ready_leaves_no_seat_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_leg: object) -> None:
+        raise RuntimeError("a defect")
+
+    async def course(stage: Stage) -> None:
+        client = stage.send()
+        await stage.until(lambda: client.done, within_s=20)
+        assert client.outcome() is Outcome.ERROR
+        assert stage.dispatchers[0].left_over()["seats"] == 0
+
+    monkeypatch.setattr(job_runner, "open_passage", broken)
+    play(course, dispatchers=1)

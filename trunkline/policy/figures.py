@@ -133,8 +133,18 @@ class Underway:
         self._record.first_tokens.append(after_s)
 
     def outrun(self, after_s: float, now: float, *, stream: bool) -> None:
-        """It was given up for another one before its stream began, or was whole: it takes that long at the least."""
-        (self._record.first_token_s if stream else self._record.whole_s).add(after_s, now)
+        """It was given up for another one before its stream began, or was whole: it takes that long at the least.
+
+        So only what is longer than what is known says anything. Else one that is asked as the second would look quick
+        for having been given up soon.
+        """
+        record = self._record
+        times, mean = (record.first_tokens, record.first_token_s) if stream else (record.wholes, record.whole_s)
+        known = mean.mean(now)
+        if known is None and times:
+            known = times[-1]
+        if known is not None and after_s > known:
+            mean.add(after_s, now)
 
     def end(self) -> None:
         """It is over."""

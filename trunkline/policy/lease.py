@@ -68,12 +68,14 @@ class Hold(NamedTuple):
         slices: of every meter that counts it.
         buckets: where the units came from, one per slice.
         need: how much.
+        others: further models that may take over, each with the group that counts; their slices are among these.
     """
 
     lease: int
     slices: tuple[Slice, ...]
     buckets: tuple[int, ...]
     need: JobNeed
+    others: tuple[tuple[str, str], ...] = ()
 
 
 class Unknown(NamedTuple):
@@ -139,6 +141,7 @@ class Lease:
         self._outdated: set[int] = set()
         self._outdated_until = now
         self._asked: dict[int, int] = {}
+        self._wished: dict[tuple[int, str, str], JobNeed] = {}
         self._matched: dict[tuple[int, str, str], tuple[Slice, ...]] = {}
         self._pending: dict[str, dict[int, int]] = {}
         self._blind = False
@@ -184,7 +187,34 @@ class Lease:
         self.jobs += 1
         return Hold(self.number, slices, buckets, need)
 
-    def settle(self, hold: Hold, nano: int, tokens: int, images: int, now: float) -> None:
+    def also(self, hold: Hold, model: str, group: str, now: float) -> Hold | None:
+        """Let another model take over a job that holds: set aside the same on the meters that count only that model.
+
+        None where one of them has too little here; if there is some elsewhere, the next draw asks for it, for the jobs
+        that come after.
+
+        Args:
+            hold: of the job.
+            model: public model name.
+            group: the first of those through which the key reaches it.
+            now: monotonic seconds.
+        """
+        need = hold.need._replace(model=model, group=group)
+        matched = self._matched.get((need.key, model, group)) or self._match(need)
+        slices = tuple(slice_ for slice_ in matched if slice_ not in hold.slices)
+        amounts = need.amounts
+        short = [slice_ for slice_ in slices if slice_.free(now) < amounts[slice_.index]]
+        if short:
+            if all(slice_.remaining > 0 for slice_ in short) and len(self._wished) < MATCHED_MAX:
+                self._wished[need.key, model, group] = need
+                self.low = True
+            return None
+        buckets = tuple([slice_.take(amounts[slice_.index], now) for slice_ in slices])
+        return hold._replace(
+            slices=hold.slices + slices, buckets=hold.buckets + buckets, others=(*hold.others, (model, group))
+        )
+
+    def settle(self, hold: Hold, nano: int, tokens: int, images: int, now: float, *, served: str = "") -> None:
         """A job has ended: what it came to takes the place of its hold.
 
         Args:
@@ -193,12 +223,32 @@ class Lease:
             tokens: input and output.
             images: of the answer.
             now: monotonic seconds.
+            served: the model that answered; needed only where another one than that of the need may have.
         """
         self.jobs -= 1
         used = (nano, 1, tokens, images)
         held = hold.need.amounts
+        if hold.others:
+            self._settle_one_of(hold, used, now, served)
+            return
         for slice_, bucket in zip(hold.slices, hold.buckets, strict=True):
             slice_.settle(held[slice_.index], used[slice_.index], bucket, now)
+
+    @staticmethod
+    def _settle_one_of(hold: Hold, used: tuple[int, int, int, int], now: float, served: str) -> None:
+        """Settle a job that one of several models has answered: on the meters that count it, and of no other."""
+        need = hold.need
+        answered = need
+        for model, group in hold.others:
+            if model == served:
+                answered = need._replace(model=model, group=group)
+        for slice_, bucket in zip(hold.slices, hold.buckets, strict=True):
+            if _counts(slice_.meter, answered):
+                amount = used[slice_.index]
+            else:
+                # It was asked for, and is counted as a job of the model that it was meant for.
+                amount = used[1] if slice_.index == 1 and _counts(slice_.meter, need) else 0
+            slice_.settle(need.amounts[slice_.index], amount, bucket, now)
 
     def _goes_on(self, need: JobNeed, now: float) -> bool:
         """Return whether a key may go on by what was known of it, while it is asked about with the next draw."""
@@ -236,7 +286,8 @@ class Lease:
             recalled: metering has asked for what is idle.
             closing: the account is given up here; no job may be in flight.
         """
-        waiting = tuple(waiting)
+        waiting = (*waiting, *self._wished.values())
+        self._wished = {}
         asked = {need.key: need.user for need in waiting if need.key not in self._granted} | self._asked
         self._asked = {}
         self._users.update(asked)

@@ -8,14 +8,12 @@ import heapq
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from itertools import accumulate
 
 import msgspec
 
 from trunkline.bus.snapshots import ChannelSnapshot
 from trunkline.core.hashing import fraction, mix64
-from trunkline.policy.affinity import draws
-from trunkline.policy.preference import Preference
+from trunkline.policy.preference import Preference, Ring
 
 Draw = Callable[[], float]
 """Returns a uniform random number, 0 ≤ x < 1."""
@@ -47,9 +45,9 @@ class Tier:
     """
 
     __slots__ = (
-        "_all",
         "_health_of",
         "_preference",
+        "_ring",
         "_salts",
         "cumulative",
         "entries",
@@ -61,9 +59,9 @@ class Tier:
 
     def __init__(self, entries: list[Entry]) -> None:
         self.entries = entries
-        self._all = list(accumulate(float(entry.channel.weight) for entry in entries))
         self._salts = [mix64(entry.channel.id) for entry in entries]
         self._preference: Preference | None = None
+        self._ring: Ring | None = None
 
     def weigh(self, factor: Callable[[int], float]) -> None:
         """Work out who is live. New lists: plans under way keep walking the old ones."""
@@ -111,22 +109,25 @@ class Tier:
         while rest:
             yield live[heapq.heappop(rest)[1]]
 
-    def of_conversation(self, affinity: int, most: int) -> list[Entry]:
-        """Return up to so many live entries that a conversation would compare, by weight, the preferred ones first.
+    def of_conversation(self, affinity: int, most: int, drawn: int) -> list[Entry]:
+        """Return the live entries that a conversation would compare, the preferred one first: all of up to ``most``.
 
-        Each time the same ones, whoever else comes or goes; but where there are many, those of them that are live.
+        Of more, those of so many draws by weight that it gets, some perhaps twice.
+
+        The same ones each time, whoever else comes or goes.
         """
-        if len(self.entries) <= most:
+        entries, healths = self.entries, self.healths
+        if len(entries) <= most:
             # By exponential variates as above, drawn from the conversation and the channel.
             lots = [
                 (-math.log(1.0 - fraction(mix64(affinity ^ self._salts[index]))) / entry.channel.weight, index)
-                for index, entry in enumerate(self.entries)
-                if entry.channel.weight and self.healths[index] > 0
+                for index, entry in enumerate(entries)
+                if entry.channel.weight and healths[index] > 0
             ]
-            return [self.entries[index] for _, index in sorted(lots)]
-        draw, last = draws(affinity), len(self.entries) - 1
-        places = dict.fromkeys(min(bisect_right(self._all, draw() * self._all[-1]), last) for _ in range(most))
-        return [self.entries[place] for place in places if self.healths[place] > 0]
+            return [entries[index] for _, index in sorted(lots)]
+        if self._ring is None:
+            self._ring = Ring((entry.channel.id, entry.channel.weight) for entry in entries)
+        return [entries[place] for place in dict.fromkeys(self._ring.draws(affinity, drawn)) if healths[place] > 0]
 
     def picks(self, affinity: int) -> Iterator[Entry]:
         """Yield the few live entries that a conversation prefers, by weight; each once.

@@ -10,6 +10,8 @@ the member's own change sides: 0.16 % beside its 0.1 % at a thousand members, an
 """
 
 import math
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -21,6 +23,12 @@ credentials, so that for them nothing changes sides without need."""
 
 PICKS_MAX = 4
 """Picks that are worth the time. Where half of the weight is away, one in 16 has found nothing by then."""
+
+POINTS_PER_WEIGHT = 0.16
+"""Points of a member on a ring: sixteen at the usual weight of 100. A thousand such take 0.25 MB and 5 ms to place."""
+
+POINTS_MAX = 256
+"""Points of one member, so that a great weight does not fill the memory."""
 
 _GROUP_BITS = 4
 _LOG_MAX = math.log(2.0**64)
@@ -85,6 +93,41 @@ class Preference:
             if isinstance(inner, int):
                 return inner
             lots = inner
+
+
+class Ring:
+    """Members on a ring, for several draws at once: each takes who comes next behind a point that a seed determines.
+
+    A member has points by its weight, so that when one goes or comes only the draws that fell on it, or now do, change
+    (Karger et al. 1997). A draw is one bisection, where `Preference` asks members in turn; in return shares follow
+    the weights only roughly, by a quarter or so.
+
+    Args:
+        members: identity, unique and below 2⁶⁴, and weight of each; one of weight 0 or less is never drawn.
+    """
+
+    __slots__ = ("_members", "_points")
+
+    def __init__(self, members: Iterable[tuple[int, float]]) -> None:
+        placed = sorted(
+            (mix64(mix64(identity) + step), index)
+            for index, (identity, weight) in enumerate(members)
+            for step in range(min(math.ceil(weight * POINTS_PER_WEIGHT), POINTS_MAX))
+        )
+        self._points = array("Q", [point for point, _ in placed])
+        self._members = array("L", [index for _, index in placed])
+
+    def draws(self, seed: int, count: int) -> Iterator[int]:
+        """Yield the index of so many members, some perhaps more than once.
+
+        Args:
+            seed: below 2⁶⁴.
+            count: of draws.
+        """
+        points, members = self._points, self._members
+        if points:
+            for step in range(count):
+                yield members[bisect_right(points, mix64(seed + step)) % len(points)]
 
 
 def _grouped(lots: list[_Lot], shift: int) -> list[_Lot]:

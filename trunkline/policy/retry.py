@@ -40,6 +40,10 @@ BUDGET_MAX = 20.0
 BUDGET_RETURN = 0.5
 """What a success gives back: a channel that fails a third of its attempts still gets retries."""
 
+BUDGET_RETURN_PER_S = 0.2
+"""What time gives back: one that is asked only when others have failed would else never be asked again. While it goes
+on failing, that is a retry in 5 s."""
+
 _ENDS = frozenset(
     {
         ErrorType.CLIENT_GONE,
@@ -79,22 +83,27 @@ class RetryBudget:
     """How many retries a channel bears, after gRPC's retry throttling (proposal A6).
 
     Its own failures take from it and its successes give back: a healthy channel takes over everything that another one
-    has dropped, and when all fail each gets the first attempts of jobs and no others.
+    has dropped, and when all fail each gets the first attempts of jobs and hardly any others.
     """
 
-    __slots__ = ("_left",)
+    __slots__ = ("_at", "_left")
 
     def __init__(self) -> None:
         self._left = BUDGET_MAX
+        self._at = 0.0
 
-    def receive(self, error: ErrorType | None) -> None:
-        """Take what came of an attempt; None is success."""
+    def receive(self, error: ErrorType | None, now: float) -> None:
+        """Take what came of an attempt; None is success. ``now`` is monotonic seconds."""
+        left = self._left_at(now)
         if error is None:
-            self._left = min(self._left + BUDGET_RETURN, BUDGET_MAX)
+            left = min(left + BUDGET_RETURN, BUDGET_MAX)
         elif error in CHANNEL_FAULTS:
-            self._left = max(self._left - 1.0, 0.0)
+            left = max(left - 1.0, 0.0)
+        self._left, self._at = left, now
 
-    @property
-    def allows(self) -> bool:
-        """Whether a job that failed elsewhere may come."""
-        return self._left > BUDGET_MAX / 2
+    def allows(self, now: float) -> bool:
+        """Return whether a job that failed elsewhere may come."""
+        return self._left_at(now) > BUDGET_MAX / 2
+
+    def _left_at(self, now: float) -> float:
+        return min(self._left + max(now - self._at, 0.0) * BUDGET_RETURN_PER_S, BUDGET_MAX)

@@ -120,7 +120,6 @@ class RoutingTable:
         """Add a channel or replace it. One that is not enabled, or drained, serves nothing."""
         self._take_out(channel.id)
         self._channels[channel.id] = channel
-        self._denied = {known: until for known, until in self._denied.items() if known[0] != channel.id}
         if _serves(channel):
             for name in channel.models:
                 model = self._models.get(name)
@@ -138,6 +137,7 @@ class RoutingTable:
 
     def _take_out(self, channel: int) -> None:
         known = self._channels.pop(channel, None)
+        self._denied = {denied: until for denied, until in self._denied.items() if denied[0] != channel}
         if known is None or not _serves(known):
             return
         for name in known.models:
@@ -179,9 +179,9 @@ class RoutingTable:
         if channel in self._channels:
             self._denied[channel, model] = now + DENIED_S
 
-    def learn(self, channel: int, error: ErrorType | None) -> None:
+    def learn(self, channel: int, error: ErrorType | None, now: float) -> None:
         """Let an attempt's outcome count for how many retries the channel bears."""
-        self.budget(channel).receive(error)
+        self.budget(channel).receive(error, now)
 
     def budget(self, channel: int) -> RetryBudget:
         """Return how many retries a channel bears."""
@@ -263,14 +263,15 @@ class Plan:
 
     __slots__ = (
         "_affinity",
-        "_attempts",
         "_credentials",
         "_draw",
         "_last",
         "_later",
+        "_left_out",
         "_look",
         "_model",
         "_pool",
+        "_retries",
         "_strategy",
         "_table",
         "_tight",
@@ -300,7 +301,8 @@ class Plan:
         self._affinity = affinity
         self._strategy = strategy
         self._look = look
-        self._attempts = 0
+        self._left_out: tuple[int, ...] = ()
+        self._retries = False
         self._last: Entry | None = None
         self.rounds = 0
         self._begin_round()
@@ -335,8 +337,9 @@ class Plan:
 
         Args:
             now: monotonic seconds.
-            last_error: how the attempt before ended.
+            last_error: how the last attempt ended; None before one was made.
         """
+        self._retries = self._retries or last_error is not None
         last, self._last = self._last, None
         if last is not None:
             if last_error in CREDENTIAL_FAULTS and (candidate := self._candidate(last, now)) is not None:
@@ -355,6 +358,7 @@ class Plan:
 
     def other(self, now: float) -> Candidate | None:
         """Return a second attempt to make beside the one under way, on another channel; None if none is left."""
+        self._retries = True
         last = self._last
         for entry in self._untouched:
             if (candidate := self._candidate(entry, now)) is not None:
@@ -364,11 +368,15 @@ class Plan:
         self._last = last
         return None
 
+    def leave_out(self, channel: int) -> None:
+        """The request does not fit a channel, which was not called: it is not asked again."""
+        self._left_out = (*self._left_out, channel)
+
     def _candidate(self, entry: Entry, now: float, wait_s: float = 0.0) -> Candidate | None:
         channel, table = entry.channel, self._table
         if not self._live(channel.id) or not table.usable(channel.id, self._model, now):
             return None
-        if self._attempts and not table.budget(channel.id).allows:
+        if channel.id in self._left_out or (self._retries and not table.budget(channel.id).allows(now)):
             return None
         tried = self._tried.get(channel.id)
         upstream_model = channel.models[self._model]
@@ -383,9 +391,8 @@ class Plan:
         if choice is None:
             if wait_s:
                 return None
-            wait_s = 0.0 if self._look is None or self._strategy is not Strategy.LATENCY else self._look.wait_s(channel)
-            if 0.0 < wait_s <= BET_WAIT_S_MAX:
-                return self._candidate(entry, now, wait_s)
+            if (candidate := self._bet(entry, now)) is not None:
+                return candidate
             self._waiting.append(entry)
             return None
         credential = choice.credential
@@ -395,16 +402,25 @@ class Plan:
         else:
             tried.add(identity)
         self._last = entry
-        self._attempts += 1
         last_resort = self._pool is not None and self._pool.last_resort
         return Candidate(channel, credential, entry.group, upstream_model, last_resort, self._model, wait_s)
+
+    def _bet(self, entry: Entry, now: float) -> Candidate | None:
+        """Return an attempt after a short wait, where the strategy takes that for the quickest."""
+        free = self._free_at(entry, now) if self._strategy is Strategy.LATENCY else None
+        if free is None or not 0.0 < free - now <= BET_WAIT_S_MAX:
+            return None
+        return self._candidate(entry, now, free - now)
+
+    def _free_at(self, entry: Entry, now: float) -> float | None:
+        tried = self._tried.get(entry.channel.id, ())
+        return self._credentials.free_at(entry.channel, now, entry.channel.models[self._model], tried)
 
     def _after_a_wait(self, now: float) -> Candidate | None:
         """Return the attempt with the credential that is free first, where that is soon."""
         soonest: tuple[float, Entry] | None = None
         for entry in self._waiting:
-            tried = self._tried.get(entry.channel.id, ())
-            free = self._credentials.free_at(entry.channel, now, entry.channel.models[self._model], tried)
+            free = self._free_at(entry, now)
             if free is not None and free - now <= COOL_WAIT_S_MAX and (soonest is None or free < soonest[0]):
                 soonest = (free, entry)
         if soonest is None:
@@ -422,6 +438,7 @@ class Plan:
         if last_error not in REPEATABLE or self.rounds >= ROUNDS_MAX:
             return None
         self._begin_round()
+        self._retries = True
         for entry in self._untouched:
             if (candidate := self._candidate(entry, now)) is not None:
                 wait_s = candidate.wait_s + backoff_s(self.rounds, self._draw)

@@ -2,8 +2,8 @@
 
 ``priority`` and ``cost`` rank channels by what is configured, and share by weight among equals. ``latency``,
 ``throughput`` and ``least-busy`` compare what is known of the moment: the lowest score goes first. They look at all of
-up to `EXAMINED_MAX` channels, else at as many drawn by weight, so that a plan over a thousand costs no more; what is
-under way makes a channel look worse, so that dispatchers which all see the same best one do not all run there.
+up to `EXAMINED_MAX` channels, else at `DRAWN_MAX` drawn by weight, so that a plan over a thousand costs no more; what
+is under way makes a channel look worse, so that dispatchers which all see the same best one do not all run there.
 
 In every strategy but ``priority``, channels of a negative priority are the reserve: asked when nobody else is left.
 """
@@ -20,7 +20,11 @@ from trunkline.policy.figures import LiveFigures
 from trunkline.policy.pools import Draw, Entry, Rank, Tier
 
 EXAMINED_MAX = 8
-"""Channels compared for one job: about 1 µs each. Of more, the best of eight drawn ones is among the best eighth."""
+"""Channels compared for one job, if there are no more: about 1 µs each."""
+
+DRAWN_MAX = 6
+"""Channels compared where there are more: the best of six drawn ones is among the best seventh, and of a thousand
+channels each that is looked at costs 2 µs, since it is in no cache."""
 
 BAND_MIN, BAND_MAX = 1.25, 1.75
 """A conversation stays where it is while that is not worse than the best by more than this: its cache saves half of the
@@ -166,7 +170,7 @@ def _drawn(tier: Tier, draw: Draw) -> list[Entry]:
     if len(tier.live) <= EXAMINED_MAX:
         drawn = list(tier.live) if len(tier.live) == 1 else list(tier.shuffled(draw))
     else:
-        drawn = list({entry.channel.id: entry for entry in (tier.drawn(draw) for _ in range(EXAMINED_MAX))}.values())
+        drawn = list({entry.channel.id: entry for entry in (tier.drawn(draw) for _ in range(DRAWN_MAX))}.values())
     # One that recovers is compared only as often as its health says, else it would get everything as the unknown one.
     healthy = [entry for entry in drawn if (health := tier.health_of(entry)) >= 1.0 or draw() < health]
     return healthy or drawn
@@ -177,7 +181,7 @@ def _of_conversation(tier: Tier, affinity: int) -> list[Entry]:
 
     The trouble of one of them moves no other.
     """
-    drawn = tier.of_conversation(affinity, EXAMINED_MAX)
+    drawn = tier.of_conversation(affinity, EXAMINED_MAX, DRAWN_MAX)
     healthy = [
         entry
         for entry in drawn
@@ -191,9 +195,10 @@ def spared(figures: LiveFigures, tier: Tier, entry: Entry) -> bool:
     mine = figures.channel(entry.channel.id)
     if mine is None or mine.in_flight < SPARED_FROM or len(tier.live) < 2:
         return False
-    others = tier.live[:EXAMINED_MAX]
     busy = weight = 0.0
-    for other in others:
+    for other in tier.live[: EXAMINED_MAX + 1]:
+        if other is entry:
+            continue
         record = figures.channel(other.channel.id)
         busy += 0 if record is None else record.in_flight
         weight += other.channel.weight

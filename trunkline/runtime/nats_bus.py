@@ -29,6 +29,12 @@ HEALTH_BYTES_MAX = 1024 * 1024 * 1024
 """A tenth of what our broker has (deploy/nats): history must not take the room of usage. The week of a fleet that sends
 100 samples an instant, of 160 bytes each; nine hours at the most that health sends, 2,000."""
 
+STREAM_BYTES_MIN = 16 * 1024 * 1024
+"""A stream's limit is halved down to this where its broker has less room to reserve: minutes of the largest fleet."""
+
+_NO_ROOM = 10047
+"""JetStream's code for a stream whose ``max_bytes`` are more than it can reserve."""
+
 API_TIMEOUT_S = 5.0
 READS_AT_ONCE_MAX = 64
 
@@ -287,7 +293,7 @@ class NATSBus:
         try:
             found = (await self._jetstream.stream_info(str(config.name))).config
         except NotFoundError:
-            await self._jetstream.add_stream(config)
+            await self._add_stream(config)
             return
         if config.max_bytes is None or (found.max_age, found.max_bytes) == (config.max_age, config.max_bytes):
             return
@@ -297,6 +303,14 @@ class NATSBus:
         except APIError as error:
             # It works as it is; a broker without so much room is no reason not to start.
             log.warning("stream_limits_not_set", stream=config.name, error=error.description)
+
+    async def _add_stream(self, config: StreamConfig) -> None:
+        try:
+            await self._jetstream.add_stream(config)
+        except APIError as error:
+            if error.err_code != _NO_ROOM or not config.max_bytes or config.max_bytes // 2 < STREAM_BYTES_MIN:
+                raise
+            await self._add_stream(config.evolve(max_bytes=config.max_bytes // 2))
 
     async def flush(self) -> None:
         """Return once everything queued so far has reached the broker.

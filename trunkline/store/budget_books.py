@@ -4,7 +4,7 @@ Called by the console, which checks the figures and tells owners that a budget i
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import asyncpg
@@ -21,6 +21,7 @@ select s.account_id, s.meter, s.period_start, s.spent_nano, s.refused_limit_nano
 from budget_spending as s join accounts as a on a.id = s.account_id
 where s.period_start > current_date - {PERIODS_READ_DAYS} and ($1::bigint[] is null or s.account_id = any($1))
   and (not $2 or s.period_start >= current_date - 1 or extract(day from s.period_start) = 1)
+  and ($3::date[] is null or s.period_start = any($3))
 order by s.account_id, s.meter, s.period_start
 """  # noqa: S608 - made of constants
 
@@ -56,7 +57,11 @@ class _Holder(NamedTuple):
 
 
 async def read_budget_books(
-    connection: Connection, accounts: Sequence[int] | None = None, *, lately: bool = False
+    connection: Connection,
+    accounts: Sequence[int] | None = None,
+    *,
+    lately: bool = False,
+    starts: Collection[dt.date] | None = None,
 ) -> list[BudgetBook]:
     """Return the budgets that hold still, with each of their periods that runs or ended within a month.
 
@@ -64,8 +69,9 @@ async def read_budget_books(
         connection: in any state.
         accounts: only of these; None for all.
         lately: leave out days that are over in every time zone, which are most of what there is to read.
+        starts: only periods that begin on these days; None for any.
     """
-    rows = await connection.fetch(_READ, accounts, lately)
+    rows = await connection.fetch(_READ, accounts, lately, None if starts is None else list(starts))
     ids: dict[HolderKind, set[int]] = {HolderKind.KEY: set(), HolderKind.USER: set()}
     for row in rows:
         kind, id_ = _holder(row["meter"])

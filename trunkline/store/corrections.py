@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from trunkline.bus.allowance import Period
 from trunkline.core.ids import JobID
 from trunkline.core.money import usd_text
 from trunkline.policy.meters import counts
@@ -157,15 +158,18 @@ async def _refund(
 async def _give_back(connection: Connection, account_id: int, job: JobID, nano: int) -> None:
     """Lower what was spent of the budgets that counted a job's charge."""
     used = await connection.fetchrow(
-        "select started_at, key_id, user_id, model from usage where job = $1 and account_id = $2 and charge_nano > 0",
+        "select u.started_at, u.key_id, u.user_id, u.model, a.time_zone from usage as u"
+        " join accounts as a on a.id = u.account_id where u.job = $1 and u.account_id = $2 and u.charge_nano > 0",
         UUID(bytes=job),
         account_id,
     )
     if used is None:
         return
     started_ms = round(used["started_at"].timestamp() * 1000)
-    for book in await read_budget_books(connection, [account_id]):
-        start = span_at(book.meter.period, book.time_zone, started_ms).start
+    starts = {period: span_at(period, used["time_zone"], started_ms).start for period in (Period.DAY, Period.MONTH)}
+    # Of the account's budgets only these periods: settlement waits for what is read here.
+    for book in await read_budget_books(connection, [account_id], starts=starts.values()):
+        start = starts[book.meter.period]
         if book.period_start == start and counts(
             book.meter, key=used["key_id"], user=used["user_id"], model=used["model"], group=""
         ):

@@ -128,16 +128,31 @@ def test_whole_answers_are_late_by_their_own_times() -> None:
     assert figures.late_after_s(1, "m", stream=True) == 0.1
 
 
-def test_a_stream_that_was_outrun_takes_that_long_at_the_least() -> None:
+def test_an_attempt_that_was_outrun_takes_that_long_at_the_least() -> None:
     figures = LiveFigures()
+    figures.begin(1, "m").first_output(1.0, 0.0)
     figures.begin(1, "m").outrun(2.0, 0.0, stream=True)
     record = figures.record(1, "m")
     assert record is not None
-    assert record.expected_s(0.0, stream=True) == 2.0
+    assert record.expected_s(0.0, stream=True) == 1.5
     assert record.expected_s(0.0, stream=False) is None
+    figures.begin(1, "m").answered(2.0, 0.0)
     figures.begin(1, "m").outrun(3.0, 0.0, stream=False)
-    assert record.expected_s(0.0, stream=False) == 3.0
-    assert not record.first_tokens
+    assert record.expected_s(0.0, stream=False) == 2.5
+    assert list(record.first_tokens) == [1.0]
+
+
+def test_one_that_was_given_up_soon_does_not_look_quick_for_it() -> None:
+    figures = LiveFigures()
+    figures.begin(1, "m").outrun(0.01, 0.0, stream=True)
+    record = figures.record(1, "m")
+    assert record is not None
+    assert record.expected_s(0.0, stream=True) is None
+    figures.begin(1, "m").first_output(2.0, 0.0)
+    figures.begin(1, "m").outrun(0.01, 0.0, stream=True)
+    assert record.expected_s(0.0, stream=True) == 2.0
+    figures.begin(1, "m").outrun(3.0, 1000.0, stream=True)
+    assert record.expected_s(1000.0, stream=True) == pytest.approx(3.0)
     assert not record.wholes
 
 

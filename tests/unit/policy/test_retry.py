@@ -5,7 +5,15 @@ import pytest
 from trunkline.bus.messages import FallbackOn
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.breaker import CHANNEL_FAULTS
-from trunkline.policy.retry import BACKOFF_S, BUDGET_MAX, BUDGET_RETURN, RetryBudget, backoff_s, taken_over_on
+from trunkline.policy.retry import (
+    BACKOFF_S,
+    BUDGET_MAX,
+    BUDGET_RETURN,
+    BUDGET_RETURN_PER_S,
+    RetryBudget,
+    backoff_s,
+    taken_over_on,
+)
 
 FAILURES = {
     ErrorType.UPSTREAM_CREDENTIAL,
@@ -47,33 +55,45 @@ def test_waits_double_and_half_of_each_is_drawn() -> None:
 def test_a_channel_that_fails_gets_no_more_retries_until_it_has_served_again(error: ErrorType) -> None:
     budget = RetryBudget()
     failures = 0
-    while budget.allows:
-        budget.receive(error)
+    while budget.allows(0.0):
+        budget.receive(error, 0.0)
         failures += 1
     assert failures == BUDGET_MAX / 2
-    budget.receive(None)
-    assert budget.allows
+    budget.receive(None, 0.0)
+    assert budget.allows(0.0)
     for _ in range(1000):
-        budget.receive(error)
+        budget.receive(error, 0.0)
     for _ in range(int(BUDGET_MAX / 2 / BUDGET_RETURN)):
-        assert not budget.allows
-        budget.receive(None)
-    budget.receive(None)
-    assert budget.allows
+        assert not budget.allows(0.0)
+        budget.receive(None, 0.0)
+    budget.receive(None, 0.0)
+    assert budget.allows(0.0)
+
+
+def test_a_channel_that_is_only_asked_after_others_gets_retries_again_in_time() -> None:
+    budget = RetryBudget()
+    for _ in range(1000):
+        budget.receive(ErrorType.UPSTREAM_ERROR, 100.0)
+    again_at = 100.0 + BUDGET_MAX / 2 / BUDGET_RETURN_PER_S
+    assert not budget.allows(again_at)
+    assert budget.allows(again_at + 0.1)
+    budget.receive(ErrorType.UPSTREAM_ERROR, again_at + 0.1)
+    assert not budget.allows(again_at + 0.9 / BUDGET_RETURN_PER_S)
+    assert budget.allows(again_at + 1.1 / BUDGET_RETURN_PER_S)
 
 
 def test_what_is_no_fault_of_the_channel_costs_it_no_retries() -> None:
     budget = RetryBudget()
     for _ in range(1000):
-        budget.receive(ErrorType.UPSTREAM_RATE_LIMITED)
-        budget.receive(ErrorType.UPSTREAM_BAD_REQUEST)
-    assert budget.allows
+        budget.receive(ErrorType.UPSTREAM_RATE_LIMITED, 0.0)
+        budget.receive(ErrorType.UPSTREAM_BAD_REQUEST, 0.0)
+    assert budget.allows(0.0)
 
 
 def test_a_channel_that_fails_a_third_of_its_attempts_keeps_its_retries() -> None:
     budget = RetryBudget()
     for _ in range(1000):
-        budget.receive(ErrorType.UPSTREAM_ERROR)
-        budget.receive(None)
-        budget.receive(None)
-        assert budget.allows
+        budget.receive(ErrorType.UPSTREAM_ERROR, 0.0)
+        budget.receive(None, 0.0)
+        budget.receive(None, 0.0)
+        assert budget.allows(0.0)

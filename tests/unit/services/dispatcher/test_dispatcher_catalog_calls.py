@@ -13,6 +13,7 @@ from services.dispatcher.model_terms import model_terms
 from tests.support.manual_clock import ManualClock
 from trunkline.bus import snapshots
 from trunkline.bus.snapshots import ChannelOverride, ChannelSnapshot, Clamp, HeaderRules, ParameterRules, Timeouts
+from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.routing import Candidate
 from trunkline.policy.vault import NONCE_BYTES, Vault
 from trunkline.protocol.dialect import Call
@@ -179,6 +180,29 @@ def test_heads_and_addresses_are_made_anew_when_the_channel_changes() -> None:
     stale = rig.catalog.request_head(before, Target(endpoint(rig), "provider.example", "/v1"), CALL)
     assert stale.endswith(b"x-title: a\r\n")
     assert rig.head()[-1] == "x-title: b"
+
+
+def test_a_job_that_was_planned_before_a_channel_moved_goes_where_its_secret_belongs() -> None:
+    rig = Rig()
+    before = rig.candidate()
+    moved = msgspec.structs.replace(channel(), base_url="http://elsewhere.example/v1")
+    rig.catalog.channel_changed("7", snapshots.encode(moved))
+    assert endpoint(rig).host == "elsewhere.example"
+    rig.head()
+    target = rig.catalog.target(before, CALL)
+    assert target is not None
+    assert target.endpoint.host == "provider.example"
+    assert b"host: provider.example" in rig.catalog.request_head(before, target, CALL)
+
+
+def test_a_channel_that_was_deleted_meanwhile_leaves_nothing_behind() -> None:
+    rig = Rig()
+    before = rig.candidate()
+    rig.catalog.channel_changed("7", None)
+    for fault in (Fault(ErrorType.UPSTREAM_CREDENTIAL, "x"), Fault(ErrorType.UPSTREAM_ERROR, "x")):
+        rig.catalog.learn(before, fault, None, began=0.0, now=0.0)
+    assert not rig.catalog.credentials.troubles(0.0)
+    assert not rig.catalog._breakers
 
 
 def endpoint(rig: Rig) -> Any:

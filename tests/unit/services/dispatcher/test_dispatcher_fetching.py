@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import msgspec
@@ -251,3 +252,18 @@ async def test_a_client_that_leaves_ends_the_fetching(run: Run) -> None:
     assert waiting.cancelled()
     assert (run.fetcher.running, run.entry._calls) == (0, ())
     assert run.counted() == {"given_up": 1}
+
+
+async def test_nothing_more_is_fetched_for_a_second_call_once_the_first_has_the_answer(run: Run) -> None:
+    never: asyncio.Future[Fetched] = asyncio.get_running_loop().create_future()
+    run.web.has[URL] = never
+    first = SimpleNamespace(outrun=lambda: None, cancel=lambda: None)
+    run.entry.began(first)
+    wanted = leg(OPENAI_CHAT, "openai", INLINE)
+    asyncio.get_running_loop().call_soon(run.entry.won, first)  # as soon as the second waits
+    async with asyncio.timeout(1.0):
+        assert await run.media.inlined(wanted) == wanted
+    assert run.fetcher.running == 0
+    run.entry.over(first)
+    run.web.has[URL] = PNG
+    assert (await run.media.inlined(wanted)).body != wanted.body

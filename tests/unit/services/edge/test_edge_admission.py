@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.edge.admission import UNTOLD_JOBS_MAX, UNTOLD_S
 from services.edge.client_job import ClientJob
 from services.edge.job_board import JobBoard
 from services.edge.metrics import EdgeMetrics
@@ -301,6 +302,32 @@ async def test_one_that_is_silent_is_given_to_another_one_and_then_waits_again(r
     assert rig.at_rest()
     assert client.outcome == "ok"
     assert client.offers == 5
+
+
+async def test_of_a_dispatcher_that_does_not_tell_of_its_room_its_beats_do(rig: Rig) -> None:
+    first = await rig.waiting()
+    others = [await rig.waiting() for _ in range(UNTOLD_JOBS_MAX + 1)]
+    shown = Beat("dispatcher", "d1", 0, room=1000, lanes=(LANE, "other"))
+    await rig.clock.advance(UNTOLD_S - 0.1)
+    rig.board.beat_heard(shown)
+    assert await rig.take_offers() == []
+    await rig.clock.advance(0.1)
+    rig.board.beat_heard(msgspec.structs.replace(shown, room=0))
+    rig.board.beat_heard(msgspec.structs.replace(shown, draining=True))
+    assert await rig.take_offers() == []
+    rig.board.beat_heard(shown)
+    offered = await rig.take_offers()
+    assert [client for _, client, _ in offered] == [first, *others[: UNTOLD_JOBS_MAX - 1]]
+    assert [(name, left) for name, _, left in offered] == [("d1", 0)] * (UNTOLD_JOBS_MAX - 1) + [("d1", 2)]
+    rig.full(others[0], "d1")
+    assert await rig.take_offers() == []
+    rig.accept(first, "d1")
+    assert await rig.take_offers() == [("d1", others[0], 2)]
+    rig.room("d2", 1)
+    assert await rig.take_offers() == [("d2", others[UNTOLD_JOBS_MAX - 1], 1)]
+    rig.accept(others[0], "d1")
+    rig.board.beat_heard(shown)
+    assert await rig.take_offers() == []
 
 
 async def test_what_is_no_word_of_room_is_counted(rig: Rig) -> None:

@@ -318,4 +318,24 @@ async def test_a_budget_that_covers_the_hold_covers_what_takes_over(rig: Rig) ->
     await rig.hold(client)
     assert client.hold is not None
     assert client.hold.need.amounts[0] == 511
+    # Nothing of tiny's own budget is here yet: it is asked for, for those who come after.
+    assert [fallback.model for fallback in client.fallbacks] == ["small"]
+    rig.payments.give_up(client)
+    await rig.clock.advance(0.01)  # for the draw and its answer
+    client = rig.job(wish=RoutingWish(("small", "tiny")))
+    await rig.hold(client)
     assert [fallback.model for fallback in client.fallbacks] == ["small", "tiny"]
+
+
+async def test_what_takes_over_never_passes_its_own_budget(rig: Rig) -> None:
+    rig.account(10**6, budget("small", 1_300))
+    jobs = []
+    for _ in range(20):
+        client = rig.job(wish=RoutingWish(("small",)))
+        await rig.hold(client)
+        jobs.append(client)
+        await rig.clock.advance(0.01)
+    backed = [client for client in jobs if client.fallbacks]
+    assert len(backed) == 1_300 // 511
+    held = [client.hold for client in backed if client.hold is not None]
+    assert {hold.others for hold in held} == {(("small", "default"),)}

@@ -3,9 +3,9 @@
 import pytest
 
 from services.health.access_publisher import COMPARE_S, AccessPublisher
-from services.health.credential_reports import CredentialReports, read_last_events
+from services.health.credential_reports import HANDOVER_MS, CredentialReports, read_last_events
 from services.health.judge import Judge
-from services.health.peers import Peers
+from services.health.peers import LOST_AFTER_S, Peers
 from tests.support.health_bus import MemoryBus, StandingClock
 from trunkline.bus import messages, snapshots, subjects
 from trunkline.bus.messages import AttemptOutcome, Beat, CredentialEvent, OutcomeBatch
@@ -153,10 +153,26 @@ async def test_a_process_that_does_not_lead_knows_and_does_not_tell(bus: MemoryB
     told.reports.put(channel(1))
     told.peers.receive_beat(Beat("health", "health-a", 0), clock.now())
     told.reports.receive_outcomes(outcome(ErrorType.UPSTREAM_CREDENTIAL))
+    assert not await told.reports.store_waiting()
+    clock.seconds += HANDOVER_MS / 1000
+    told.peers.receive_beat(Beat("health", "health-a", 0), clock.now())
+    assert await told.reports.store_waiting()
     told.peers.receive_beat(Beat("health", "health-a", 0, draining=True), clock.now())
     told.reports.receive_outcomes(outcome(ErrorType.UPSTREAM_CREDENTIAL))
     assert await told.reports.store_waiting()
     assert (told.events(), told.reports.refused()) == ([], [("1", 1)])
+
+
+async def test_what_a_leader_did_not_live_to_tell_its_successor_tells(bus: MemoryBus, clock: StandingClock) -> None:
+    told = Reports(bus, clock)
+    told.reports.put(channel(1))
+    told.peers.receive_beat(Beat("health", "health-a", 0), clock.now())
+    clock.seconds += 1
+    told.reports.receive_outcomes(outcome(ErrorType.UPSTREAM_CREDENTIAL))
+    assert not await told.reports.store_waiting()
+    clock.seconds += LOST_AFTER_S
+    assert await told.reports.store_waiting()
+    assert told.events() == [CredentialEvent(1, 10, 1_001_000, refused=True, status=401)]
 
 
 async def test_a_restart_takes_up_what_was_told(bus: MemoryBus, clock: StandingClock) -> None:
