@@ -23,7 +23,7 @@ run-model: .venv/run.stamp .venv/model.stamp ## The same, with a real language m
 	@exec $(BIN)/python -m trunkline.dev --model $(ARGS)
 
 test: lint .venv/model.stamp .venv/node.stamp ## Run all tests.
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m tests $(ARGS)
 
 check: lint ## The fast part: lint, and the tests without sockets.
 	@$(BIN)/python -m pytest --quiet tests/unit tests/playbooks tests/property tests/interop

@@ -50,6 +50,12 @@ END_WAIT_S = 5.0
 another call; and an edge sends no sign of life sooner, which has no place behind that event."""
 
 OUTRUN = Fault(ErrorType.GATEWAY_OUTRUN, "Another attempt answered first.")
+OUT_OF_TIME = Fault(ErrorType.UPSTREAM_TIMEOUT, "No provider answered within the request's deadline.")
+"""The job's time was over before this attempt's: no fault of whom it called."""
+
+_UNFINISHED = Fault(ErrorType.UPSTREAM_TIMEOUT, "The provider did not finish its answer in time.")
+_NOT_BEGUN = Fault(ErrorType.UPSTREAM_TIMEOUT, "The provider did not begin its answer in time.")
+_STOPPED = Fault(ErrorType.UPSTREAM_TIMEOUT, "The provider stopped in the middle of its answer.")
 _TOO_LARGE = Fault(ErrorType.UPSTREAM_INVALID, "The provider's answer is larger than the gateway takes.")
 
 
@@ -249,19 +255,17 @@ class Attempt:
                 self._connection.cancel()
             self.on_end()
         else:
-            self._give_up(Fault(ErrorType.UPSTREAM_TIMEOUT, late), RetryClass.OTHER_CHANNEL)
+            self._give_up(late, RetryClass.OTHER_CHANNEL)
 
-    def _late(self, now: float) -> str | None:
-        timeouts = self.timeouts
-        if now - self.began > timeouts.total_s or now > self._entry.deadline:
-            return "The provider did not finish its answer in time."
-        if self._entry.machine.envelope.stream and not self.committed and now - self.began > timeouts.first_token_s:
+    def _late(self, now: float) -> Fault | None:
+        timeouts, took_s = self.timeouts, now - self.began
+        if took_s > timeouts.total_s or now > self._entry.deadline:
+            return OUT_OF_TIME if took_s < min(timeouts.total_s, timeouts.first_token_s) else _UNFINISHED
+        if self._entry.machine.envelope.stream and not self.committed and took_s > timeouts.first_token_s:
             # A plain answer shows nothing before all of it is made, so only its total time says anything.
-            return "The provider did not begin its answer in time."
+            return _NOT_BEGUN
         quiet_s = min(timeouts.idle_s, END_WAIT_S) if self._said_all else timeouts.idle_s
-        if self.committed and not self._paused and now - self._heard > quiet_s:
-            return "The provider stopped in the middle of its answer."
-        return None
+        return _STOPPED if self.committed and not self._paused and now - self._heard > quiet_s else None
 
     @property
     def _said_all(self) -> bool:

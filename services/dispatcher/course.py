@@ -1,14 +1,12 @@
 """A job's attempts at one model: who is next, and what has been learnt about the request meanwhile."""
 
-from services.dispatcher.attempt import AttemptResult
+from services.dispatcher.attempt import OUT_OF_TIME, AttemptResult
 from services.dispatcher.catalog import Catalog
 from services.dispatcher.job_entry import JobEntry
 from trunkline.bus.messages import Envelope
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.routing import Candidate
 from trunkline.protocol.upstream_error import FAILED_CALL, UNREADABLE_PROOF, RetryClass
-
-_DEADLINE = Fault(ErrorType.UPSTREAM_TIMEOUT, "No provider answered within the request's deadline.")
 
 
 class Course:
@@ -74,7 +72,7 @@ class Course:
         """Return what the client is told when no attempt is left."""
         fault = self.fault or self._misfit
         if fault is None:
-            return _DEADLINE if now > self.entry.deadline else self._plan.refusal(now)
+            return OUT_OF_TIME if now > self.entry.deadline else self._plan.refusal(now)
         if fault.type is ErrorType.UPSTREAM_RATE_LIMITED:
             # The honest wait is until the first credential of any channel is free again.
             refusal = self._plan.refusal(now)

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from services.dispatcher.answers import AnswerFacts, TranslatedStream
-from services.dispatcher.attempt import OUTRUN, Attempt, AttemptResult
+from services.dispatcher.attempt import OUT_OF_TIME, OUTRUN, Attempt, AttemptResult
 from services.dispatcher.catalog import Catalog, Seat
 from services.dispatcher.continuation import Continuation
 from services.dispatcher.course import Course
@@ -319,7 +319,7 @@ class JobRunner:
         if result.fault is OUTRUN:
             underway.outrun(now - attempt.began, now, stream=attempt.entry.machine.envelope.stream)
             return
-        if error is ErrorType.CLIENT_GONE:
+        if error is ErrorType.CLIENT_GONE or result.fault is OUT_OF_TIME:
             return
         if error is None and attempt.committed:
             underway.streamed(facts.usage.units.output_total, now - attempt.first_output_at, now)

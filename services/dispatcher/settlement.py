@@ -1,7 +1,7 @@
 """Books each attempt: what it used for metering, how it went for health, and both for metrics."""
 
 from services.dispatcher.answers import AnswerFacts
-from services.dispatcher.attempt import Attempt, AttemptResult
+from services.dispatcher.attempt import OUT_OF_TIME, Attempt, AttemptResult
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.joined_answer import JoinedStream
 from services.dispatcher.metrics import ChannelCounters, DispatcherMetrics
@@ -48,7 +48,7 @@ class Settlement:
         error = None if result.fault is None else result.fault.type
         event = self._event(entry, attempt, facts, error, charged=charged)
         self._count(attempt, facts, error, event.first_token_ms / 1000)
-        if error not in _SAYS_NOTHING:
+        if error not in _SAYS_NOTHING and result.fault is not OUT_OF_TIME:
             self._outcomes.add(
                 AttemptOutcome(
                     channel=event.channel,

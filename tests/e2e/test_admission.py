@@ -115,8 +115,8 @@ async def test_a_burst_of_one_account_leaves_others_their_turns_and_its_excess_i
         assert {outcome.ending for outcome in outcomes} == {Ending.WHOLE}
         assert len(outcomes) >= 10
         # Its own time, and that of a few turns: those of the burst, which has waited all along, do not count.
-        assert sorted(outcome.seconds for outcome in outcomes)[len(outcomes) // 2] < 2 * SERVICE_S
-        assert max(outcome.seconds for outcome in outcomes) < 4 * SERVICE_S
+        assert sorted(outcome.seconds for outcome in outcomes)[len(outcomes) // 2] < 3 * SERVICE_S
+        assert max(outcome.seconds for outcome in outcomes) < 6 * SERVICE_S
     assert {one.last.ending for one in retried} == {Ending.WHOLE}
     told = [one for one in retried if one.told_s >= 1.0]
     assert len(told) > BURST / 3

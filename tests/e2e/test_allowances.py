@@ -99,6 +99,7 @@ async def test_two_thousand_requests_at_once_get_exactly_what_the_money_covers(r
     assert await rig.settled("hundred") == 100 * cost
 
 
+@pytest.mark.patient
 async def test_a_limit_of_a_hundred_a_minute_lets_a_hundred_through(rig: Rig) -> None:
     clock = SystemClock()
     began = clock.now()

@@ -17,6 +17,8 @@ from tests.support.live_stack import LiveStack, StackPlan
 from tests.support.waiting import eventually
 from trunkline.dev.ports import PortPicker
 
+pytestmark = pytest.mark.patient
+
 QUICK_S = 0.05
 SLOW_S = 1.0
 RATE = 25

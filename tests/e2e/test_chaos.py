@@ -20,6 +20,8 @@ from trunkline.core.money import NANO_PER_USD
 from trunkline.runtime.clock import SystemClock
 from trunkline.store import ledger
 
+pytestmark = pytest.mark.patient
+
 MODEL = "chaos"
 CREDIT_USD = 1000.0
 DURATION_S = 120.0

@@ -13,6 +13,8 @@ from tests.support.waiting import eventually
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.tasks import TaskSet
 
+pytestmark = pytest.mark.patient
+
 STREAMS = 40
 SLOW = {"chunks": 80, "delay_ms": 100}
 """A stream of eight seconds: long past the moment at which a lost process is noticed."""

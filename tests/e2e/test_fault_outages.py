@@ -14,6 +14,8 @@ from tests.support.servers import NATSServer, PostgresServer, running_nats, runn
 from tests.support.waiting import eventually
 from trunkline.runtime.clock import SystemClock
 
+pytestmark = pytest.mark.patient
+
 MODEL = "demo"
 NATS_AWAY_S = 7.0
 """Longer than a dispatcher waits for JetStream to take usage, so that it has to try again."""

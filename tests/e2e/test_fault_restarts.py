@@ -10,6 +10,8 @@ from tests.support.books import assert_books_agree
 from tests.support.chat_client import ChatClient, Ending, Outcome, assert_proper, load, session
 from tests.support.live_stack import LiveStack, StackPlan
 
+pytestmark = pytest.mark.patient
+
 MODEL = "demo"
 GRACE_S = 15
 ROLES = ("dispatcher", "edge", "metering", "health", "console")

@@ -13,6 +13,8 @@ from tests.support.waiting import eventually
 from trunkline.policy.retry import BUDGET_MAX
 from trunkline.runtime.clock import SystemClock
 
+pytestmark = pytest.mark.patient
+
 MODEL = "thirds"
 CHANNELS = 3
 DISPATCHERS = 2

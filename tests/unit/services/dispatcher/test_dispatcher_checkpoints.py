@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.dispatcher.answers import InputCount
-from services.dispatcher.attempt import Attempt
+from services.dispatcher.attempt import OUT_OF_TIME, Attempt
 from services.dispatcher.catalog import Seat
 from services.dispatcher.checkpoints import Checkpoints
 from services.dispatcher.job_entry import JobEntry
@@ -26,6 +26,7 @@ from trunkline.bus.messages import UsageEvent
 from trunkline.bus.port import Message
 from trunkline.bus.snapshots import ChannelSnapshot
 from trunkline.core import limits
+from trunkline.core.errors import ErrorType
 from trunkline.core.ids import JobIDMint
 from trunkline.core.usage import UsageSource
 from trunkline.policy.credentials import CredentialStates
@@ -135,6 +136,22 @@ async def test_a_plain_answer_shows_nothing_before_its_end(rig: Rig) -> None:
     attempt.on_body(b'{"choices": [{"message": {"content": "one two')
     assert await rig.second() == []
     assert await rig.second() == []
+
+
+async def test_the_end_of_the_jobs_time_is_no_fault_of_an_attempt_that_had_little_of_it(rig: Rig) -> None:
+    late, early = rig.attempt(), rig.attempt()
+    late.entry.deadline = rig.clock.now() + 1.0
+    await rig.clock.advance(1.5)
+    for attempt in (late, early):
+        attempt.tick(rig.clock.now())
+    assert late.ended.result().fault is OUT_OF_TIME
+    assert not early.ended.done()
+    await rig.clock.advance(limits.FIRST_TOKEN_TIMEOUT_S)
+    early.entry.deadline = rig.clock.now() - 1.0
+    early.tick(rig.clock.now())
+    fault = early.ended.result().fault
+    assert fault is not None
+    assert (fault is OUT_OF_TIME, fault.type) == (False, ErrorType.UPSTREAM_TIMEOUT)
 
 
 async def test_without_a_broker_nothing_is_said(rig: Rig) -> None:

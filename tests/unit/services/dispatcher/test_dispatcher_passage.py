@@ -170,7 +170,12 @@ def test_a_provider_that_refuses_stream_options_gets_none(dialect: str) -> None:
 def test_input_is_counted_once_for_the_client_and_the_books(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[bytes] = []
     client = registry.CLIENTS[OPENAI_CHAT]
-    monkeypatch.setattr(type(client), "count_input", lambda _self, body: counted.append(body) or 7)
+
+    def count(_: object, body: bytes) -> int:
+        counted.append(body)
+        return 7
+
+    monkeypatch.setattr(type(client), "count_input", count)
     answer = passage(OPENAI_CHAT, "anthropic", CHAT).answer
     assert isinstance(answer, PlainAnswer)
     answer.receive(b'{"type":"message","content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"}')
