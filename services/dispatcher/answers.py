@@ -164,7 +164,7 @@ class RelayedStream:
     @property
     def complete(self) -> bool:
         """See `StreamAnswer`."""
-        return self._relay.complete
+        return self._relay.complete and not self._relay.open_ended
 
     def receive(self, data: bytes) -> bytes:
         """See `StreamAnswer`."""

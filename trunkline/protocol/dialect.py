@@ -6,7 +6,7 @@ the dispatcher uses both sides to translate, and the relay where no translation 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
 
@@ -253,10 +253,12 @@ class StreamRelay(Protocol):
     Attributes:
         first_output: whether any output has come.
         error: what ended the stream; what was returned until then are whole events.
+        open_ended: only the end of its body says that it is whole, as of plain sound: a cut is never an end.
     """
 
     first_output: bool
     error: UpstreamError | None
+    open_ended: ClassVar[bool]
 
     @property
     def complete(self) -> bool:

@@ -6,6 +6,7 @@ on as they came; each event is decoded into the few members that matter and then
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import msgspec
 
@@ -47,6 +48,8 @@ class EventRelay(ABC):
         "error",
         "first_output",
     )
+
+    open_ended: ClassVar[bool] = False
 
     def __init__(
         self, public_model: str | None, read: Callable[[bytes], object], count_input: CountInput | None = None

@@ -5,6 +5,7 @@ A raw sound says nothing of its cost, so the characters of the text count; only 
 """
 
 import re
+from typing import ClassVar
 
 import msgspec
 
@@ -113,6 +114,8 @@ class SoundRelay:
     """
 
     __slots__ = ("_characters", "_held", "error", "first_output")
+
+    open_ended: ClassVar[bool] = True
 
     def __init__(self, characters: int) -> None:
         self._characters = characters

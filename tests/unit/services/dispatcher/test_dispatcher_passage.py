@@ -389,3 +389,13 @@ def test_what_is_meant_for_the_gateway_reaches_nobody_and_is_no_loss(
     plain, wishing = passage(dialect, upstream, body), passage(dialect, upstream, {**body, **WISHES})
     assert json.loads(wishing.body) == json.loads(plain.body)
     assert wishing.fidelity == plain.fidelity
+
+
+def test_plain_sound_is_never_whole_before_its_body_ends() -> None:
+    speech = {"model": "public", "input": "Hello", "voice": "alloy"}
+    answer = passage("audio_speech", "openai", speech, stream=True).answer
+    assert not isinstance(answer, PlainAnswer)
+    assert answer.receive(b"\x00\x01\x02") == b"\x00\x01\x02"
+    assert (answer.first_output, answer.complete) == (True, False)
+    answer.finish()
+    assert answer.error is None
