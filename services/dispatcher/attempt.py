@@ -264,8 +264,10 @@ class Attempt:
         if self._entry.machine.envelope.stream and not self.committed and took_s > timeouts.first_token_s:
             # A plain answer shows nothing before all of it is made, so only its total time says anything.
             return _NOT_BEGUN
-        quiet_s = min(timeouts.idle_s, END_WAIT_S) if self._said_all else timeouts.idle_s
-        return _STOPPED if self.committed and not self._paused and now - self._heard > quiet_s else None
+        quiet_s = now - self._heard
+        if not self.committed or self._paused or quiet_s <= min(timeouts.idle_s, END_WAIT_S):
+            return None
+        return _STOPPED if quiet_s > timeouts.idle_s or self._said_all else None
 
     @property
     def _said_all(self) -> bool:
