@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trunkline.protocol.openai_chat.answer import read_answer
@@ -111,6 +111,7 @@ def test_with_nothing_to_change_the_bytes_are_the_providers(
     BORDERS,
     OPTIONS,
 )
+@example([(11, b"\r", 0)], [129], {})
 @UNTIMED
 def test_mutated_streams_raise_nothing(
     mutations: list[tuple[int, bytes, int]], borders: list[int], options: dict[str, Any]

@@ -106,9 +106,13 @@ class ChatStreamRelay(EventRelay):
         if self._ended:
             return b""
         end = block.find(b"\n")
-        if block.startswith(b"data: {") and (end == len(block) - 2 or (end == len(block) - 3 and block[-2] == 0x0D)):
-            # Nearly always: one event of one line. The CR of a CRLF is white space to JSON; one that ends a line
-            # inside makes it no JSON.
+        if (
+            block.startswith(b"data: {")
+            and (end == len(block) - 2 or (end == len(block) - 3 and block[-2] == 0x0D))
+            # One inside ends a line, though it may be white space to JSON, as that of a CRLF is.
+            and block.find(b"\r", 0, end - 1) < 0
+        ):
+            # Nearly always: one event of one line.
             data = block[6:end]
             try:
                 chunk = read_answer_object(data)
