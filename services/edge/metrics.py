@@ -9,6 +9,12 @@ class EdgeMetrics:
     """The edge's metrics, on the registry of its process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._count_requests(registry)
+        self._count_admission(registry)
+        self._count_jobs(registry)
+        self._count_questions(registry)
+
+    def _count_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "trunkline_edge_requests",
             "Finished requests by route and outcome: ok, or the error type.",
@@ -27,6 +33,8 @@ class EdgeMetrics:
             buckets=LATENCY_BUCKETS_S,
             registry=registry,
         )
+
+    def _count_admission(self, registry: CollectorRegistry) -> None:
         self.offers = Counter(
             "trunkline_edge_reoffers",
             "Jobs offered again, by the error type of the last offer.",
@@ -52,6 +60,8 @@ class EdgeMetrics:
             ["why"],
             registry=registry,
         )
+
+    def _count_jobs(self, registry: CollectorRegistry) -> None:
         self.frames_refused = Counter(
             "trunkline_edge_frames_refused", "Messages that were no frame this version knows.", registry=registry
         )
@@ -75,6 +85,8 @@ class EdgeMetrics:
             "Copies of usage events let go before they were confirmed, because there were too many.",
             registry=registry,
         )
+
+    def _count_questions(self, registry: CollectorRegistry) -> None:
         self.key_lookups = Counter(
             "trunkline_edge_key_lookups", "Look-ups of keys not in the cache.", ["result"], registry=registry
         )
