@@ -8,7 +8,6 @@ import structlog
 
 from services.dispatcher.header_lines import kept_lines, name_of, set_lines
 from services.dispatcher.metrics import DispatcherMetrics
-from services.dispatcher.model_terms import ModelTerms, model_terms
 from trunkline.bus import snapshots
 from trunkline.bus.messages import Envelope
 from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential, Timeouts
@@ -17,6 +16,7 @@ from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.breaker import Breaker, Verdict
 from trunkline.policy.credentials import CredentialStates
 from trunkline.policy.figures import LiveFigures
+from trunkline.policy.model_terms import ModelTerms, model_terms
 from trunkline.policy.routing import Candidate, Plan, RoutingTable
 from trunkline.policy.vault import Vault
 from trunkline.protocol import registry

@@ -12,7 +12,7 @@ import msgspec
 
 from trunkline.bus.snapshots import ChannelSnapshot, ProbeKind
 from trunkline.core.errors import Fault
-from trunkline.policy.patterns import matches_any
+from trunkline.policy.model_terms import model_terms
 from trunkline.protocol import names, registry
 from trunkline.protocol.dialect import Call
 from trunkline.protocol.endpoint import Provider
@@ -20,7 +20,6 @@ from trunkline.protocol.endpoints.embeddings import OpenAIEmbeddings
 from trunkline.protocol.events import StreamError
 from trunkline.protocol.fidelity import Crossing
 from trunkline.protocol.model import Request, Role, Text, Turn
-from trunkline.protocol.rules import NO_RULES, RequestRules
 from trunkline.protocol.splice import BodyChanges
 
 WORD = "Hi"
@@ -119,7 +118,7 @@ def _completion(channel: ChannelSnapshot, model: str) -> tuple[Call, bytes, Read
         (Turn(Role.USER, (Text(WORD),)),), max_output=ANSWER_TOKENS_RESPONSES if responses else ANSWER_TOKENS
     )
     written = upstream.write_request(request, Crossing(names.OPENAI_CHAT, upstream.name), name, options)
-    body = BodyChanges(written.body).ruled(_rules(channel, model))
+    body = BodyChanges(written.body).ruled(model_terms(channel, model).rules)
 
     def read(body: bytes) -> Fault | None:
         last = upstream.read_answer(body, written, options)[-1]
@@ -129,7 +128,9 @@ def _completion(channel: ChannelSnapshot, model: str) -> tuple[Call, bytes, Read
 
 
 def _embedding(channel: ChannelSnapshot, model: str) -> tuple[Call, bytes, ReadFault]:
-    provider = Provider(channel.dialect, channel.models[model], model, channel.options, _rules(channel, model))
+    provider = Provider(
+        channel.dialect, channel.models[model], model, channel.options, model_terms(channel, model).rules
+    )
     opened = OpenAIEmbeddings().open(msgspec.json.encode({"model": model, "input": WORD}), _JSON, provider)
     whole = opened.whole
 
@@ -138,19 +139,3 @@ def _embedding(channel: ChannelSnapshot, model: str) -> tuple[Call, bytes, ReadF
         return None if error is None else error.fault
 
     return opened.call, opened.body, read
-
-
-def _rules(channel: ChannelSnapshot, model: str) -> RequestRules:
-    """Return what a channel changes in a request for a model: its own rules, then those of its overrides."""
-    overrides = [each.params for each in channel.overrides if matches_any(each.models, model)]
-    rules: RequestRules | None = None
-    for params in reversed([channel.params, *overrides]):
-        rules = RequestRules(
-            params.drop,
-            {name: bytes(json) for name, json in params.set.items()},
-            {name: bytes(json) for name, json in params.default.items()},
-            {name: (bounds.min, bounds.max) for name, bounds in params.clamp.items()},
-            params.rename,
-            rules,
-        )
-    return rules or NO_RULES

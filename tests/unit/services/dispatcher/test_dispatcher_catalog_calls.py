@@ -9,11 +9,11 @@ from prometheus_client import CollectorRegistry
 from services.dispatcher.catalog import USER_AGENT, Catalog
 from services.dispatcher.header_lines import FIXED_LINES, kept_lines, set_lines
 from services.dispatcher.metrics import DispatcherMetrics
-from services.dispatcher.model_terms import model_terms
 from tests.support.manual_clock import ManualClock
 from trunkline.bus import snapshots
 from trunkline.bus.snapshots import ChannelOverride, ChannelSnapshot, Clamp, HeaderRules, ParameterRules, Timeouts
 from trunkline.core.errors import ErrorType, Fault
+from trunkline.policy.model_terms import model_terms
 from trunkline.policy.routing import Candidate
 from trunkline.policy.vault import NONCE_BYTES, Vault
 from trunkline.protocol.dialect import Call

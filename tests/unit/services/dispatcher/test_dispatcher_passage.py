@@ -7,13 +7,13 @@ import msgspec
 import pytest
 
 from services.dispatcher.answers import PlainAnswer, RelayedStream
-from services.dispatcher.model_terms import model_terms
 from services.dispatcher.passage import Leg, Passage, open_passage
 from tests.support.job_scripts import envelope
 from trunkline.bus.snapshots import ChannelSnapshot
 from trunkline.core.errors import ErrorType, FaultError
 from trunkline.core.ids import JobIDMint
 from trunkline.core.usage import Units, UsageSource
+from trunkline.policy.model_terms import model_terms
 from trunkline.policy.routing import Candidate
 from trunkline.protocol import registry
 from trunkline.protocol.dialect import Written

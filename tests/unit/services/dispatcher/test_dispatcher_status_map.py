@@ -8,7 +8,6 @@ import pytest
 from services.dispatcher.attempt import Attempt, AttemptResult
 from services.dispatcher.catalog import Seat
 from services.dispatcher.job_entry import JobEntry
-from services.dispatcher.model_terms import model_terms
 from services.dispatcher.passage import Leg, open_passage
 from tests.support.job_scripts import envelope
 from tests.support.manual_clock import ManualClock
@@ -18,6 +17,7 @@ from trunkline.core.errors import ErrorType
 from trunkline.core.ids import JobIDMint
 from trunkline.policy.credentials import CredentialStates
 from trunkline.policy.figures import LiveFigures
+from trunkline.policy.model_terms import model_terms
 from trunkline.policy.routing import Candidate
 from trunkline.protocol.upstream_error import RetryClass
 from trunkline.runtime.memory_bus import MemoryBroker

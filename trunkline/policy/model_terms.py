@@ -1,6 +1,6 @@
 """What holds for the calls of one model on one channel: the channel's rules and timeouts with its overrides.
 
-Made once for each model and channel and kept by `catalog`.
+Pure. Dispatchers make it once for each model and channel; health's probes are asked by the same rules.
 """
 
 import msgspec
