@@ -82,6 +82,8 @@ class FormChanges:
             part = self._parts[index]
             if content != self._body[part.start : part.end]:
                 self._replaced[index] = content
+            else:
+                self._replaced.pop(index, None)  # what another rule has put there meanwhile
         if not kept and _FIELD_NAME.fullmatch(name):
             self._inserted[name] = content
 

@@ -61,6 +61,8 @@ def changed(*parts: bytes, **rules: Any) -> bytes:
         ((), {"default": {"a": b"1"}, "rename": {"a": "b"}}, (part("b", b"1"),)),
         ((part("b", b"0"),), {"default": {"a": b"1"}, "rename": {"a": "b"}}, (part("b", b"1"),)),
         ((part("a", b"1"),), {"rename": {"a": "b"}, "then": RequestRules(clamp={"a": (2, 3)})}, (part("b", b"2"),)),
+        # What was clamped and is then set to what the client had sent.
+        ((part("a", b"0"),), {"clamp": {"a": (1, 4)}, "then": RequestRules(set={"a": b"0"})}, (part("a", b"0"),)),
     ],
 )
 def test_rules_hold_for_forms(before: tuple[bytes, ...], rules: dict[str, Any], after: tuple[bytes, ...]) -> None:
