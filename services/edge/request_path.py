@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from prometheus_client import Counter
 
+from services.edge import cors
 from services.edge.client_job import ClientJob
 from services.edge.count_limit import CountLimit
 from services.edge.credentials import find_secret
@@ -130,6 +131,10 @@ class RequestPath:
 
     def begin(self, exchange: Exchange) -> None:
         """A request is whole. Called by the HTTP server."""
+        if cors.is_preflight(exchange.request):
+            cors.allow(exchange)
+            return
+        cors.mark(exchange)
         client = self._arrived(exchange)
         try:
             steps = self._steps_of(client)

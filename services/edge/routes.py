@@ -74,6 +74,8 @@ _COMMON = {
     "/models": _MODELS,
 }
 _PREFIX = re.compile(r"^(?:/(?:v1|v1beta|v1alpha|openai|anthropic|gemini))+(?=/|$)")
+_WHOLE = re.compile(r"^(?:/(?:chat/completions|messages|responses)(?:/v1)?)+(?=/(?!count_tokens$|input_tokens$))")
+"""A whole endpoint that was given as base URL, behind which a client has put what it wants of it."""
 _VERTEX = re.compile(r"^/projects/[^/]+/locations/[^/]+/publishers/[^/]+(?=/models/)")
 _AZURE = re.compile(r"^/deployments/([^/]+)(?=/)")
 _TAILS = (
@@ -127,7 +129,7 @@ def find_route(path: str) -> Match | None:
     if common is not None:
         return common
     whole = unquote(path).rstrip("/")
-    tail = _VERTEX.sub("", _PREFIX.sub("", whole))
+    tail = _VERTEX.sub("", _WHOLE.sub("", _PREFIX.sub("", whole)))
     deployment = _AZURE.match(tail)
     if deployment is not None:
         tail = tail[deployment.end() :]

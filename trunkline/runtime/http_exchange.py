@@ -65,6 +65,7 @@ class Exchange:
     be completed. After the client has gone all of these do nothing.
 
     Attributes:
+        further: header lines of the answer besides those that it is begun with.
         on_gone: called once if the client leaves before the answer is complete.
         on_drained: called with the number of bytes of `write` that have left for the client.
     """
@@ -75,6 +76,7 @@ class Exchange:
         "_keep_alive",
         "_undrained",
         "ended",
+        "further",
         "on_drained",
         "on_gone",
         "request",
@@ -87,6 +89,7 @@ class Exchange:
         self._chunked = chunked
         self._undrained = 0
         self.request = request
+        self.further = b""
         self.started = False
         self.ended = False
         self.on_gone: Callable[[], None] | None = None
@@ -104,9 +107,10 @@ class Exchange:
         if self.ended:
             return
         keep_alive = self._keep_alive and not close and not self._connection.draining
-        head = b"%b%b%bcontent-length: %d\r\n%b\r\n" % (
+        head = b"%b%b%b%bcontent-length: %d\r\n%b\r\n" % (
             _status_line(status),
             headers,
+            self.further,
             self._connection.date_line(),
             len(body),
             b"" if keep_alive else b"connection: close\r\n",
@@ -124,7 +128,8 @@ class Exchange:
         framing = b"transfer-encoding: chunked\r\n" if self._chunked else b""
         if not self._keep_alive or not self._chunked:
             framing += b"connection: close\r\n"
-        head = b"%b%b%b%b\r\n" % (_status_line(status), headers, self._connection.date_line(), framing)
+        lines = (_status_line(status), headers, self.further, self._connection.date_line(), framing)
+        head = b"%b%b%b%b%b\r\n" % lines
         if data:
             head += self._frame(data)
         self._send(head, len(data))
