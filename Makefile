@@ -25,8 +25,8 @@ run-model: .venv/run.stamp .venv/model.stamp ## The same, with a real language m
 test: lint .venv/model.stamp .venv/node.stamp ## Run all tests.
 	@exec $(BIN)/python -m tests $(ARGS)
 
-check: lint ## The fast part: lint, and the tests without sockets.
-	@$(BIN)/python -m pytest --quiet tests/unit tests/playbooks tests/property tests/interop
+check: .venv/test.stamp ## The fast part: lint, and the tests without sockets.
+	@exec $(BIN)/python -m tests.fast
 
 lint: .venv/test.stamp ## Format, style, types, and which package may import which.
 	@$(BIN)/python -m ruff format --check --quiet .
