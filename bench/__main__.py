@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from bench import dialects, machine, plans, report, scenarios, strategies, strategy_plots
+from bench import dialects, explorer, machine, plans, report, scenarios, strategies, strategy_plots
+from bench.explorer import ExplorerError
 from bench.generator import GeneratorError
 from bench.load import FILES_SPARE, allow_files
 from bench.money import MoneyError
@@ -19,7 +20,7 @@ from bench.scale import ScaleError, sizes
 from bench.stack import StackError, home
 from bench.workloads import FULL, QUICK, Effort
 
-COMMANDS = ("measure", "scale", "money", "dialects", "strategies", "plans", "profile")
+COMMANDS = ("measure", "scale", "money", "dialects", "strategies", "plans", "explorer", "profile")
 
 EXIT_INTERRUPTED = 130
 """As shells say it: 128 and the number of SIGINT."""
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         "money: usage events settled and allowances drawn. "
         "strategies: what each strategy of routing makes of simulated troubles, without a stack. "
         "plans: what planning a job's first attempt costs, without a stack. "
+        "explorer: how quickly questions about ten million attempts are answered. "
         "profile: where one service's time goes under load (needs py-spy).",
     )
     parser.add_argument("command", nargs="?", default="measure", choices=COMMANDS)
@@ -85,6 +87,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "plans":
         print(plans.text(list(plans.costs())))
         return 0
+    if arguments.command == "explorer":
+        _explore(arguments)
+        return 0
     effort = _effort(arguments)
     # A stream is one open file in each process that relays it; processes inherit the limit.
     allow_files(max(effort.held) + FILES_SPARE)
@@ -120,6 +125,15 @@ def _compare_strategies(arguments: argparse.Namespace) -> None:
             (arguments.plots / name).write_text(drawing)
 
 
+def _explore(arguments: argparse.Namespace) -> None:
+    with home() as place:
+        found = explorer.explore(place, _say, quick=arguments.quick)
+    print(f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {machine.commit()}\n")
+    print(explorer.text(found))
+    if arguments.json is not None:
+        arguments.json.write_bytes(explorer.as_json(found))
+
+
 def _run_on_stack(arguments: argparse.Namespace, effort: Effort, found: Report) -> None:
     with home() as place:
         if arguments.command == "scale":
@@ -139,7 +153,16 @@ def main() -> int:
         return _run(arguments)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except (StackError, GeneratorError, ProcessGoneError, ProfileError, ScaleError, MoneyError, OSError) as error:
+    except (
+        StackError,
+        GeneratorError,
+        ProcessGoneError,
+        ProfileError,
+        ScaleError,
+        MoneyError,
+        ExplorerError,
+        OSError,
+    ) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
 

@@ -2,26 +2,24 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.http import bad_request
+from services.console.http import bad_request, bind
+from services.console.query import moment
 from services.console.streams import Room, stream, streaming
-from services.console.system_api import USAGE_DAYS, moment
+from services.console.system_api import USAGE_DAYS
 from services.console.usage_files import FORMATS, MissingPackageError, UsageFile
-from trunkline.policy.admin_api import PREFIX
-from trunkline.store import account_views
-from trunkline.store.configuration_writes import find_account, find_channel
-from trunkline.store.database import Connection
-from trunkline.store.usage_export import DAYS_MAX, ExportFilter, read_rows
-
-FILTERS = ("account", "user", "key", "model", "channel", "group")
+from services.console.usage_query import Span, read_filter
+from trunkline.policy.operations import exports, usage_explorer
+from trunkline.store.usage_explorer import UsageFilter
+from trunkline.store.usage_export import COLUMNS, DAYS_MAX, OPERATORS_ONLY, read_rows
 
 
 class ExportAPI:
-    """Handler of ``/usage/export``.
+    """Handlers of ``/usage/export`` and ``/accounts/{account}/usage/export``.
 
     Args:
         context: of the console.
@@ -34,7 +32,7 @@ class ExportAPI:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        return [web.get(f"{PREFIX}/usage/export", self._export)]
+        return [bind(exports.USAGE, self._export), bind(usage_explorer.ACCOUNT_EXPORT, self._export)]
 
     @streaming
     async def _export(self, request: web.Request) -> web.StreamResponse:
@@ -42,7 +40,8 @@ class ExportAPI:
         if kind not in FORMATS:
             raise bad_request(f"format must be one of {', '.join(FORMATS)}.")
         try:
-            file = FORMATS[kind]()
+            columns = _columns(request)
+            file = FORMATS[kind](columns)
         except MissingPackageError as error:
             raise bad_request(
                 f"This console cannot write {kind}: the package {error} is not installed "
@@ -54,36 +53,27 @@ class ExportAPI:
         if until - since > dt.timedelta(days=DAYS_MAX):
             raise bad_request(f"An export has at most {DAYS_MAX} days.")
         async with self._context.database.connection() as connection:
-            wanted = await _filter(connection, request, since, until)
+            wanted = await read_filter(connection, request)
         with self._room.place():
             return await stream(
                 request,
-                self._pieces(wanted, file),
+                self._pieces(wanted, Span(since, until), columns, file),
                 content_type=file.content_type,
                 file_name=f"usage-{since:%Y%m%d}-{until:%Y%m%d}.{kind}",
             )
 
-    async def _pieces(self, wanted: ExportFilter, file: UsageFile) -> AsyncIterator[bytes]:
+    async def _pieces(
+        self, wanted: UsageFilter, span: Span, columns: Mapping[str, str], file: UsageFile
+    ) -> AsyncIterator[bytes]:
         async with self._context.database.connection() as connection:
-            async for rows in read_rows(connection, wanted):
+            async for rows in read_rows(connection, wanted, *span, tuple(columns)):
                 # In a thread: a row group takes tens of milliseconds, in which others want their answers.
                 if piece := await asyncio.to_thread(file.add, rows):
                     yield piece
         yield await asyncio.to_thread(file.finish)
 
 
-async def _filter(connection: Connection, request: web.Request, since: dt.datetime, until: dt.datetime) -> ExportFilter:
-    given = {name: request.query[name] for name in FILTERS if name in request.query}
-    account, user, key = (given.get(name) for name in ("account", "user", "key"))
-    if account is None and (user is not None or key is not None):
-        raise bad_request("A user or key is named together with its account.")
-    return ExportFilter(
-        since=since,
-        until=until,
-        account=None if account is None else await find_account(connection, account),
-        user=None if user is None else (await account_views.users(connection, account, user))[0].id,
-        key=None if key is None else (await account_views.keys(connection, account, key))[0].id,
-        model=given.get("model"),
-        channel=None if "channel" not in given else await find_channel(connection, given["channel"]),
-        group=given.get("group"),
-    )
+def _columns(request: web.Request) -> dict[str, str]:
+    """Return the columns that the caller gets, with their types."""
+    site = "account" not in request.match_info
+    return {name: kind for name, kind in COLUMNS.items() if site or name not in OPERATORS_ONLY}

@@ -6,10 +6,8 @@ Each takes rows piece by piece and returns the bytes that the file has grown by,
 import csv
 import importlib
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
-
-from trunkline.store.usage_export import COLUMNS
 
 ROW_GROUP_ROWS: Final = 10_000
 """Rows of one row group of a Parquet file. It is in memory until it is written, at about 200 bytes a row."""
@@ -34,14 +32,18 @@ class UsageFile(Protocol):
 
 
 class CSVFile:
-    """RFC 4180 with a line of names. Empty fields are unknown, moments are ISO 8601 in UTC, money is nano-USD."""
+    """RFC 4180 with a line of names. Empty fields are unknown, moments are ISO 8601 in UTC, money is nano-USD.
+
+    Args:
+        columns: names and types, of which the first one is a moment and no other.
+    """
 
     content_type = "text/csv; charset=utf-8"
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Mapping[str, str]) -> None:
         self._text = io.StringIO()
         self._writer = csv.writer(self._text)
-        self._writer.writerow(COLUMNS)
+        self._writer.writerow(columns)
 
     def add(self, rows: Rows) -> bytes:
         """See `UsageFile.add`."""
@@ -95,13 +97,16 @@ class _Growth(io.RawIOBase):
 class ParquetFile:
     """Parquet with zstd, a row group at a time.
 
+    Args:
+        columns: names, and types as Postgres calls them.
+
     Raises:
         MissingPackageError: pyarrow is not installed.
     """
 
     content_type = "application/vnd.apache.parquet"
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Mapping[str, str]) -> None:
         try:
             self._arrow = importlib.import_module("pyarrow")
             parquet = importlib.import_module("pyarrow.parquet")
@@ -115,7 +120,7 @@ class ParquetFile:
             "bigint": arrow.int64(),
             "boolean": arrow.bool_(),
         }
-        self._schema = arrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+        self._schema = arrow.schema([(name, types[kind]) for name, kind in columns.items()])
         self._file = _Growth()
         self._writer = parquet.ParquetWriter(self._file, self._schema, compression="zstd")
         self._waiting: list[Any] = []

@@ -1,8 +1,9 @@
-"""Keeps usage by day: makes partitions ahead, and turns what is past its time into sums. Deletes stale allowances.
+"""Keeps usage by day: makes partitions ahead, sums up days that are over, leaves only sums of what is past its time.
 
-It is a loop of its own, since summing up a day may take half a minute.
+It also deletes stale allowances. It is a loop of its own, since summing up a day may take half a minute.
 """
 
+import contextlib
 import datetime as dt
 
 import asyncpg
@@ -13,6 +14,7 @@ from trunkline.core.clock import Clock
 from trunkline.store.database import Connection, Database, StoreError
 from trunkline.store.stale_allowances import forget_idle_accounts, forget_periods
 from trunkline.store.usage_history import days_before, make_partitions, retire_day, retire_late
+from trunkline.store.usage_sums import forget_sums, sum_days
 
 log = structlog.get_logger()
 
@@ -22,6 +24,8 @@ RETRY_S = 5.0
 DAYS_AHEAD = 3
 """Partitions beyond today's: where there is none, usage goes to the default one, and has to be moved from there."""
 
+DAY_REST_S = 900.0
+"""How long after its end a day is summed up: long answers and what waits to be settled still add to it."""
 
 ACCOUNTS_MAX = 2000
 """Accounts looked at each time for whether nobody uses them any more: some 20 ms. A hundred thousand have their turn
@@ -73,7 +77,15 @@ class Retention:
                 self._retired(await retire_day(connection, day), day.isoformat())
             begins = dt.datetime(first_kept.year, first_kept.month, first_kept.day, tzinfo=dt.UTC)
             self._retired(await retire_late(connection, begins), "late")
+            await forget_sums(connection, first_kept)
+            await self._sum_days(connection)
             await self._forget_allowances(connection)
+
+    async def _sum_days(self, connection: Connection) -> None:
+        rested = dt.datetime.fromtimestamp(self._clock.wall_ms() / 1000 - DAY_REST_S, dt.UTC).date()
+        async with contextlib.aclosing(sum_days(connection, rested)) as days:
+            async for day in days:
+                log.info("usage_day_summed", day=day.isoformat())
 
     async def _forget_allowances(self, connection: Connection) -> None:
         forgotten = await forget_idle_accounts(connection, self._account, ACCOUNTS_MAX)

@@ -13,7 +13,7 @@ import aiohttp
 import pyarrow.parquet
 import pytest
 
-from services.console import streams, usage_files
+from services.console import streams, usage_files, usage_query
 from services.console.streams import Room
 from services.console.usage_files import ROW_GROUP_ROWS
 from tests.support import usage_events
@@ -28,7 +28,7 @@ from trunkline.store import usage_export
 from trunkline.store.database import Database
 from trunkline.store.prices import load_price_book, read_mark
 from trunkline.store.settlement import settle
-from trunkline.store.usage_export import COLUMNS, days
+from trunkline.store.usage_export import COLUMNS, OPERATORS_ONLY, days
 
 DAY_MS = 86_400_000
 SPAN = {"since": "2026-09-01", "until": "2026-11-01"}
@@ -48,8 +48,8 @@ def client(running: RunningConsole) -> AdminClient:
     return running.client
 
 
-async def export(client: AdminClient, query: Mapping[str, str]) -> bytes:
-    url = f"{client.url}/admin/v1/usage/export"
+async def export(client: AdminClient, query: Mapping[str, str], path: str = "/usage/export") -> bytes:
+    url = f"{client.url}/admin/v1{path}"
     async with aiohttp.ClientSession() as http, http.get(url, params=query, headers=HEADERS) as response:
         assert response.status == 200, await response.text()
         return await response.read()
@@ -129,6 +129,8 @@ async def test_each_attempt_is_a_line_with_names_for_what_has_one(client: AdminC
         ({"group": "vip"}, [2]),
         ({"account": "acme", "group": "vip"}, []),
         ({"model": "none"}, []),
+        ({"outcome": "complete", "account": "acme"}, [0, 1]),
+        ({"errors": "true"}, []),
     ],
 )
 async def test_rows_are_filtered_by_any_of_it(
@@ -158,6 +160,25 @@ async def test_parquet_has_the_same_rows_with_their_types(client: AdminClient, j
     assert table["charged"].to_pylist() == [True, True, False]
     empty = pyarrow.parquet.read_table(io.BytesIO(await export(client, {**SPAN, "format": "parquet", "model": "none"})))
     assert (empty.num_rows, empty.column_names) == (0, list(COLUMNS))
+
+
+async def test_an_account_gets_its_own_rows_without_what_is_the_sites(client: AdminClient, jobs: list[str]) -> None:
+    url = "/accounts/acme/usage/export"
+    rows = list(csv.DictReader(io.StringIO((await export(client, SPAN, url)).decode())))
+    assert [row["job"] for row in rows] == jobs[:2]
+    assert list(rows[0]) == [name for name in COLUMNS if name not in OPERATORS_ONLY]
+    assert not {"channel", "cost_nano", "upstream_model"} & set(rows[0])
+    assert (rows[0]["user"], rows[0]["key"], rows[1]["charge_nano"]) == ("ann", "ci", "200")
+    table = pyarrow.parquet.read_table(io.BytesIO(await export(client, {**SPAN, "format": "parquet"}, url)))
+    assert (table.num_rows, table.column_names) == (2, list(rows[0]))
+
+
+async def test_a_member_gets_what_the_own_user_used(
+    client: AdminClient, jobs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage_query, "own_user", lambda _: "ann")
+    text = (await export(client, SPAN, "/accounts/acme/usage/export")).decode()
+    assert [row["job"] for row in csv.DictReader(io.StringIO(text))] == jobs[:1]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from trunkline.store.allowances import PROJECT_BUDGETS, PROJECT_LEASES
 from trunkline.store.database import Connection
 from trunkline.store.discounts import PROJECT_SPENDING, account_discounts
 from trunkline.store.ledger import PROJECT_MOVED, Book
+from trunkline.store.usage_sums import PROJECT_HOURS, RECORDED, TOUCH_DAYS
 
 COMMON_KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
 """Kinds of units with a column of their own."""
@@ -112,7 +113,9 @@ with event as materialized (
     from event left join (select job, attempt, amount_nano from moved where kind = 'charge') as charge
          using (job, attempt)
     on conflict do nothing
-    returning unpriced
+    returning {RECORDED}
+), hourly as ({PROJECT_HOURS}
+), touched as ({TOUCH_DAYS}
 )
 select (select count(*) from recorded) as events,
        (select count(*) from recorded where unpriced) as unpriced,

@@ -4,12 +4,13 @@ Called by the console. Rows are of days that are still kept (`TRUNKLINE_USAGE_DA
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import AsyncIterator, Collection, Iterator
+from typing import Any, Final
 
 from trunkline.core.usage import UNIT_KINDS
 from trunkline.store.database import Connection
 from trunkline.store.settlement import COMMON_KINDS
+from trunkline.store.usage_explorer import UsageFilter
 
 ROWS_READ: Final = 1000
 """Rows fetched at a time: about two megabytes here, and some ten milliseconds of work."""
@@ -67,46 +68,25 @@ _NAMED: Final = {
     **{kind: f"coalesce((u.other_units ->> '{kind}')::bigint, 0)" for kind in _UNITS if kind not in COMMON_KINDS},
 }
 
-_READ: Final = f"""
-select {", ".join(f'{_NAMED.get(name, f"u.{name}")} as "{name}"' for name in COLUMNS)}
+OPERATORS_ONLY: Final = frozenset({"account", "channel", "upstream_model", "cost_nano", "cost_version"})
+"""Columns that an account's people do not get: who serves them and what that costs is the site's."""
+
+_FROM: Final = """
 from usage as u left join accounts as a on a.id = u.account_id left join users as s on s.id = u.user_id
 left join keys as k on k.id = u.key_id left join channels as c on c.id = u.channel_id
 where u.started_at >= $1 and u.started_at < $2
-"""  # noqa: S608 - made of constants
-
-_FILTERS: Final = {
-    "account": "u.account_id",
-    "user": "u.user_id",
-    "key": "u.key_id",
-    "model": "u.model",
-    "channel": "u.channel_id",
-    "group": "u.group_name",
-}
+"""
 _ORDER: Final = " order by u.started_at, u.job, u.attempt"
 
 
-class ExportFilter(NamedTuple):
-    """Which rows are wanted; None for any.
-
-    Attributes:
-        since: first moment, with a time zone.
-        until: first moment that is not part of it, with a time zone.
-        account, user, key, channel: ids.
-        model, group: names.
-    """
-
-    since: dt.datetime
-    until: dt.datetime
-    account: int | None = None
-    user: int | None = None
-    key: int | None = None
-    model: str | None = None
-    channel: int | None = None
-    group: str | None = None
-
-
-async def read_rows(connection: Connection, wanted: ExportFilter) -> AsyncIterator[list[tuple[Any, ...]]]:
-    """Yield rows as the values of `COLUMNS`, in the order of their start, at most `ROWS_READ` at a time.
+async def read_rows(
+    connection: Connection,
+    wanted: UsageFilter,
+    since: dt.datetime,
+    until: dt.datetime,
+    columns: Collection[str] = tuple(COLUMNS),
+) -> AsyncIterator[list[tuple[Any, ...]]]:
+    """Yield rows as the values of ``columns``, in the order of their start, at most `ROWS_READ` at a time.
 
     All of them are of one state of the database. A reader that lets half a minute pass between two pieces is cut off by
     the database: its session would hold back everybody's clean-up.
@@ -114,14 +94,18 @@ async def read_rows(connection: Connection, wanted: ExportFilter) -> AsyncIterat
     Args:
         connection: outside of a transaction.
         wanted: see there.
+        since: first moment, with a time zone.
+        until: first moment that is not part of it, with a time zone.
+        columns: some of `COLUMNS`.
     """
     # Only what is asked for stands in the statement, so that the index of accounts is used where it helps.
-    given = [(column, value) for name, column in _FILTERS.items() if (value := getattr(wanted, name)) is not None]
-    conditions = "".join(f" and {column} = ${number}" for number, (column, _) in enumerate(given, 3))
-    statement = f"{_READ}{conditions}{_ORDER}"
+    values: list[Any] = [None, None]
+    conditions = wanted.conditions(values, "u.")
+    read = ", ".join(f'{_NAMED.get(name, f"u.{name}")} as "{name}"' for name in columns)
+    statement = f"select {read} {_FROM}{conditions}{_ORDER}"
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        for begin, end in days(wanted.since, wanted.until):
-            cursor = await connection.cursor(statement, begin, end, *(value for _, value in given))
+        for begin, end in days(since, until):
+            cursor = await connection.cursor(statement, begin, end, *values[2:])
             while rows := await cursor.fetch(ROWS_READ, timeout=FETCH_TIMEOUT_S):
                 yield [tuple(row) for row in rows]
                 if len(rows) < ROWS_READ:
