@@ -136,7 +136,12 @@ class Dispatcher:
     def beat(self, beat: Beat) -> Beat:
         """See `runtime.process.Service`."""
         return msgspec.structs.replace(
-            beat, in_flight=len(self._table), room=self._table.room, stored=self._usage.stored, lanes=self._lanes
+            beat,
+            in_flight=len(self._table),
+            room=self._table.room,
+            stored=self._usage.stored,
+            lanes=self._lanes,
+            unstored=len(self._usage),
         )
 
     async def drain(self) -> None:

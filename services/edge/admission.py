@@ -82,6 +82,11 @@ class Admission:
         """The lanes in which jobs wait."""
         return tuple(lane for lane in self._lanes if lane in self)
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait, over all lanes."""
+        return sum(len(admission.queue) for admission in self._lanes.values())
+
     def wait(self, entry: JobEntry) -> Fault | None:
         """Let a job wait, or go on waiting; returns what to tell its client if it may not."""
         now = self._clock.now()

@@ -175,7 +175,18 @@ class Edge:
 
     def beat(self, beat: Beat) -> Beat:
         """See `runtime.process.Service`."""
-        return msgspec.structs.replace(beat, in_flight=self._path.in_flight, lanes=self._board.lanes_waiting)
+        outcomes = self._metrics.finished()
+        finished = outcomes.total()
+        del outcomes["ok"]
+        return msgspec.structs.replace(
+            beat,
+            in_flight=self._path.in_flight,
+            lanes=self._board.lanes_waiting,
+            finished=finished,
+            failures=dict(outcomes),
+            streams=self._board.streams,
+            waiting=self._board.waiting,
+        )
 
     async def drain(self) -> None:
         """See `runtime.process.Service`."""

@@ -120,6 +120,16 @@ class JobBoard:
         """Lanes in which jobs wait for room at dispatchers."""
         return self._admission.lanes
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for room at dispatchers."""
+        return self._admission.waiting
+
+    @property
+    def streams(self) -> int:
+        """Answers that are being streamed. Looks at every job: for once in a second."""
+        return sum(entry.relay.streaming for entry in self._entries.values())
+
     async def start(self) -> None:
         """Listen for frames, and for room."""
         await self._bus.subscribe(subjects.room(self._edge), self._on_room)

@@ -33,6 +33,11 @@ class Relay:
         self._at_border = True
         self._written = True
 
+    @property
+    def streaming(self) -> bool:
+        """Whether a stream has begun."""
+        return self._stream and self._client.exchange.started
+
     def start(self, head: Head) -> None:
         """The answer's head. Kept until its first bytes come, to leave with them."""
         self._head = head

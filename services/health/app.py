@@ -26,6 +26,7 @@ from trunkline.policy.probing import PAID_KINDS, REACHABLE, ProbeResult
 from trunkline.policy.vault import Vault, parse_masters
 from trunkline.protocol import registry
 from trunkline.runtime.kv_view import KVView
+from trunkline.runtime.probe_http import probe_session
 from trunkline.runtime.process import Process
 
 log = structlog.get_logger()
@@ -183,10 +184,7 @@ async def _find(process: Process) -> Found:
 async def open_service(process: Process, settings: HealthSettings) -> AsyncIterator[HealthService]:
     """Run health for the length of the block."""
     found = await _find(process)
-    connector = aiohttp.TCPConnector(limit=PROBES_AT_ONCE_MAX)
-    async with aiohttp.ClientSession(
-        connector=connector, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-    ) as session:
+    async with probe_session(PROBES_AT_ONCE_MAX) as session:
         service = HealthService(process, settings, session, found)
         try:
             await service.start()

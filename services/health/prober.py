@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 import aiohttp
 import structlog
 
-from services.health.probe_call import ProbeCall, probe_call
 from trunkline.bus.snapshots import ChannelSnapshot, ProbeKind, SealedCredential
 from trunkline.core.clock import Clock
 from trunkline.core.errors import FaultError
-from trunkline.policy.probing import PAID_KINDS, PaidProbes, ProbeResult, judged, judged_fault, next_kind, probed_model
+from trunkline.policy.probe_call import ProbeCall, probe_call, read_answer
+from trunkline.policy.probing import PAID_KINDS, PaidProbes, ProbeResult, next_kind, probed_model
 from trunkline.policy.vault import Vault, VaultError
-from trunkline.protocol.upstream_error import read_upstream_error
+from trunkline.runtime.probe_http import ProbeFailedError, send_probe
 from trunkline.runtime.tasks import TaskSet
 
 log = structlog.get_logger()
@@ -258,33 +258,10 @@ class Prober:
 
     async def _send(self, channel: ChannelSnapshot, call: ProbeCall, timeout_s: float) -> ProbeResult:
         try:
-            async with self._session.request(
-                call.method,
-                call.url,
-                data=call.body,
-                headers=call.headers,
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-                allow_redirects=False,
-            ) as response:
-                body = await _read_some(response)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                status = channel.status_map.get(response.status, response.status)
-        except TimeoutError:
-            return ProbeResult.TIMEOUT
-        except (aiohttp.ClientError, OSError):
-            return ProbeResult.UNREACHABLE
-        except ValueError:
-            # A secret or an address that cannot be put into an HTTP request.
-            return ProbeResult.UNUSABLE
-        if call.read is None:
-            return judged(status)
-        if status != 200:
-            fault = read_upstream_error(status, headers, body, self._clock.wall_ms()).fault
-        elif len(body) > PROBE_BODY_BYTES_MAX or (said := call.read(body)) is None:
-            return ProbeResult.PASSED
-        else:
-            fault = said
-        return judged_fault(fault, status)
+            answer = await send_probe(self._session, call, timeout_s=timeout_s, bytes_max=PROBE_BODY_BYTES_MAX)
+        except ProbeFailedError as error:
+            return error.result
+        return read_answer(channel, call, answer, self._clock.wall_ms()).result
 
     async def _connect(self, channel: ChannelSnapshot) -> ProbeResult:
         """Open a connection and close it again."""
@@ -303,13 +280,3 @@ class Prober:
         with contextlib.suppress(OSError):
             await writer.wait_closed()
         return ProbeResult.PASSED
-
-
-async def _read_some(response: aiohttp.ClientResponse) -> bytes:
-    """Return an answer's body, or what was read until the bound was passed."""
-    body = b""
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > PROBE_BODY_BYTES_MAX:
-            break
-    return body

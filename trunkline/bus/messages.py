@@ -311,6 +311,12 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
         stored: every usage event of this process up to this number is in JetStream (dispatchers).
         lanes: the lanes it serves (dispatchers), or in which jobs wait for room (edges).
         clock_ms: the sender's monotonic clock, in milliseconds; only differences mean something.
+        finished: requests that have come to an end since the process started (edges).
+        failures: those of them that failed, by error type; what never happened is left out (edges).
+        streams: answers that are being streamed (edges).
+        waiting: jobs that wait for room at a dispatcher (edges).
+        unstored: usage events that are not yet in JetStream, those on disk included (dispatchers). With ``stored`` it
+            makes the number of upstream calls since the process started.
     """
 
     role: str
@@ -322,6 +328,11 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
     stored: int = 0
     lanes: tuple[str, ...] = ()
     clock_ms: int = 0
+    finished: int = 0
+    failures: dict[str, int] = {}
+    streams: int = 0
+    waiting: int = 0
+    unstored: int = 0
 
 
 class AttemptOutcome(msgspec.Struct, frozen=True, array_like=True):

@@ -217,6 +217,20 @@ class RoutingTable:
         """Return a channel by its id."""
         return self._channels.get(channel)
 
+    def pool(self, model: str, groups: tuple[str, ...], strategy: Strategy) -> Pool | None:
+        """Return the channels that could serve a model, with their present weights; None if there are none.
+
+        Args:
+            model: public model name.
+            groups: the key's groups in order of preference.
+            strategy: how channels are put in order.
+        """
+        known = self._models.get(model)
+        pool = None if known is None else known.pool(groups, strategy)
+        if pool is not None and pool.stale:
+            pool.weigh(self.effective_weight, self.health_weight)
+        return pool
+
     def plan(
         self,
         model: str,
@@ -241,10 +255,7 @@ class RoutingTable:
             stream: whether the answer is to be one.
             now: monotonic seconds.
         """
-        known = self._models.get(model)
-        pool = None if known is None else known.pool(groups, strategy)
-        if pool is not None and pool.stale:
-            pool.weigh(self.effective_weight, self.health_weight)
+        pool = self.pool(model, groups, strategy)
         score = SCORES.get(strategy)
         look = None if score is None else Look(self.figures, credentials, model, stream, now)
         return Plan(self, model, pool, credentials, draw, affinity=affinity, strategy=strategy, look=look)

@@ -241,6 +241,18 @@ class NATSBus:
         # Of a stream that never held any message, the broker says that the first has number 0.
         return StreamSpan(state.first_seq if state.messages else state.last_seq + 1, state.last_seq)
 
+    async def stream_length(self, stream: str) -> int:
+        """Return how many messages a stream holds: of a queue, those that nobody has done yet.
+
+        Raises:
+            BusError: the stream cannot be asked now.
+        """
+        try:
+            messages: int = (await self._jetstream.stream_info(stream)).state.messages
+        except (NATSError, TimeoutError) as error:
+            raise BusError(f"stream {stream} cannot be asked: {type(error).__name__}") from error
+        return messages
+
     def on_connection(self, callback: Callable[[bool], None]) -> None:
         """See `bus.port.Bus.on_connection`."""
         self._link.on_connection(callback)

@@ -1,8 +1,9 @@
-"""What a probe sends, in the words of the channel's dialect, and how its answer is read. No socket here.
+"""What a probe sends, in the words of the channel's dialect, and how its answer is read.
 
-A model is asked in the same way as dispatchers do it: by the dialect's own writer, under the provider's name for the
-model, with the channel's rules and headers. What comes back is read by the dialect's own reader, so that a page of HTML
-with status 200 is no answer here either.
+Asked by health for its own probes, and by the console for those that an operator asks for. A model is asked in the same
+way as dispatchers do it: by the dialect's own writer, under the provider's name for the model, with the channel's rules
+and headers. What comes back is read by the dialect's own reader, so that a page of HTML with status 200 is no answer
+here either. No socket here.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import msgspec
 from trunkline.bus.snapshots import ChannelSnapshot, ProbeKind
 from trunkline.core.errors import Fault
 from trunkline.policy.model_terms import model_terms
+from trunkline.policy.probing import ProbeResult, judged, judged_fault
 from trunkline.protocol import names, registry
 from trunkline.protocol.dialect import Call
 from trunkline.protocol.endpoint import Provider
@@ -21,6 +23,7 @@ from trunkline.protocol.events import StreamError
 from trunkline.protocol.fidelity import Crossing
 from trunkline.protocol.model import Request, Role, Text, Turn
 from trunkline.protocol.splice import BodyChanges
+from trunkline.protocol.upstream_error import read_upstream_error
 
 WORD = "Hi"
 """What a model is asked: a word, of one token nearly everywhere."""
@@ -52,6 +55,56 @@ class ProbeCall(msgspec.Struct, frozen=True):
     headers: dict[str, str]
     body: bytes | None = None
     read: ReadFault | None = None
+
+
+class ProbeAnswer(msgspec.Struct, frozen=True):
+    """What came back.
+
+    Attributes:
+        status: of HTTP.
+        headers: names in lower case.
+        body: or what was read of it.
+        whole: whether that is all of it.
+    """
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    whole: bool
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What an answer says of its channel.
+
+    Attributes:
+        result: see there.
+        fault: why it is no good answer; None for one that is, and where only the status says anything.
+    """
+
+    result: ProbeResult
+    fault: Fault | None = None
+
+
+def read_answer(channel: ChannelSnapshot, call: ProbeCall, answer: ProbeAnswer, now_ms: int) -> Reading:
+    """Return what an answer says of its channel.
+
+    Args:
+        channel: that was probed.
+        call: what was sent.
+        answer: see there.
+        now_ms: Unix time in milliseconds.
+    """
+    status = channel.status_map.get(answer.status, answer.status)
+    if call.read is None:
+        fault = read_upstream_error(status, answer.headers, answer.body, now_ms).fault if status >= 400 else None
+        return Reading(judged(status), fault)
+    if status != 200:
+        fault = read_upstream_error(status, answer.headers, answer.body, now_ms).fault
+    elif not answer.whole or (said := call.read(answer.body)) is None:
+        return Reading(ProbeResult.PASSED)
+    else:
+        fault = said
+    return Reading(judged_fault(fault, status), fault)
 
 
 def probe_call(channel: ChannelSnapshot, kind: ProbeKind, model: str, secret: str | None) -> ProbeCall:
