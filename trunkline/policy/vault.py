@@ -1,10 +1,11 @@
 """Upstream secrets at rest: AES-256-GCM under a versioned master key.
 
 The credential's id is authenticated with the ciphertext, so that one credential's bytes cannot be put in
-another's place. Randomness is an argument.
+another's place. The console seals the secrets of authenticator apps, too. Randomness is an argument.
 """
 
 import base64
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,8 +16,16 @@ NONCE_BYTES = 12
 KEY_BYTES = 32
 
 
+class Sealed(NamedTuple):
+    """An encrypted secret: the version of its master key, its nonce, and the ciphertext."""
+
+    master: int
+    nonce: bytes
+    ciphertext: bytes
+
+
 class VaultError(Exception):
-    """A credential cannot be opened: its master key is not here, or the bytes were altered."""
+    """A secret cannot be opened: its master key is not here, or the bytes were altered."""
 
 
 class Vault:
@@ -34,8 +43,7 @@ class Vault:
 
     def seal(self, credential: int, secret: str, nonce: bytes) -> SealedCredential:
         """Encrypt a secret. ``nonce`` is `NONCE_BYTES` of fresh randomness."""
-        sealed = self._ciphers[self._current].encrypt(nonce, secret.encode(), str(credential).encode())
-        return SealedCredential(credential, self._current, nonce, sealed)
+        return SealedCredential(credential, *self.seal_for(str(credential), secret, nonce))
 
     def open(self, sealed: SealedCredential) -> str:
         """Decrypt a secret.
@@ -43,13 +51,32 @@ class Vault:
         Raises:
             VaultError: see there.
         """
+        return self._open(
+            f"credential {sealed.id}", str(sealed.id), Sealed(sealed.master, sealed.nonce, sealed.ciphertext)
+        )
+
+    def seal_for(self, owner: str, secret: str, nonce: bytes) -> Sealed:
+        """Encrypt the secret of something else; ``owner`` is authenticated with it, and is no mere number."""
+        return Sealed(
+            self._current, nonce, self._ciphers[self._current].encrypt(nonce, secret.encode(), owner.encode())
+        )
+
+    def open_for(self, owner: str, sealed: Sealed) -> str:
+        """Decrypt what `seal_for` has sealed for the same owner.
+
+        Raises:
+            VaultError: see there.
+        """
+        return self._open(f"the secret of {owner}", owner, sealed)
+
+    def _open(self, what: str, owner: str, sealed: Sealed) -> str:
         cipher = self._ciphers.get(sealed.master)
         if cipher is None:
-            raise VaultError(f"credential {sealed.id} is sealed with master key {sealed.master}, not known here")
+            raise VaultError(f"{what} is sealed with master key {sealed.master}, not known here")
         try:
-            return cipher.decrypt(sealed.nonce, sealed.ciphertext, str(sealed.id).encode()).decode()
+            return cipher.decrypt(sealed.nonce, sealed.ciphertext, owner.encode()).decode()
         except InvalidTag as error:
-            raise VaultError(f"credential {sealed.id} does not open with master key {sealed.master}") from error
+            raise VaultError(f"{what} does not open with master key {sealed.master}") from error
 
 
 def parse_masters(text: str) -> dict[int, bytes]:
