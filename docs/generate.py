@@ -1,4 +1,4 @@
-"""Writes the pages that are made from declarations: settings, command line, metrics, the fidelity and the fault table.
+"""Writes what is made from declarations: pages of docs, the OpenAPI document, and the command line's client of it.
 
 ``make docs`` runs it; with ``--check`` it changes nothing and fails if a page is stale, which the tests do. The
 metrics come from a running stack, since each process knows its own best.
@@ -6,6 +6,7 @@ metrics come from a running stack, since each process knows its own best.
 
 import argparse
 import dataclasses
+import importlib
 import json
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import typer.main
 
+from docs.generate_admin_api import admin_api_page, cli_client_text, openapi_text
 from services.console.config import ConsoleSettings
 from services.dispatcher.config import DispatcherSettings
 from services.edge.config import EdgeSettings
@@ -24,14 +26,15 @@ from services.health.config import HealthSettings
 from services.metering.config import MeteringSettings
 from tests.support.fault_kinds import Fault, Seen
 from tests.support.fault_table import GROUPS
-from trunkline.cli.__main__ import app
 from trunkline.cli.settings import ConsoleAccess, DatabaseAccess, EdgeAccess
 from trunkline.dev.prepare import DevSettings
 from trunkline.protocol.fidelity import TABLE
 from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT, OPENAI_RESPONSES
 from trunkline.runtime.process import ProcessSettings
 
-OPERATING = Path(__file__).parent / "operating"
+DOCS = Path(__file__).parent
+OPERATING = DOCS / "operating"
+CLIENT = DOCS.parent / "trunkline" / "cli" / "client.py"
 READY_TIMEOUT_S = 60.0
 GENERATED = "<!-- Made by `make docs` from the declarations in the code. Do not edit. -->\n\n"
 
@@ -84,6 +87,8 @@ def _default(field: "dataclasses.Field[object]") -> str:
 
 def commands_page() -> str:
     """Return docs/operating/commands.md."""
+    # By name, and now: the client that it imports may have been made anew only a moment ago.
+    app = importlib.import_module("trunkline.cli.__main__").app
     lines = ["# The command line\n\n`trunkline` is a thin client of the admin API.\n"]
     _describe(typer.main.get_command(app), ["trunkline"], lines)
     return "".join(lines)
@@ -211,14 +216,17 @@ def main() -> None:
     check = parser.parse_args().check
     stale = []
     pages = {
+        CLIENT: cli_client_text,  # first: the commands need it
+        DOCS / "openapi.json": openapi_text,
+        OPERATING / "admin-api.md": admin_api_page,
         OPERATING / "settings.md": settings_page,
         OPERATING / "commands.md": commands_page,
         OPERATING / "metrics.md": metrics_page,
-        OPERATING.parent / "fidelity.md": fidelity_page,
-        OPERATING.parent / "faults.md": faults_page,
+        DOCS / "fidelity.md": fidelity_page,
+        DOCS / "faults.md": faults_page,
     }
     for path, page in pages.items():
-        text = GENERATED + page()
+        text = (GENERATED if path.suffix == ".md" else "") + page()
         if path.exists() and path.read_text() == text:
             continue
         stale.append(path.name)

@@ -9,31 +9,53 @@ from aiohttp import web
 
 from services.console.accounts_api import AccountsAPI
 from services.console.alerts_api import AlertsAPI
+from services.console.announcements_api import AnnouncementsAPI
+from services.console.audit import AuditAPI, AuditLog
+from services.console.billing_api import BillingAPI
+from services.console.channel_news import ChannelNews
 from services.console.channels_api import ChannelsAPI
 from services.console.codes_api import CodesAPI
 from services.console.config import ConsoleSettings
+from services.console.configuration_api import ConfigurationAPI
 from services.console.context import Context
 from services.console.deliverer import Deliverer
+from services.console.edge_call import EdgeClient
+from services.console.explain_api import ExplainAPI
 from services.console.export_api import ExportAPI
 from services.console.health_api import HealthAPI
 from services.console.health_stream import HealthStream
 from services.console.historian import Historian
-from services.console.http import BODY_BYTES_MAX, shell
+from services.console.http import BODY_BYTES_MAX
+from services.console.imports_api import ImportsAPI
 from services.console.keys_api import KeysAPI
 from services.console.ledger_api import LedgerAPI
+from services.console.live import Live
+from services.console.live_api import LiveAPI
 from services.console.metrics import ConsoleMetrics
 from services.console.payments_api import PaymentsAPI, configured_providers
 from services.console.peers import Peers
+from services.console.people import People, settings_faults
+from services.console.playground_api import PlaygroundAPI
 from services.console.prices_api import PricesAPI
+from services.console.probes_api import ProbesAPI
 from services.console.projector import Projector
+from services.console.proxies import behind
+from services.console.public_prices_api import PublicPricesAPI
 from services.console.savings_api import SavingsAPI
+from services.console.shell import Shell
+from services.console.spending_api import SpendingAPI
+from services.console.square_api import SquareAPI
 from services.console.status_api import StatusAPI
 from services.console.streams import Room
+from services.console.supply_api import SupplyAPI
 from services.console.system_api import SystemAPI
 from services.console.terms_api import TermsAPI
 from services.console.upkeep import Upkeep
+from services.console.usage_explorer_api import UsageExplorerAPI
 from services.console.users_api import UsersAPI
+from services.console.web_files import WebFiles
 from trunkline.bus.messages import Beat
+from trunkline.policy.addresses import TrustedProxies
 from trunkline.policy.fetching import FetchRules, parse_networks
 from trunkline.policy.vault import Vault, parse_masters
 from trunkline.runtime import config
@@ -85,6 +107,8 @@ class Console:
             mailer=self._mailer,
         )
         self._peers = Peers(process.bus, process.clock)
+        self._live = Live(process.bus, pool, clock=process.clock, tasks=process.tasks)
+        self._news = ChannelNews(process.bus, clock=process.clock, tasks=process.tasks)
         context = Context(
             database=pool,
             clock=process.clock,
@@ -92,24 +116,46 @@ class Console:
             vault=Vault(parse_masters(settings.master_keys)),
             projector=self._projector,
         )
-        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[shell(settings.admin_key, metrics)])
+        outside = HTTPClientPool(clock=process.clock, tasks=process.tasks)
+        self._people = People(context, settings, self._mailer, outside)
+        sessions = self._people.sessions
+        shell = Shell(settings.admin_key, sessions, AuditLog(pool), metrics)
+        proxies = behind(TrustedProxies(settings.trusted_proxies))
+        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[proxies, shell.middleware()])
         room = Room()
+        edges = HTTPClientPool(clock=process.clock, tasks=process.tasks)
         apis = (
             AccountsAPI(context),
             UsersAPI(context),
+            self._people,
             KeysAPI(context),
             TermsAPI(context),
             ChannelsAPI(context),
             PricesAPI(context),
+            SupplyAPI(context),
             LedgerAPI(context, room),
             ExportAPI(context, room),
+            UsageExplorerAPI(context),
             SavingsAPI(context),
+            SpendingAPI(context),
             CodesAPI(context),
             AlertsAPI(context),
             PaymentsAPI(context, configured_providers(settings), metrics),
             SystemAPI(context, self._peers),
+            ConfigurationAPI(context, room),
             HealthAPI(context),
+            SquareAPI(context, self._news, settings.base_url.rstrip("/"), settings.status_groups),
+            PlaygroundAPI(context, EdgeClient(edges, (settings.edge_url or settings.base_url).rstrip("/"))),
+            AuditAPI(context),
+            AnnouncementsAPI(context),
+            PublicPricesAPI(context, settings.status_groups),
+            BillingAPI(context, room, settings.invoice_issuer.replace("\\n", "\n"), settings.top_up_url),
+            ImportsAPI(context, room),
+            ProbesAPI(context),
+            ExplainAPI(context, process.bus, self._live),
+            LiveAPI(self._live, sessions, process.clock),
             StatusAPI(pool, settings.status_groups, settings.status_url, clock=process.clock),
+            WebFiles(),
         )
         for api in apis:
             app.router.add_routes(api.routes())
@@ -121,8 +167,11 @@ class Console:
     async def start(self, host: str, port: int) -> None:
         """Begin to project and to answer."""
         await self._peers.start()
+        await self._live.start()
         self._loops = [
             self._process.tasks.spawn(self._projector.run(), name="projector"),
+            self._process.tasks.spawn(self._news.start(), name="channel_news"),
+            self._process.tasks.spawn(self._people.run(), name="letters"),
             self._process.tasks.spawn(self._upkeep.run(), name="upkeep"),
             self._process.tasks.spawn(self._deliverer.run(), name="deliverer"),
             self._process.tasks.spawn(self._historian.run(), name="historian"),
@@ -146,13 +195,17 @@ class Console:
 
     async def drain(self) -> None:
         """See `runtime.process.Service`."""
+        self._live.close()
         if self._site is not None:
             await self._site.stop()
 
     async def stop(self) -> None:
         """End what is left, and give all connections back to the pool."""
+        self._live.close()
         await self._runner.cleanup()
+        await self._live.stop()
         await self._process.tasks.end(*self._loops)
+        self._people.close()
         self._resolver.close()
         if self._mailer is not None:
             self._mailer.close()
@@ -176,6 +229,8 @@ def _mailer(settings: ConsoleSettings) -> SMTPMailer | None:
 @contextlib.asynccontextmanager
 async def open_console(process: Process, settings: ConsoleSettings) -> AsyncIterator[Console]:
     """Start a console; see `runtime.process.main`."""
+    if faults := settings_faults(settings):
+        config.exit_with_faults(faults)
     pool = await database.connect(settings.database_url, application=process.id)
     console = Console(process, settings, pool)
     try:

@@ -4,12 +4,13 @@ import msgspec
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.http import answer, bad_request, read_json, read_struct, refuse
-from trunkline.policy.admin_api import PREFIX, NewCredential
+from services.console.http import answer, bad_request, bind, read_json, read_struct, refuse
+from trunkline.policy.admin_api import NewCredential
 from trunkline.policy.changes import fingerprint
 from trunkline.policy.configuration import CredentialEntry
 from trunkline.policy.configuration_values import check_upstream_secret, credential_limits
 from trunkline.policy.entities import Credential
+from trunkline.policy.operations import channels, models
 from trunkline.policy.routing_checks import check_credential
 from trunkline.policy.strict import FaultList
 from trunkline.store import edits, views
@@ -30,26 +31,25 @@ class ChannelsAPI:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        channel, model = f"{PREFIX}/channels/{{name}}", f"{PREFIX}/models/{{name}}"
         return [
-            web.get(f"{PREFIX}/channels", self._list_channels),
-            web.get(channel, self._show_channel),
-            web.put(channel, self._put_channel),
-            web.delete(channel, self._delete_channel),
-            web.post(f"{channel}/enable", self._enable),
-            web.post(f"{channel}/disable", self._disable),
-            web.post(f"{channel}/drain", self._drain),
-            web.post(f"{channel}/undrain", self._undrain),
-            web.post(f"{channel}/credentials", self._add_credential),
-            web.delete(f"{channel}/credentials/{{id:[0-9]+}}", self._delete_credential),
-            web.get(f"{PREFIX}/models", self._list_models),
-            web.get(model, self._show_model),
-            web.put(model, self._put_model),
-            web.delete(model, self._delete_model),
-            web.get(f"{PREFIX}/groups", self._list_groups),
-            web.put(f"{PREFIX}/groups/{{name}}", self._put_group),
-            web.get(f"{PREFIX}/tiers", self._list_tiers),
-            web.put(f"{PREFIX}/tiers/{{name}}", self._put_tier),
+            bind(channels.LIST, self._list_channels),
+            bind(channels.SHOW, self._show_channel),
+            bind(channels.PUT, self._put_channel),
+            bind(channels.DELETE, self._delete_channel),
+            bind(channels.ENABLE, self._enable),
+            bind(channels.DISABLE, self._disable),
+            bind(channels.DRAIN, self._drain),
+            bind(channels.UNDRAIN, self._undrain),
+            bind(channels.ADD_CREDENTIAL, self._add_credential),
+            bind(channels.DELETE_CREDENTIAL, self._delete_credential),
+            bind(models.LIST, self._list_models),
+            bind(models.SHOW, self._show_model),
+            bind(models.PUT, self._put_model),
+            bind(models.DELETE, self._delete_model),
+            bind(models.LIST_GROUPS, self._list_groups),
+            bind(models.PUT_GROUP, self._put_group),
+            bind(models.LIST_TIERS, self._list_tiers),
+            bind(models.PUT_TIER, self._put_tier),
         ]
 
     async def _put(self, request: web.Request, section: str) -> None:

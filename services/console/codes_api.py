@@ -6,12 +6,12 @@ import secrets
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.http import RequestError, answer, bad_request, read_struct, refuse
+from services.console.http import RequestError, answer, bad_request, bind, read_struct, refuse
 from trunkline.core.errors import ErrorType
 from trunkline.policy import codes as forms
-from trunkline.policy.admin_api import PREFIX
 from trunkline.policy.admin_credit import CreatedCodes, NewCodes, Redeemed, RedemptionRequest
 from trunkline.policy.configuration_values import NAME_CHARS_MAX, nano_amount
+from trunkline.policy.operations import codes as operations
 from trunkline.policy.strict import FaultList
 from trunkline.store import codes, ledger
 from trunkline.store.configuration_writes import find_account
@@ -33,10 +33,10 @@ class CodesAPI:
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
         return [
-            web.get(f"{PREFIX}/codes", self._list),
-            web.post(f"{PREFIX}/codes", self._create),
-            web.post(f"{PREFIX}/codes/{{batch:[0-9]+}}/withdraw", self._withdraw),
-            web.post(f"{PREFIX}/accounts/{{account}}/redemptions", self._redeem),
+            bind(operations.LIST, self._list),
+            bind(operations.CREATE, self._create),
+            bind(operations.WITHDRAW, self._withdraw),
+            bind(operations.REDEEM, self._redeem),
         ]
 
     async def _list(self, _request: web.Request) -> web.Response:

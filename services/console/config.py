@@ -3,6 +3,7 @@
 import dataclasses
 from urllib.parse import urlsplit
 
+from trunkline.policy.addresses import networks_fault
 from trunkline.policy.fetching import check_networks, check_ports
 from trunkline.policy.vault import check_masters
 from trunkline.runtime.config import setting
@@ -10,6 +11,9 @@ from trunkline.runtime.process import ProcessSettings
 from trunkline.runtime.smtp import SECURITIES, STARTTLS
 
 SECRET_CHARS_MIN = 16
+
+ISSUER_LINES_MAX = 10
+"""Above the heading of an invoice."""
 
 
 def _long_enough(secret: str) -> str | None:
@@ -20,6 +24,21 @@ def _header_text(secret: str) -> str | None:
     if not secret.isascii() or not secret.isprintable() or " " in secret:
         return "must be printable ASCII without spaces"
     return _long_enough(secret)
+
+
+def _top_up_url(url: str) -> str | None:
+    if not url:
+        return None
+    if "{account}" not in url or _page_url(url.replace("{account}", "x").translate(dict.fromkeys(map(ord, "?#")))):
+        return "must be a URL with {account}, such as https://pay.example.com/?reference={account}"
+    return None
+
+
+def _invoice_issuer(text: str) -> str | None:
+    lines = text.replace("\\n", "\n").splitlines()
+    if len(lines) > ISSUER_LINES_MAX or not all(line.isprintable() for line in lines):
+        return f"must have at most {ISSUER_LINES_MAX} lines, without control characters"
+    return None
 
 
 def _page_url(url: str) -> str | None:
@@ -45,6 +64,34 @@ class ConsoleSettings(ProcessSettings):
         help="Address of the admin API; open it to others only behind TLS.",
     )
     port: int = setting("TRUNKLINE_CONSOLE_PORT", 8081, help="Port of the admin API; 0 takes a free one.")
+    public_url: str = setting(
+        "TRUNKLINE_CONSOLE_PUBLIC_URL",
+        "",
+        help="Address of the console as people reach it, such as https://llm.example.com/console: links in mails lead "
+        "there, and over https its cookies are never sent in the clear. Without it there are no such mails, and nobody "
+        "signs in elsewhere.",
+        check=_page_url,
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        "TRUNKLINE_CONSOLE_TRUSTED_PROXIES",
+        (),
+        help="Addresses or CIDR ranges of proxies in front of the console: from them the client's address is taken "
+        "from X-Forwarded-For, for bounds on guessing passwords and for the audit log.",
+        check=networks_fault,
+    )
+    base_url: str = setting(
+        "TRUNKLINE_BASE_URL",
+        "http://127.0.0.1:8080",
+        help="Address of the gateway as its clients are given it, such as https://llm.example.com: the console's pages "
+        "show it in examples.",
+        check=_page_url,
+    )
+    edge_url: str = setting(
+        "TRUNKLINE_EDGE_URL",
+        "",
+        help="Address of the edges as the console reaches them, for the playground; empty: TRUNKLINE_BASE_URL.",
+        check=_page_url,
+    )
     database_url: str = setting(
         "DATABASE_URL", help="Where Postgres is: postgresql://user:password@host:port/database.", secret=True
     )
@@ -65,6 +112,19 @@ class ConsoleSettings(ProcessSettings):
         help="Keys that upstream credentials are sealed with: VERSION:BASE64 of 32 bytes, several separated by commas.",
         secret=True,
         check=check_masters,
+    )
+    invoice_issuer: str = setting(
+        "TRUNKLINE_INVOICE_ISSUER",
+        "",
+        help=r"Who writes invoices: name, address and tax number, in several lines; \n stands for a line's end.",
+        check=_invoice_issuer,
+    )
+    top_up_url: str = setting(
+        "TRUNKLINE_TOP_UP_URL",
+        "",
+        help="Page where an account's people pay in, with {account} for its name, such as "
+        "https://buy.stripe.com/…?client_reference_id={account}; empty for none.",
+        check=_top_up_url,
     )
     stripe_webhook_secrets: tuple[str, ...] = setting(
         "TRUNKLINE_STRIPE_WEBHOOK_SECRETS",
@@ -95,7 +155,28 @@ class ConsoleSettings(ProcessSettings):
     alert_ports: tuple[str, ...] = setting(
         "TRUNKLINE_ALERT_PORTS", ("443",), help="Ports that such a webhook may name.", check=check_ports
     )
-    smtp_host: str = setting("TRUNKLINE_SMTP_HOST", "", help="Server that alerts are mailed through; empty for none.")
+    oidc_issuer: str = setting(
+        "TRUNKLINE_OIDC_ISSUER",
+        "",
+        help="OpenID provider that people may sign in with, such as https://id.example.com/campus; empty for none.",
+        check=_page_url,
+    )
+    oidc_client_id: str = setting("TRUNKLINE_OIDC_CLIENT_ID", "", help="What the provider calls the console.")
+    oidc_client_secret: str = setting(
+        "TRUNKLINE_OIDC_CLIENT_SECRET", "", help="Its secret there; empty for a public client.", secret=True
+    )
+    oidc_name: str = setting("TRUNKLINE_OIDC_NAME", "OpenID", help="What the button for it says.")
+    oidc_scopes: tuple[str, ...] = setting(
+        "TRUNKLINE_OIDC_SCOPES", ("openid", "profile", "email"), help="What is asked of the provider; with openid."
+    )
+    oidc_name_claim: str = setting(
+        "TRUNKLINE_OIDC_NAME_CLAIM",
+        "preferred_username",
+        help="What the provider says that becomes the name of a new login.",
+    )
+    smtp_host: str = setting(
+        "TRUNKLINE_SMTP_HOST", "", help="Server that alerts and links are mailed through; empty for none."
+    )
     smtp_port: int = setting("TRUNKLINE_SMTP_PORT", 587, help="Its port.")
     smtp_security: str = setting(
         "TRUNKLINE_SMTP_SECURITY",
@@ -105,4 +186,4 @@ class ConsoleSettings(ProcessSettings):
     )
     smtp_user: str = setting("TRUNKLINE_SMTP_USER", "", help="Name to log in with; empty to send without.")
     smtp_password: str = setting("TRUNKLINE_SMTP_PASSWORD", "", help="Its password.", secret=True)
-    smtp_from: str = setting("TRUNKLINE_SMTP_FROM", "trunkline@localhost", help="Address that alerts come from.")
+    smtp_from: str = setting("TRUNKLINE_SMTP_FROM", "trunkline@localhost", help="Address that mails come from.")

@@ -5,10 +5,10 @@ import datetime as dt
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.http import answer, bad_request
-from services.console.system_api import moment
-from trunkline.policy.admin_api import PREFIX
+from services.console.http import answer, bad_request, bind
+from services.console.query import moment
 from trunkline.policy.health_history import SPANS
+from trunkline.policy.operations import health
 from trunkline.store.credential_states import list_states
 from trunkline.store.health_history import read_history
 
@@ -28,8 +28,8 @@ class HealthAPI:
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
         return [
-            web.get(f"{PREFIX}/credentials", self._credentials),
-            web.get(f"{PREFIX}/history/{{channel}}", self._history),
+            bind(health.CREDENTIALS, self._credentials),
+            bind(health.HISTORY, self._history),
         ]
 
     async def _credentials(self, request: web.Request) -> web.Response:

@@ -1,21 +1,19 @@
-"""The admin API's shell: who may call, how bodies are read, and the one place where errors become answers."""
+"""What handlers of the admin API share: how bodies are read, and the one place where errors become answers."""
 
-import asyncio
-import hmac
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import asyncpg
 import msgspec
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 
-from services.console.metrics import ConsoleMetrics
 from trunkline.bus.port import BusError
 from trunkline.core.errors import ErrorType
-from trunkline.policy.admin_api import ErrorBody, ErrorDetail
+from trunkline.policy.access import Caller, Grant
+from trunkline.policy.admin_api import PREFIX, ErrorBody, ErrorDetail
 from trunkline.policy.configuration import ConfigurationError
+from trunkline.policy.operations.operation import Operation
 from trunkline.policy.strict import FaultList, convert
 from trunkline.store.configuration import ConflictError, NotFoundError
 from trunkline.store.database import StoreError
@@ -58,9 +56,34 @@ def bad_request(message: str) -> RequestError:
 
 
 def public(handler: H) -> H:
-    """Let anybody call a handler, without the admin key: it has a way of its own to know who may."""
+    """Let anybody call a handler that is no operation of the admin API: a page, or what knows its callers otherwise."""
     handler.public = True  # type: ignore[attr-defined]  # functions take attributes
     return handler
+
+
+CALLER: Final = web.RequestKey("caller", Caller)
+GRANT: Final = web.RequestKey("grant", Grant)
+"""What the shell has found out of a request."""
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Return who calls an operation that is not public."""
+    return request[CALLER]
+
+
+def own_user(request: web.Request) -> str | None:
+    """Return the name of the user whose things alone the caller may see and change; None for all of the account."""
+    return request[GRANT].own_user
+
+
+def bind(operation: Operation, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.RouteDef:
+    """Return the route of an operation.
+
+    Args:
+        operation: what it is, and who may do it.
+        handler: does it; the shell has seen to the rest.
+    """
+    return web.route(operation.method, PREFIX + operation.path, handler, name=operation.id)
 
 
 async def read_bytes(request: web.Request, bytes_max: int) -> bytes:
@@ -185,39 +208,3 @@ def _unavailable(error: Exception) -> web.Response:
 def _sentence(error: Exception) -> str:
     text = str(error)
     return f"{text[0].upper()}{text[1:]}."
-
-
-async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    timeout_s = getattr(request.match_info.handler, "timeout_s", REQUEST_TIMEOUT_S)  # see `streams.streaming`
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await handler(request)
-    except Exception as error:
-        return error_response(error)
-
-
-def _authorised(request: web.Request, admin_key: bytes) -> bool:
-    scheme, _, presented = request.headers.get("authorization", "").partition(" ")
-    # Compared even if the scheme is wrong, and as bytes: the time says nothing of the key.
-    same = hmac.compare_digest(presented.strip().encode("utf-8", "surrogateescape"), admin_key)
-    return same and scheme.lower() == "bearer"
-
-
-def shell(admin_key: str, metrics: ConsoleMetrics) -> Middleware:
-    """Return the middleware around every handler: authorise, run, answer errors, count, log one line."""
-    expected = admin_key.encode()
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if getattr(request.match_info.handler, "public", False) or _authorised(request, expected):
-            response = await _guarded(request, handler)
-        else:
-            message = "The admin key is missing or wrong. Send it as 'Authorization: Bearer <admin key>'."
-            response = error_answer(401, ErrorType.CLIENT_UNAUTHENTICATED, message)
-        resource = request.match_info.route.resource
-        route = resource.canonical if resource is not None else "none"
-        metrics.requests.labels(request.method if resource is not None else "none", route, str(response.status)).inc()
-        log.info("admin_request", method=request.method, route=route, status=response.status)
-        return response
-
-    return middleware

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.http import answer, bad_request, error_message, read_struct
+from services.console.http import answer, bad_request, bind, error_message, read_struct
 from services.console.streams import NDJSON, Room, lines, stream, streaming
 from trunkline.core.ids import parse_job
-from trunkline.policy.admin_api import PREFIX
 from trunkline.policy.admin_credit import AdjustmentRequest, BookedTransfer, LedgerStep, RefundRequest
 from trunkline.policy.configuration_values import check_reference, nano_amount
-from trunkline.store import corrections, ledger, ledger_checks, statements, trials
+from trunkline.policy.operations import ledger as operations
+from trunkline.store import corrections, ledger, ledger_checks, ledger_sums, statements, trials
 from trunkline.store.configuration_writes import find_account
 
 
@@ -29,15 +29,27 @@ class LedgerAPI:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        account = f"{PREFIX}/accounts/{{account}}"
         return [
-            web.post(f"{PREFIX}/ledger/verify", self._verify),
-            web.post(f"{PREFIX}/ledger/rebuild", self._rebuild),
-            web.get(f"{account}/statement", self._statement),
-            web.get(f"{account}/trial", self._trial),
-            web.post(f"{account}/adjustments", self._adjust),
-            web.post(f"{account}/refunds", self._refund),
+            bind(operations.BOOKS, self._books),
+            bind(operations.LIST_REFUSED, self._refused),
+            bind(operations.VERIFY, self._verify),
+            bind(operations.REBUILD, self._rebuild),
+            bind(operations.STATEMENT, self._statement),
+            bind(operations.TRIAL, self._trial),
+            bind(operations.ADJUST, self._adjust),
+            bind(operations.REFUND, self._refund),
         ]
+
+    async def _books(self, _request: web.Request) -> web.Response:
+        async with (
+            self._context.database.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            return answer(await ledger_sums.read_books(connection))
+
+    async def _refused(self, _request: web.Request) -> web.Response:
+        async with self._context.database.connection() as connection:
+            return answer(await ledger_sums.read_refused(connection))
 
     async def _statement(self, request: web.Request) -> web.Response:
         async with self._context.database.connection() as connection:

@@ -11,11 +11,11 @@ from aiohttp import web
 
 from services.console.config import ConsoleSettings
 from services.console.context import Context
-from services.console.http import answer, bad_request, public, read_bytes, read_struct
+from services.console.http import answer, bad_request, bind, public, read_bytes, read_struct
 from services.console.metrics import ConsoleMetrics
-from trunkline.policy.admin_api import PREFIX
 from trunkline.policy.admin_credit import PaymentAssignment
 from trunkline.policy.configuration_values import nano_amount
+from trunkline.policy.operations import payments
 from trunkline.policy.payments import PaymentProvider, RefusedPaymentError, StripePayments
 from trunkline.store.configuration import NotFoundError
 from trunkline.store.configuration_writes import find_account
@@ -52,8 +52,8 @@ class PaymentsAPI:
         """Return the routes."""
         return [
             web.post("/webhooks/payments/{provider}", self._announce),
-            web.get(f"{PREFIX}/payments", self._list),
-            web.post(f"{PREFIX}/payments/{{provider}}/{{reference}}/assign", self._assign),
+            bind(payments.LIST, self._list),
+            bind(payments.ASSIGN, self._assign),
         ]
 
     @public

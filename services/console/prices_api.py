@@ -1,14 +1,15 @@
 """Prices of models and costs of channels with their history, the refresh of list prices, and comparisons."""
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.http import answer, bad_request, read_struct
+from services.console.http import answer, bad_request, bind, read_struct
 from trunkline.policy import list_prices
-from trunkline.policy.admin_api import PREFIX, Comparison, NewPrices, Refreshed, UsedModel
+from trunkline.policy.admin_api import Comparison, NewPrices, Refreshed, UsedModel
 from trunkline.policy.changes import compare, entity_id
 from trunkline.policy.comparison import NOTE, UsedUnits, compare_models
 from trunkline.policy.configuration import ConfigurationError, Names
@@ -17,6 +18,7 @@ from trunkline.policy.configuration_values import FREE, nano_prices
 from trunkline.policy.discounts import month_of
 from trunkline.policy.entities import FREE_OF_CHARGE, FROM_OPERATOR, Channel, Model, Prices
 from trunkline.policy.list_prices import Serving
+from trunkline.policy.operations import prices as operations
 from trunkline.policy.strict import FaultList
 from trunkline.store import comparison, outbox, price_versions
 from trunkline.store.configuration import find_model, read_channels, read_models
@@ -41,17 +43,16 @@ class PricesAPI:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        prices, costs = f"{PREFIX}/models/{{name}}/prices", f"{PREFIX}/channels/{{name}}/costs"
         return [
-            web.get(prices, self._show),
-            web.put(prices, self._set),
-            web.delete(f"{prices}/{{id:[0-9]+}}", self._withdraw),
-            web.get(costs, self._show_costs),
-            web.get(f"{costs}/{{model}}", self._show_costs),
-            web.put(f"{costs}/{{model}}", self._set_cost),
-            web.delete(f"{costs}/{{model}}/{{id:[0-9]+}}", self._withdraw_cost),
-            web.post(f"{PREFIX}/prices/refresh", self._refresh),
-            web.get(f"{PREFIX}/prices/compare", self._compare),
+            bind(operations.SHOW, self._show),
+            bind(operations.SET, self._set),
+            bind(operations.WITHDRAW, self._withdraw),
+            bind(operations.LIST_COSTS, self._show_costs),
+            bind(operations.SHOW_COSTS, self._show_costs),
+            bind(operations.SET_COSTS, self._set_cost),
+            bind(operations.WITHDRAW_COSTS, self._withdraw_cost),
+            bind(operations.REFRESH, self._refresh),
+            bind(operations.COMPARE, self._compare),
         ]
 
     # --- models --------------------------------------------------------------------------------------------------
@@ -160,29 +161,14 @@ class PricesAPI:
 
     async def _compare(self, request: web.Request) -> web.Response:
         account = request.query.get("account", "")
-        models = [name for name in request.query.get("models", "").split(",") if name]
-        if len(models) > MODELS_MAX:
-            raise bad_request(f"At most {MODELS_MAX} models can be compared.")
+        models = asked_models(request)
         now_ms = self._context.clock.wall_ms()
         month = asked_month(request.query.get("month"), now_ms)
         async with self._context.database.connection() as connection:
             account_id = await find_account(connection, account)
             used = await comparison.month_usage(connection, account_id, month)
             prices = await comparison.prices_now(connection, account_id=account_id, month=month, models=models)
-        costs = compare_models(used, prices)
-        shown = {cost.model for cost in costs}
-        return answer(
-            Comparison(
-                account=account,
-                month=f"{month:%Y-%m}",
-                prices_at=dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC),
-                note=NOTE,
-                paid_nano=sum(part.charge_nano for part in used),
-                used=_by_model(used),
-                models=tuple(costs),
-                left_out=tuple(name for name in dict.fromkeys(models) if name not in shown),
-            )
-        )
+        return answer(compared(account, month, now_ms, used, prices, models=models))
 
 
 def _version(request: web.Request) -> int:
@@ -224,6 +210,51 @@ def asked_month(text: str | None, now_ms: int) -> dt.date:
     if month > month_of(now_ms):
         raise bad_request("month must not be one that is to come.")
     return month
+
+
+def asked_models(request: web.Request) -> list[str]:
+    """Return the models that a request wants to compare with; none of them for all.
+
+    Raises:
+        RequestError: there are too many.
+    """
+    models = [name for name in request.query.get("models", "").split(",") if name]
+    if len(models) > MODELS_MAX:
+        raise bad_request(f"At most {MODELS_MAX} models can be compared.")
+    return models
+
+
+def compared(
+    account: str,
+    month: dt.date,
+    now_ms: int,
+    used: list[UsedUnits],
+    prices: Mapping[str, Prices],
+    *,
+    models: Sequence[str],
+) -> Comparison:
+    """Return a comparison.
+
+    Args:
+        account: whose usage.
+        month: its first day.
+        now_ms: when the prices were read, in Unix milliseconds.
+        used: in the month.
+        prices: of the models to compare with.
+        models: those that were asked for by name.
+    """
+    costs = compare_models(used, prices)
+    shown = {cost.model for cost in costs}
+    return Comparison(
+        account=account,
+        month=f"{month:%Y-%m}",
+        prices_at=dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC),
+        note=NOTE,
+        paid_nano=sum(part.charge_nano for part in used),
+        used=_by_model(used),
+        models=tuple(costs),
+        left_out=tuple(name for name in dict.fromkeys(models) if name not in shown),
+    )
 
 
 def _by_model(used: list[UsedUnits]) -> tuple[UsedModel, ...]:

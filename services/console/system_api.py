@@ -1,14 +1,20 @@
-"""The configuration as a whole, the projection, usage, and what the console sees of the system."""
+"""Names of the configuration, the projection, usage, and what the console sees of the system."""
 
 import datetime as dt
+import functools
 from typing import NamedTuple
 
+import msgspec
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.http import answer, bad_request, read_json
+from services.console.http import answer, bad_request, bind
 from services.console.peers import Peers
-from trunkline.policy.admin_api import PREFIX, Applied, Check, HealthReport, UsageRow
+from services.console.query import moment
+from trunkline.policy.admin_api import Check, HealthReport, UsageRow
+from trunkline.policy.operations import PARTS, system
+from trunkline.policy.operations.openapi import document
+from trunkline.policy.operations.operation import JSON
 from trunkline.store import account_views, outbox, usage
 from trunkline.store.configuration import read_names
 from trunkline.store.configuration_writes import find_account
@@ -20,7 +26,7 @@ USAGE_DAYS = 30
 
 
 class SystemAPI:
-    """Handlers of ``/apply``, ``/names``, ``/projection``, ``/usage`` and ``/health``.
+    """Handlers of ``/names``, ``/projection``, ``/usage``, ``/health`` and ``/openapi.json``.
 
     Args:
         context: of the console.
@@ -34,27 +40,12 @@ class SystemAPI:
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
         return [
-            web.post(f"{PREFIX}/apply", self._apply),
-            web.get(f"{PREFIX}/names", self._names),
-            web.post(f"{PREFIX}/projection/rebuild", self._rebuild),
-            web.get(f"{PREFIX}/usage", self._usage),
-            web.get(f"{PREFIX}/health", self._health),
+            bind(system.NAMES, self._names),
+            bind(system.REBUILD_PROJECTION, self._rebuild),
+            bind(system.USAGE, self._usage),
+            bind(system.HEALTH, self._health),
+            bind(system.OPENAPI, self._show_openapi),
         ]
-
-    async def _apply(self, request: web.Request) -> web.Response:
-        dry_run = request.query.get("dry_run", "false")
-        if dry_run not in {"true", "false"}:
-            raise bad_request("dry_run must be true or false.")
-        parsed = await read_json(request)
-        try:
-            async with self._context.changing() as connection:
-                configuration = await self._context.check(connection, parsed)
-                changes = tuple(await self._context.apply(connection, configuration))
-                if dry_run == "true":
-                    raise _DryRunError
-        except _DryRunError:
-            return answer(Applied(dry_run=True, changes=changes))
-        return answer(Applied(dry_run=False, changes=changes))
 
     async def _names(self, _request: web.Request) -> web.Response:
         async with self._context.database.connection() as connection:
@@ -82,6 +73,9 @@ class SystemAPI:
         checks = [await self._check_postgres(), self._check_nats()]
         return answer(HealthReport((*checks, *self._peers.checks()), self._peers.alive()))
 
+    async def _show_openapi(self, _request: web.Request) -> web.Response:
+        return web.Response(body=_openapi(), content_type=JSON)
+
     async def _check_postgres(self) -> Check:
         try:
             async with self._context.database.connection() as connection:
@@ -96,24 +90,9 @@ class SystemAPI:
         return Check("nats", False, "The console has no connection. Start NATS, or correct NATS_URL.")
 
 
-class _DryRunError(Exception):
-    """Rolls back the transaction of a dry run."""
-
-
-def moment(request: web.Request, name: str, default: dt.datetime) -> dt.datetime:
-    """Return a day or moment of the query, in UTC unless it names another zone.
-
-    Raises:
-        RequestError: it is none.
-    """
-    text = request.query.get(name)
-    if text is None:
-        return default
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise bad_request(f"{name} must be a day or moment such as 2030-01-31 or 2030-01-31T12:00:00Z.") from error
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=dt.UTC)
+@functools.cache
+def _openapi() -> bytes:
+    return msgspec.json.encode(document(PARTS))
 
 
 async def _filters(connection: Connection, account: str | None, key: str | None) -> tuple[int | None, int | None]:

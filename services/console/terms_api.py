@@ -5,26 +5,18 @@ from functools import partial
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.http import answer, read_struct, refuse
-from trunkline.policy.admin_accounts import BUDGET_HOLDERS, HolderKind, holder_path
-from trunkline.policy.admin_api import PREFIX
+from services.console.http import answer, bind, own_user, read_struct, refuse
+from trunkline.policy.admin_accounts import HolderKind
 from trunkline.policy.configuration import BudgetsEntry
 from trunkline.policy.configuration_values import nano_budgets
 from trunkline.policy.meters import Limits
+from trunkline.policy.operations import terms as operations
 from trunkline.policy.strict import FaultList
 from trunkline.policy.terms_checks import check_budgets, check_limits
 from trunkline.store import holders
 from trunkline.store.configuration import read_names
+from trunkline.store.database import Connection
 from trunkline.store.holders import Holder
-
-_NAMED_BY: dict[HolderKind, tuple[str, ...]] = {
-    HolderKind.ACCOUNT: ("account",),
-    HolderKind.USER: ("account", "user"),
-    HolderKind.KEY: ("account", "key"),
-    HolderKind.TIER: ("name",),
-    HolderKind.GROUP: ("name",),
-}
-"""Which parts of the path name a holder; as in the routes of the other APIs."""
 
 
 class TermsAPI:
@@ -40,19 +32,17 @@ class TermsAPI:
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
         found = []
-        for kind, parts in _NAMED_BY.items():
-            path = "/".join(holder_path(kind, tuple(f"{{{part}}}" for part in parts)))
-            limits, budgets = f"{PREFIX}/{path}/limits", f"{PREFIX}/{path}/budgets"
-            found.append(web.get(limits, partial(self._show_limits, kind)))
-            found.append(web.put(limits, partial(self._put_limits, kind)))
-            if kind in BUDGET_HOLDERS:
-                found.append(web.get(budgets, partial(self._show_budgets, kind)))
-                found.append(web.put(budgets, partial(self._put_budgets, kind)))
+        for kind, terms in operations.LIMITS.items():
+            found.append(bind(terms.show, partial(self._show_limits, kind)))
+            found.append(bind(terms.put, partial(self._put_limits, kind)))
+        for kind, terms in operations.BUDGETS.items():
+            found.append(bind(terms.show, partial(self._show_budgets, kind)))
+            found.append(bind(terms.put, partial(self._put_budgets, kind)))
         return found
 
     async def _show_limits(self, kind: HolderKind, request: web.Request) -> web.Response:
         async with self._context.database.connection() as connection:
-            return answer(await holders.read_limits(connection, _holder(kind, request)))
+            return answer(await holders.read_limits(connection, await _holder(connection, kind, request)))
 
     async def _put_limits(self, kind: HolderKind, request: web.Request) -> web.Response:
         limits = await read_struct(request, Limits)
@@ -60,12 +50,12 @@ class TermsAPI:
         check_limits(limits, "", faults)
         refuse(faults)
         async with self._context.changing() as connection:
-            await holders.put_limits(connection, _holder(kind, request), limits)
+            await holders.put_limits(connection, await _holder(connection, kind, request), limits)
         return answer(limits)
 
     async def _show_budgets(self, kind: HolderKind, request: web.Request) -> web.Response:
         async with self._context.database.connection() as connection:
-            return answer(await holders.read_budgets(connection, _holder(kind, request)))
+            return answer(await holders.read_budgets(connection, await _holder(connection, kind, request)))
 
     async def _put_budgets(self, kind: HolderKind, request: web.Request) -> web.Response:
         entry = await read_struct(request, BudgetsEntry)
@@ -74,9 +64,18 @@ class TermsAPI:
             check_budgets(entry, (await read_names(connection, [])).models, "", faults)
             refuse(faults)
             budgets = nano_budgets(entry)
-            await holders.put_budgets(connection, _holder(kind, request), budgets)
+            await holders.put_budgets(connection, await _holder(connection, kind, request), budgets)
         return answer(budgets)
 
 
-def _holder(kind: HolderKind, request: web.Request) -> Holder:
-    return Holder(kind, tuple(request.match_info[part] for part in _NAMED_BY[kind]))
+async def _holder(connection: Connection, kind: HolderKind, request: web.Request) -> Holder:
+    """Return whose terms a request is about.
+
+    Raises:
+        NotFoundError: it is a key that is not the caller's own, who may touch no others.
+    """
+    holder = Holder(kind, tuple(request.match_info[place] for place in operations.PLACES[kind]))
+    user = own_user(request)
+    if user is not None and kind is HolderKind.KEY:
+        await holders.require_key_of(connection, holder, user)
+    return holder

@@ -3,16 +3,24 @@
 Every replica does it; rows that one works on are locked, and what is done has a name that is there once.
 """
 
+import datetime as dt
+
 import asyncpg
 import structlog
 
 from services.console.metrics import ConsoleMetrics
 from trunkline.core.clock import Clock
 from trunkline.core.money import usd_text
+from trunkline.policy.logins.lifetimes import CONFIRM_LINK_S
 from trunkline.store.alert_sweep import sweep
 from trunkline.store.alerts import forget_alerts
+from trunkline.store.audit import forget as forget_audit
 from trunkline.store.codes import forget_failures
-from trunkline.store.database import Database, StoreError
+from trunkline.store.database import Connection, Database, StoreError
+from trunkline.store.guesses import forget_guesses
+from trunkline.store.login_subjects import forget_states
+from trunkline.store.logins import forget_unconfirmed
+from trunkline.store.sessions import forget_sessions
 from trunkline.store.trials import due_trials, end_trial
 
 log = structlog.get_logger()
@@ -58,6 +66,16 @@ class Upkeep:
         async with self._database.connection() as connection:
             await forget_failures(connection)
             await forget_alerts(connection)
+            await forget_audit(connection)
+            await self._forget_logins(connection)
+
+    async def _forget_logins(self, connection: Connection) -> None:
+        now_s = self._clock.wall_ms() // 1000
+        now = dt.datetime.fromtimestamp(now_s, dt.UTC)
+        await forget_sessions(connection, now)
+        await forget_states(connection, now)
+        await forget_guesses(connection, now_s)
+        await forget_unconfirmed(connection, now - dt.timedelta(seconds=CONFIRM_LINK_S))
 
     async def _end_trials(self) -> None:
         async with self._database.connection() as connection:

@@ -3,15 +3,16 @@
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.http import answer, read_struct, refuse
+from services.console.http import answer, bind, read_struct, refuse
+from services.console.members_api import refuse_above
 from trunkline.policy.admin_accounts import NewUser, UserChange
-from trunkline.policy.admin_api import PREFIX
 from trunkline.policy.configuration import UserEntry
 from trunkline.policy.configuration_checks import Checker
 from trunkline.policy.configuration_values import nano_budgets
 from trunkline.policy.entities import User
+from trunkline.policy.operations import users
 from trunkline.policy.strict import FaultList
-from trunkline.store import account_views, holders
+from trunkline.store import account_views, holders, members
 from trunkline.store.configuration import ConflictError, read_names
 from trunkline.store.configuration_writes import find_account, put_user
 from trunkline.store.database import Connection
@@ -29,15 +30,13 @@ class UsersAPI:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
-        users = f"{PREFIX}/accounts/{{account}}/users"
-        user = f"{users}/{{user}}"
         return [
-            web.get(f"{PREFIX}/users", self._list),
-            web.get(users, self._list),
-            web.post(users, self._create),
-            web.get(user, self._show),
-            web.patch(user, self._rename),
-            web.delete(user, self._delete),
+            bind(users.LIST_ALL, self._list),
+            bind(users.LIST, self._list),
+            bind(users.CREATE, self._create),
+            bind(users.SHOW, self._show),
+            bind(users.RENAME, self._rename),
+            bind(users.DELETE, self._delete),
         ]
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -73,8 +72,13 @@ class UsersAPI:
             return answer((await account_views.users(connection, account, name))[0])
 
     async def _delete(self, request: web.Request) -> web.Response:
+        account, user = _named(request)
         async with self._context.changing() as connection:
-            await holders.delete_user(connection, *_named(request))
+            member = await members.find_member(connection, account, user)
+            if member is not None and member.login_id is not None:
+                refuse_above(request, account, member.role)
+                await members.keep_an_owner(connection, account, member)
+            await holders.delete_user(connection, account, user)
         return web.Response(status=204)
 
 

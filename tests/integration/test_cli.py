@@ -274,7 +274,7 @@ async def test_doctor_says_what_is_wrong_and_fails(cli: CLI, edge_url: str) -> N
 @pytest.mark.parametrize(
     ("arguments", "variables", "code", "says"),
     [
-        (("accounts", "list"), {"TRUNKLINE_ADMIN_KEY": ""}, 1, "The admin key is missing or wrong"),
+        (("accounts", "list"), {"TRUNKLINE_ADMIN_KEY": ""}, 1, "the admin key is missing or wrong"),
         (("accounts", "list"), {"TRUNKLINE_CONSOLE_URL": "http://127.0.0.1:1"}, 1, "nothing listens at"),
         (("accounts", "list"), {"TRUNKLINE_CONSOLE_URL": "nonsense"}, 1, "not an http or https address"),
         (("accounts", "show", "nobody"), {}, 1, "There is no account 'nobody'."),

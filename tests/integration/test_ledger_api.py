@@ -176,3 +176,40 @@ async def test_the_commands_say_what_is_wrong_and_exit_with_1(cli: CLI, database
     assert "is TRUNKLINE_CONSOLE_URL" in (
         await run(cli.having(TRUNKLINE_CONSOLE_URL="http://127.0.0.1:1").fails, "ledger", "verify")
     ).replace("Is", "is")
+
+
+async def test_the_books_add_up_to_zero(client: AdminClient, database: Database) -> None:
+    assert (await client.call("GET", "/ledger/books")).body == {
+        "kinds": [
+            {"kind": "wallet", "books": 1, "balance_nano": 1_000_000_000, "below_zero": 0},
+            {"kind": "grants", "books": 1, "balance_nano": -1_000_000_000, "below_zero": 1},
+        ],
+        "channels": [],
+    }
+    await charged(database)
+    books = (await client.call("GET", "/ledger/books")).body
+    sums = {one["kind"]: one["balance_nano"] for one in books["kinds"]}
+    assert list(sums) == ["wallet", "revenue", "cost_of_sales", "payable", "grants"]
+    assert sum(sums.values()) == 0
+    assert sums["revenue"] == 1_000_000_000 - sums["wallet"] > 0
+    [channel] = books["channels"]
+    assert (channel["revenue_nano"], channel["cost_nano"]) == (sums["revenue"], sums["payable"])
+    assert channel["cost_nano"] > 0
+
+
+async def test_refused_usage_is_listed_without_what_was_sent(client: AdminClient, database: Database) -> None:
+    assert (await client.call("GET", "/ledger/refused")).body == []
+    async with database.connection() as connection:
+        for number in range(2):
+            await connection.execute(
+                "insert into usage_refused (subject, reason, payload) values ($1, $2, $3)",
+                "tl.usage" if number else None,
+                f"reason {number}",
+                b"planted" * (number + 1),
+            )
+    shown = await client.call("GET", "/ledger/refused")
+    assert [(one["subject"], one["reason"], one["bytes"]) for one in shown.body] == [
+        ("tl.usage", "reason 1", 14),
+        (None, "reason 0", 7),
+    ]
+    assert "planted" not in str(shown.body)

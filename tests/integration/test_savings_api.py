@@ -1,6 +1,7 @@
 """Savings from real usage, through the admin API and the command line."""
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.usage_events import usage_event
 from trunkline.core.usage import Units
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
+from trunkline.store.comparison import month_usage
 from trunkline.store.database import Database
 from trunkline.store.prices import load_price_book, read_mark
 from trunkline.store.settlement import settle
@@ -84,3 +86,46 @@ async def test_the_command(client: AdminClient) -> None:
     assert ["gpt-large", "20", "60000", "0", "0.54"] in shown.rows
     nothing = await asyncio.to_thread(cli.run, "accounts", "savings", "idle", "--month", "2026-09")
     assert nothing.out == "Nothing to save was found in what idle used in 2026-09.\n"
+
+
+async def test_an_account_compares_its_usage_with_what_it_can_call(client: AdminClient) -> None:
+    found = (await client.call("GET", "/accounts/acme/prices/compare?month=2026-09")).body
+    assert found["paid_nano"] == 640_000_000
+    assert [(used["model"], used["requests"], used["paid_nano"]) for used in found["used"]] == [
+        ("gpt-large", 20, 640_000_000)
+    ]
+    assert [(cost["model"], cost["cost_nano"]) for cost in found["models"]] == [
+        ("claude-x", 6_200_000),
+        ("gpt-small", 64_000_000),
+        ("gpt-large", 640_000_000),
+    ]
+    hidden = {
+        "name": "vip-only",
+        "dialect": "openai",
+        "base_url": "https://vip.example",
+        "models": {"gpt-vip": "v"},
+        "groups": ["vip"],
+    }
+    models = [{"name": "gpt-vip", "price": {"input": 1, "output": 1}}]
+    assert (
+        await client.call("POST", "/apply", {"groups": [{"name": "vip"}], "channels": [hidden], "models": models})
+    ).status == 200
+    chosen = (
+        await client.call("GET", "/accounts/acme/prices/compare?month=2026-09&models=gpt-vip,gpt-small,nothing")
+    ).body
+    assert [cost["model"] for cost in chosen["models"]] == ["gpt-small"]
+    # Whether there is such a model, for others, is not told.
+    assert chosen["left_out"] == ["gpt-vip", "nothing"]
+
+
+async def test_a_member_compares_what_it_used_itself(client: AdminClient, database: Database) -> None:
+    async with database.connection() as connection:
+        account = await connection.fetchval("select id from accounts where name = 'acme'")
+        await connection.execute("insert into users (account_id, name) values ($1, 'ann')", account)
+        month = dt.date(2026, 9, 1)
+        assert await month_usage(connection, account, month, "ann") == []
+        await connection.execute(
+            "update usage set user_id = (select id from users where name = 'ann') where attempt = 1"
+        )
+        assert [part.units.requests for part in await month_usage(connection, account, month, "ann")] == [20]
+        assert await month_usage(connection, account, month, "gone") == []

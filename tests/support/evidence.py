@@ -14,6 +14,7 @@ from tests.support.servers import server_directory
 from tests.support.stack import until
 from tests.support.surface import Surface, running_surface
 from trunkline.cli import http
+from trunkline.cli.failure import CLIError
 from trunkline.policy import keys
 from trunkline.store.database import single_connection
 
@@ -78,6 +79,7 @@ def gather() -> Evidence:
             evidence = Evidence(planted, json.loads((surface.stack.data_dir / "secrets.json").read_text()))
             _ask_for_everything(surface, evidence)
             _ask_in_every_dialect(surface, planted)
+            _ask_in_the_playground(surface, planted)
             _have_a_bad_day(surface, upstream, planted)
             _settle(surface)
             _look_at_processes(surface, evidence)
@@ -186,6 +188,34 @@ def _ask_in_every_dialect(surface: Surface, planted: Planted) -> None:
             answer = exchange(surface.ready.base_url, request("POST", path, headers=headers.items(), body=content))
             assert answer.status == 200, f"{path}: {answer.body.decode()}"
             assert "count" in path or planted.answer.encode() in answer.body, path
+
+
+def _ask_in_the_playground(surface: Surface, planted: Planted) -> None:
+    """Ask through the console, as a person who is signed in: a good answer, one that breaks off, and refusals."""
+    url, password = f"{surface.ready.console_url}/admin/v1", secrets.token_urlsafe(24)
+    link = surface.admin("POST", "/logins", {"name": "planter"})["link"]["url"]
+    surface.admin("POST", "/password-resets/finish", {"token": link.rpartition("/")[2], "password": password})
+    surface.admin("POST", "/accounts/planted/members", {"login": "planter", "role": "member"})
+    content = json.dumps({"name": "planter", "password": password}).encode()
+    json_type = {"content-type": "application/json"}
+    with http.opened("POST", f"{url}/session", body=content, headers=json_type) as signed_in:
+        cookie = signed_in.headers["set-cookie"].partition(";")[0]
+        headers = {"cookie": cookie, "x-csrf-token": json.loads(signed_in.read())["csrf"]}
+    said = [{"role": "user", "content": planted.prompt}]
+    for behaviour in BEHAVIOURS:
+        if behaviour == "held":
+            continue
+        body = {"model": f"model-{behaviour}", "stream": True, "messages": said, "user": planted.prompt}
+        try:
+            answer = http.call(
+                "POST", f"{url}/accounts/planted/playground/chat", body=json.dumps(body).encode(), headers=headers
+            )
+        except CLIError:
+            assert behaviour != "good", "its answer broke off"
+            continue
+        assert behaviour != "good" or planted.answer.encode() in answer.body
+    for content in (f'{{"{planted.prompt}'.encode(), json.dumps({"model": planted.prompt}).encode()):
+        assert http.call("POST", f"{url}/accounts/planted/playground/chat", body=content, headers=headers).status >= 400
 
 
 def _have_a_bad_day(surface: Surface, upstream: LeakyUpstream, planted: Planted) -> None:

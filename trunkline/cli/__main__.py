@@ -14,8 +14,10 @@ from trunkline.cli import (
     configure,
     doctor,
     health,
+    imports,
     keys,
     ledger,
+    logins,
     payments,
     prices,
     terms,
@@ -36,9 +38,11 @@ app = typer.Typer(
     rich_markup_mode=None,  # its renderer alone doubles the time that --help takes
 )
 app.command()(configure.apply)
+app.add_typer(imports.imports, name="import")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(accounts.accounts, name="accounts")
 app.add_typer(accounts.users, name="users")
+app.add_typer(logins.logins, name="logins")
 app.add_typer(terms.limits, name="limits")
 app.add_typer(terms.budgets, name="budgets")
 app.add_typer(channels.channels, name="channels")

@@ -9,17 +9,8 @@ from msgspec import UNSET
 from trunkline.cli import admin, render, render_accounts, terms, typed
 from trunkline.cli.failure import CLIError
 from trunkline.core.money import usd_text
-from trunkline.policy.admin_accounts import (
-    AccountChange,
-    AccountView,
-    CreditRequest,
-    CreditResult,
-    KeyView,
-    NewAccount,
-    NewUser,
-    UserChange,
-    UserView,
-)
+from trunkline.policy.admin_accounts import AccountChange, CreditRequest, NewAccount, NewUser, UserChange
+from trunkline.policy.configuration import DEFAULT_GROUP
 from trunkline.policy.periods import UTC
 
 accounts = typer.Typer(no_args_is_help=True, help="Who pays: accounts, their balance and credit.")
@@ -39,26 +30,36 @@ def create_account(
     daily: terms.Daily = None,
     monthly: terms.Monthly = None,
     time_zone: Annotated[str, typer.Option(help=Zone)] = UTC,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="A group that its people may give to keys; several.")
+    ] = None,
 ) -> None:
     """Make an account."""
     budgets = typed.budgets(daily, monthly)
-    new = NewAccount(name, tier, time_zone, typed.amount(credit), budgets=budgets, trial=trial)
-    render.show(render_accounts.accounts([admin.connect().post(AccountView, "accounts", body=new)]))
+    new = NewAccount(
+        name,
+        tier,
+        time_zone,
+        groups=tuple(group or (DEFAULT_GROUP,)),
+        credit=typed.amount(credit),
+        budgets=budgets,
+        trial=trial,
+    )
+    render.show(render_accounts.accounts([admin.connect().create_account(new)]))
 
 
 @accounts.command("list")
 def list_accounts() -> None:
     """List all accounts."""
-    render.show(render_accounts.accounts(admin.connect().get(list[AccountView], "accounts")))
+    render.show(render_accounts.accounts(admin.connect().list_accounts()))
 
 
 @accounts.command("show")
 def show_account(name: str) -> None:
     """Show an account, its limits, budgets, users and keys."""
     client = admin.connect()
-    account = client.get(AccountView, "accounts", name)
-    users_ = client.get(list[UserView], "accounts", name, "users")
-    render.show(*render_accounts.account(account, users_, client.get(list[KeyView], "accounts", name, "keys")))
+    account = client.show_account(name)
+    render.show(*render_accounts.account(account, client.list_users(name), client.list_keys(name)))
 
 
 @accounts.command("change")
@@ -75,7 +76,7 @@ def change_account(
         tier=None if no_tier else UNSET if tier is None else tier,
         time_zone=UNSET if time_zone is None else time_zone,
     )
-    render.show(render_accounts.accounts([admin.connect().patch(AccountView, "accounts", name, body=change)]))
+    render.show(render_accounts.accounts([admin.connect().change_account(name, change)]))
 
 
 @accounts.command("credit")
@@ -88,7 +89,7 @@ def credit_account(
 ) -> None:
     """Grant credit to an account."""
     request = CreditRequest(typed.amount(usd), reference or f"cli-{uuid.uuid4()}")
-    result = admin.connect().post(CreditResult, "accounts", name, "credit", body=request)
+    result = admin.connect().credit_account(name, request)
     done = f"granted {usd} USD" if result.granted else f"nothing granted: {request.reference!r} was granted before"
     render.show(f"{done}; the balance is {usd_text(result.balance_nano)} USD")
 
@@ -107,28 +108,26 @@ def create_user(
     account, user = typed.split_name(name, "a user")
     limits = typed.limits(None, rpm=rpm, tpm=tpm, concurrency=concurrency)
     new = NewUser(user, limits, typed.budgets(daily, monthly))
-    render.show(render_accounts.users([admin.connect().post(UserView, "accounts", account, "users", body=new)]))
+    render.show(render_accounts.users([admin.connect().create_user(account, new)]))
 
 
 @users.command("list")
 def list_users(account: Annotated[str | None, typer.Option(help="Only of this account.")] = None) -> None:
     """List users."""
-    path = ("users",) if account is None else ("accounts", account, "users")
-    render.show(render_accounts.users(admin.connect().get(list[UserView], *path)))
+    client = admin.connect()
+    render.show(render_accounts.users(client.list_all_users() if account is None else client.list_users(account)))
 
 
 @users.command("rename")
 def rename_user(name: UserName, new_name: str) -> None:
     """Give a user another name."""
     account, user = typed.split_name(name, "a user")
-    change = UserChange(new_name)
-    view = admin.connect().patch(UserView, "accounts", account, "users", user, body=change)
-    render.show(render_accounts.users([view]))
+    render.show(render_accounts.users([admin.connect().rename_user(account, user, UserChange(new_name))]))
 
 
 @users.command("delete")
 def delete_user(name: UserName) -> None:
     """Delete a user who has no keys."""
     account, user = typed.split_name(name, "a user")
-    admin.connect().send("DELETE", "accounts", account, "users", user)
+    admin.connect().delete_user(account, user)
     render.show(f"deleted user {name}")

@@ -1,9 +1,10 @@
 """The admin API, as the commands call it."""
 
 import contextlib
-from collections.abc import Iterator
+import importlib
+from collections.abc import Iterator, Mapping
 from http.client import HTTPResponse
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -13,16 +14,23 @@ from trunkline.cli.failure import CLIError
 from trunkline.cli.settings import ConsoleAccess
 from trunkline.core.errors import ErrorType
 from trunkline.policy.admin_api import PREFIX, ErrorBody
-from trunkline.policy.admin_credit import LedgerStep
 from trunkline.runtime import config
 
+if TYPE_CHECKING:
+    from trunkline.cli.client import Client
+
 T = TypeVar("T")
+
+Value = str | int | float | list[str]
+"""What a query may hold; a list is there several times."""
+
+Query = Mapping[str, Value | None]
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
 
 class AdminClient:
-    """Calls one console.
+    """Calls one console; `cli.client` has a method for each thing that it can do.
 
     Args:
         url: of the console.
@@ -33,36 +41,47 @@ class AdminClient:
         self._url = url.rstrip("/")
         self._key = key
 
-    def send(self, method: str, *path: str, body: object = None, query: dict[str, str] | None = None) -> bytes:
+    def send(self, method: str, *path: str | int, body: object = None, query: Query | None = None) -> bytes:
         """Send a request and return the body of its answer.
 
         Args:
             method: HTTP method.
             path: segments after the prefix; each may hold any character.
             body: sent as JSON; None for none.
-            query: of the URL.
+            query: of the URL, without what is None.
 
         Raises:
             CLIError: with the console's own words.
         """
-        content = None if body is None else _encode(body)
         try:
-            answer = http.call(method, self._address(path, query), body=content, headers=self._headers())
+            answer = http.call(method, self._address(path, query), body=_content(body), headers=self._headers())
         except CLIError as error:
             raise _unreachable(error) from error
         if 200 <= answer.status < 300:
             return answer.body
         raise _refusal(answer)
 
+    def read(
+        self, wanted: type[T], method: str, *path: str | int, body: object = None, query: Query | None = None
+    ) -> T:
+        """Send a request and return its answer as ``wanted``.
+
+        Raises:
+            CLIError: as for `send`; or the answer is something else.
+        """
+        return decoded(self.send(method, *path, body=body, query=query), wanted)
+
     @contextlib.contextmanager
-    def opened(self, method: str, *path: str, query: dict[str, str] | None = None) -> Iterator[HTTPResponse]:
+    def opened(
+        self, method: str, *path: str | int, body: object = None, query: Query | None = None
+    ) -> Iterator[HTTPResponse]:
         """Send a request and lend its answer while it is read: for what is long. Arguments as for `send`.
 
         Raises:
             CLIError: with the console's own words; or the answer was cut off.
         """
         with contextlib.ExitStack() as stack:
-            opening = http.opened(method, self._address(path, query), headers=self._headers())
+            opening = http.opened(method, self._address(path, query), body=_content(body), headers=self._headers())
             try:
                 response = stack.enter_context(opening)
             except CLIError as error:
@@ -71,62 +90,40 @@ class AdminClient:
                 raise _refusal(http.Answer(response.status, response.read(http.BODY_BYTES_MAX)))
             yield response
 
-    def steps(self, *path: str) -> Iterator[LedgerStep]:
-        """Send a POST that is answered with a line per step, and return those that say something.
+    def lines(
+        self, wanted: type[T], method: str, *path: str | int, body: object = None, query: Query | None = None
+    ) -> Iterator[T]:
+        """Send a request that is answered with a line for each step of a long work, and return them as ``wanted``.
 
         Raises:
-            CLIError: as for `opened`; or the work could not be done to its end.
+            CLIError: as for `opened`.
         """
-        with self.opened("POST", *path) as response:
+        with self.opened(method, *path, body=body, query=query) as response:
             for line in response:
-                if not line.strip():
-                    continue  # a sign that the work goes on
-                step = decoded(line, LedgerStep)
-                if step.error:
-                    raise CLIError(step.error)
-                if step.done:
-                    return
-                yield step
-        raise CLIError("the console's answer was cut off")
+                if line.strip():  # an empty one is a sign that the work goes on
+                    yield decoded(line, wanted)
 
-    def _address(self, path: tuple[str, ...], query: dict[str, str] | None) -> str:
-        segments = "".join(f"/{quote(segment, safe='')}" for segment in path)
-        return f"{self._url}{PREFIX}{segments}" + (f"?{urlencode(query)}" if query else "")
+    def _address(self, path: tuple[str | int, ...], query: Query | None) -> str:
+        segments = "".join(f"/{quote(str(segment), safe='')}" for segment in path)
+        given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
+        return f"{self._url}{PREFIX}{segments}" + (f"?{urlencode(given, doseq=True)}" if given else "")
 
     def _headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
 
-    def get(self, wanted: type[T], *path: str, query: dict[str, str] | None = None) -> T:
-        """Send a GET and return its answer as ``wanted``.
 
-        Raises:
-            CLIError: as for `send`.
-        """
-        return decoded(self.send("GET", *path, query=query), wanted)
+def _content(body: object) -> bytes | None:
+    return None if body is None else _encode(body)
 
-    def post(self, wanted: type[T], *path: str, body: object = None, query: dict[str, str] | None = None) -> T:
-        """Send a POST and return its answer as ``wanted``.
 
-        Raises:
-            CLIError: as for `send`.
-        """
-        return decoded(self.send("POST", *path, body=body, query=query), wanted)
-
-    def put(self, wanted: type[T], *path: str, body: object = None) -> T:
-        """Send a PUT and return its answer as ``wanted``.
-
-        Raises:
-            CLIError: as for `send`.
-        """
-        return decoded(self.send("PUT", *path, body=body), wanted)
-
-    def patch(self, wanted: type[T], *path: str, body: object) -> T:
-        """Send a PATCH and return its answer as ``wanted``.
-
-        Raises:
-            CLIError: as for `send`.
-        """
-        return decoded(self.send("PATCH", *path, body=body), wanted)
+def _text(value: Value) -> str | list[str]:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return [str(item) for item in value]
+        case _:
+            return str(value)
 
 
 def decoded(body: bytes, wanted: type[T]) -> T:
@@ -154,11 +151,18 @@ def _refusal(answer: http.Answer) -> CLIError:
     return CLIError(detail.message, faults=detail.faults)
 
 
-def connect() -> AdminClient:
+def client_of(url: str, key: str) -> "Client":
+    """Return a client of a console; arguments as for `AdminClient`."""
+    # By name: all that its methods take and return takes longer to load than --help may.
+    client: type[Client] = importlib.import_module("trunkline.cli.client").Client
+    return client(url, key)
+
+
+def connect() -> "Client":
     """Return a client made from the settings.
 
     Raises:
         SettingsError: one is missing.
     """
     access = config.load(ConsoleAccess)
-    return AdminClient(access.console_url, access.admin_key)
+    return client_of(access.console_url, access.admin_key)

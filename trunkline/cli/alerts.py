@@ -6,7 +6,6 @@ import typer
 
 from trunkline.cli import admin, render, render_credit, typed
 from trunkline.cli.failure import CLIError
-from trunkline.policy.admin_credit import AlertsView, AlertView
 from trunkline.policy.configuration import NO_ALERTS_ENTRY, AlertsEntry
 
 alerts = typer.Typer(
@@ -19,15 +18,15 @@ Account = Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="The ac
 @alerts.command("list")
 def list_alerts(account: Annotated[str | None, typer.Option(help="Only of this account.")] = None) -> None:
     """List alerts with their way to each address, the newest first."""
-    query = {} if account is None else {"account": account}
-    render.show(render_credit.alerts(admin.connect().get(list[AlertView], "alerts", query=query)))
+    render.show(render_credit.alerts(admin.connect().list_alerts(account=account)))
 
 
 @alerts.command("show")
 def show_terms(account: Account = None) -> None:
     """Show when and where an account's owners, or the site's operators, are told."""
-    path = ("alerts", "terms") if account is None else ("accounts", account, "alerts")
-    render.show(render_credit.alert_terms(admin.connect().get(AlertsView, *path)))
+    client = admin.connect()
+    view = client.show_site_alerts() if account is None else client.show_account_alerts(account)
+    render.show(render_credit.alert_terms(view))
 
 
 @alerts.command("set")
@@ -52,18 +51,19 @@ def set_terms(
     )
     if wanted == NO_ALERTS_ENTRY:
         raise CLIError("nothing is given; `trunkline alerts clear` takes all alerts away")
-    render.show(render_credit.alert_terms(admin.connect().put(AlertsView, "accounts", account, "alerts", body=wanted)))
+    render.show(render_credit.alert_terms(admin.connect().put_account_alerts(account, wanted)))
 
 
 @alerts.command("clear")
 def clear_terms(account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")]) -> None:
     """Tell an account's owners nothing any more."""
-    admin.connect().put(AlertsView, "accounts", account, "alerts", body=NO_ALERTS_ENTRY)
+    admin.connect().put_account_alerts(account, NO_ALERTS_ENTRY)
     render.show(f"nobody of {account} is told anything any more")
 
 
 @alerts.command("test")
 def send_test(account: Account = None) -> None:
     """Send a test to every address of an account or the site; `alerts list` shows what became of it."""
-    path = ("alerts", "test") if account is None else ("accounts", account, "alerts", "test")
-    render.show(render_credit.alerts([admin.connect().post(AlertView, *path)]))
+    client = admin.connect()
+    sent = client.test_site_alerts() if account is None else client.test_account_alerts(account)
+    render.show(render_credit.alerts([sent]))

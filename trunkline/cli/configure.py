@@ -11,7 +11,6 @@ import yaml
 from trunkline.cli import admin, render
 from trunkline.cli.failure import CLIError
 from trunkline.cli.settings import DatabaseAccess
-from trunkline.policy.admin_api import Applied, Rebuilt
 from trunkline.policy.configuration import Configuration, ConfigurationError, Names
 from trunkline.policy.configuration_file import load
 from trunkline.runtime import config
@@ -58,16 +57,14 @@ def apply(
 ) -> None:
     """Make the system hold what a configuration file says; what the file does not name is left alone."""
     client = admin.connect()
-    configuration = read_file(file, client.get(Names, "names"))
-    query = {"dry_run": "true" if dry_run else "false"}
-    applied = client.post(Applied, "apply", body=configuration, query=query)
+    applied = client.apply_configuration(read_file(file, client.list_names()), dry_run=dry_run)
     render.show(render.changes(applied.changes, dry_run=applied.dry_run))
 
 
 @projection.command("rebuild")
 def rebuild() -> None:
     """Write every snapshot anew from the database, and delete those that should not be there."""
-    rebuilt = admin.connect().post(Rebuilt, "projection", "rebuild")
+    rebuilt = admin.connect().rebuild_projection()
     rows = [(bucket, str(count), str(rebuilt.deleted.get(bucket, 0))) for bucket, count in rebuilt.written.items()]
     figures = frozenset({"written", "deleted"})
     render.show(render.table(("bucket", "written", "deleted"), rows, right=figures))

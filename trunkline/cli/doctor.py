@@ -5,12 +5,11 @@ from typing import Annotated
 import msgspec
 import typer
 
-from trunkline.cli import http, render
-from trunkline.cli.admin import AdminClient
+from trunkline.cli import admin, http, render
 from trunkline.cli.chat import endpoint
 from trunkline.cli.failure import CLIError
 from trunkline.cli.settings import DoctorAccess
-from trunkline.policy.admin_api import Check, HealthReport
+from trunkline.policy.admin_api import Check
 from trunkline.runtime import config
 
 TIMEOUT_S = 5.0
@@ -26,7 +25,7 @@ def check_console(access: DoctorAccess) -> list[Check]:
     if not access.admin_key:
         return [Check("console", False, "TRUNKLINE_ADMIN_KEY is not set, so the console cannot be asked.")]
     try:
-        report = AdminClient(access.console_url, access.admin_key).get(HealthReport, "health")
+        report = admin.client_of(access.console_url, access.admin_key).show_health()
     except CLIError as error:
         return [Check("console", False, str(error))]
     return [Check("console", True, f"answers at {access.console_url}"), *report.checks]

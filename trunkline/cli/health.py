@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from trunkline.cli import admin, render, render_health
-from trunkline.policy.admin_health import CredentialStateView, HistoryRow
 
 credentials = typer.Typer(no_args_is_help=True, help="How credentials stand with their providers.")
 
@@ -16,8 +15,7 @@ def list_credentials(
     refused: Annotated[bool, typer.Option("--refused", help="Only those that their providers refuse.")] = False,
 ) -> None:
     """List all credentials, and since when their providers refuse them."""
-    query = {"refused": "true"} if refused else {}
-    render.show(render_health.credentials(admin.connect().get(list[CredentialStateView], "credentials", query=query)))
+    render.show(render_health.credentials(admin.connect().list_credentials(refused=refused)))
 
 
 def history(
@@ -29,5 +27,4 @@ def history(
     model: Annotated[str | None, typer.Option(help="Only this model; all of the channel if left out.")] = None,
 ) -> None:
     """Show what health saw of a channel, the newest first."""
-    query = {"by": by} if model is None else {"by": by, "model": model}
-    render.show(render_health.history(admin.connect().get(list[HistoryRow], "history", channel, query=query)))
+    render.show(render_health.history(admin.connect().show_history(channel, by=by, model=model)))

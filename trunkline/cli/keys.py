@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from trunkline.bus.snapshots import Strategy
 from trunkline.cli import admin, render, render_accounts, terms, typed
 from trunkline.cli.failure import CLIError
-from trunkline.policy.admin_accounts import OVERLAP_S_DEFAULT, CreatedKey, KeyChange, KeyView, NewKey, Rotation
+from trunkline.policy.admin_accounts import OVERLAP_S_DEFAULT, CreatedKey, KeyChange, NewKey, Rotation
 from trunkline.policy.configuration import DEFAULT_GROUP
 
 keys = typer.Typer(no_args_is_help=True, help="API keys of accounts, named ACCOUNT/NAME.")
@@ -61,21 +61,21 @@ def create_key(
         budgets=typed.budgets(daily, monthly),
         strategy=strategy,
     )
-    _show_secret(admin.connect().post(CreatedKey, "accounts", account, "keys", body=new))
+    _show_secret(admin.connect().create_key(account, new))
 
 
 @keys.command("list")
 def list_keys(account: Annotated[str | None, typer.Option(help="Only of this account.")] = None) -> None:
     """List keys."""
-    path = ("keys",) if account is None else ("accounts", account, "keys")
-    render.show(render_accounts.keys(admin.connect().get(list[KeyView], *path)))
+    client = admin.connect()
+    render.show(render_accounts.keys(client.list_all_keys() if account is None else client.list_keys(account)))
 
 
 @keys.command("show")
 def show_key(name: KeyName) -> None:
     """Show a key, its limits and budgets (never its secret)."""
     account, key = typed.split_name(name)
-    render.show(*render_accounts.key(admin.connect().get(KeyView, "accounts", account, "keys", key)))
+    render.show(*render_accounts.key(admin.connect().show_key(account, key)))
 
 
 @keys.command("change")
@@ -111,21 +111,21 @@ def change_key(
     )
     if change == KeyChange():
         raise CLIError("nothing to change is given; see `trunkline keys change --help`")
-    render.show(*render_accounts.key(admin.connect().patch(KeyView, "accounts", account, "keys", key, body=change)))
+    render.show(*render_accounts.key(admin.connect().change_key(account, key, change)))
 
 
 @keys.command("block")
 def block_key(name: KeyName) -> None:
     """Refuse a key until it is unblocked."""
     account, key = typed.split_name(name)
-    render.show(render_accounts.keys([admin.connect().post(KeyView, "accounts", account, "keys", key, "block")]))
+    render.show(render_accounts.keys([admin.connect().block_key(account, key)]))
 
 
 @keys.command("unblock")
 def unblock_key(name: KeyName) -> None:
     """Accept a blocked key again."""
     account, key = typed.split_name(name)
-    render.show(render_accounts.keys([admin.connect().post(KeyView, "accounts", account, "keys", key, "unblock")]))
+    render.show(render_accounts.keys([admin.connect().unblock_key(account, key)]))
 
 
 @keys.command("rotate")
@@ -137,15 +137,14 @@ def rotate_key(
 ) -> None:
     """Give a key a new secret and show it, this once."""
     account, key = typed.split_name(name)
-    rotated = admin.connect().post(CreatedKey, "accounts", account, "keys", key, "rotate", body=Rotation(overlap))
-    _show_secret(rotated)
+    _show_secret(admin.connect().rotate_key(account, key, Rotation(overlap)))
 
 
 @keys.command("revoke")
 def revoke_key(name: KeyName) -> None:
     """Delete a key for good."""
     account, key = typed.split_name(name)
-    admin.connect().send("DELETE", "accounts", account, "keys", key)
+    admin.connect().delete_key(account, key)
     render.show(f"revoked {name}")
 
 

@@ -1,13 +1,15 @@
 """`trunkline ledger`, and the commands of `trunkline accounts` that correct the ledger."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from trunkline.cli import admin, render, render_credit, typed
 from trunkline.cli.accounts import accounts
+from trunkline.cli.failure import CLIError
 from trunkline.core.money import usd_text
-from trunkline.policy.admin_credit import AdjustmentRequest, BookedTransfer, RefundRequest, StatementLine, TrialView
+from trunkline.policy.admin_credit import AdjustmentRequest, BookedTransfer, LedgerStep, RefundRequest
 
 ledger = typer.Typer(no_args_is_help=True, help="The books: whether all of them agree.")
 
@@ -17,7 +19,7 @@ Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")]
 @ledger.command("verify")
 def verify() -> None:
     """Recompute all that is projected from the ledger; exit 1 and say what differs if something does."""
-    steps = list(admin.connect().steps("ledger", "verify"))
+    steps = list(_until_done(admin.connect().verify_ledger()))
     render.show(render_credit.checks(steps))
     if any(step.findings for step in steps):
         render.show(render_credit.findings(steps))
@@ -27,20 +29,20 @@ def verify() -> None:
 @ledger.command("rebuild")
 def rebuild() -> None:
     """Make balances and spending anew from the transfers and the usage that is kept; settlement waits meanwhile."""
-    for step in admin.connect().steps("ledger", "rebuild"):
+    for step in _until_done(admin.connect().rebuild_ledger()):
         render.show(f"{step.step}: {step.count} made anew")
 
 
 @accounts.command("statement")
 def show_statement(account: Account) -> None:
     """Show what came into a wallet and was taken from it, beside the charges of requests."""
-    render.show(render_credit.statement(admin.connect().get(list[StatementLine], "accounts", account, "statement")))
+    render.show(render_credit.statement(admin.connect().show_statement(account)))
 
 
 @accounts.command("trial")
 def show_trial(account: Account) -> None:
     """Show an account's free trial, and when it ends."""
-    view = admin.connect().get(TrialView, "accounts", account, "trial")
+    view = admin.connect().show_trial(account)
     ended = "" if view.taken_nano is None else f"; {usd_text(view.taken_nano)} USD of it were left and taken back"
     verb = "ends" if view.ended_at is None else "ended"
     render.show(f"{usd_text(view.amount_nano)} USD, {verb} {render.moment_text(view.ends_at)}{ended}")
@@ -57,7 +59,7 @@ def adjust_account(
 ) -> None:
     """Correct an account's wallet."""
     request = AdjustmentRequest(typed.amount(usd), reference, corrects)
-    _show_booked(admin.connect().post(BookedTransfer, "accounts", account, "adjustments", body=request))
+    _show_booked(admin.connect().adjust_account(account, request))
 
 
 @accounts.command("refund")
@@ -69,7 +71,22 @@ def refund_job(
 ) -> None:
     """Give back what an account was charged for a request; once."""
     request = RefundRequest(job, None if usd is None else typed.amount(usd), reference)
-    _show_booked(admin.connect().post(BookedTransfer, "accounts", account, "refunds", body=request))
+    _show_booked(admin.connect().refund_job(account, request))
+
+
+def _until_done(steps: Iterator[LedgerStep]) -> Iterator[LedgerStep]:
+    """Return the steps that say something.
+
+    Raises:
+        CLIError: the work could not be done to its end.
+    """
+    for step in steps:
+        if step.error:
+            raise CLIError(step.error)
+        if step.done:
+            return
+        yield step
+    raise CLIError("the console's answer was cut off")
 
 
 def _show_booked(done: BookedTransfer) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from trunkline.cli import admin, render, render_credit, typed
-from trunkline.policy.admin_credit import PaymentAssignment, PaymentView
+from trunkline.policy.admin_credit import PaymentAssignment
 
 payments = typer.Typer(no_args_is_help=True, help="Payments that providers have announced.")
 
@@ -15,8 +15,7 @@ def list_payments(
     aside: Annotated[bool, typer.Option("--aside", help="Only those that wait for a person.")] = False,
 ) -> None:
     """List payments, the newest first; amounts in the smallest unit of their currency."""
-    query = {"aside": "true" if aside else "false"}
-    render.show(render_credit.payments(admin.connect().get(list[PaymentView], "payments", query=query)))
+    render.show(render_credit.payments(admin.connect().list_payments(aside=aside)))
 
 
 @payments.command("assign")
@@ -30,5 +29,4 @@ def assign_payment(
 ) -> None:
     """Book a payment that was kept aside."""
     body = PaymentAssignment(account, None if usd is None else typed.amount(usd))
-    view = admin.connect().post(PaymentView, "payments", provider, reference, "assign", body=body)
-    render.show(render_credit.payments([view]))
+    render.show(render_credit.payments([admin.connect().assign_payment(provider, reference, body)]))

@@ -11,7 +11,7 @@ from trunkline.cli import admin, render_prices
 from trunkline.cli.failure import CLIError
 from trunkline.cli.render import changes, show
 from trunkline.cli.typed import amount
-from trunkline.policy.admin_api import Comparison, NewPrices, PriceVersionView, Refreshed
+from trunkline.policy.admin_api import NewPrices
 
 prices = typer.Typer(no_args_is_help=True, help="What models cost clients, in USD per million units, by date.")
 costs = typer.Typer(no_args_is_help=True, help="What channels' providers ask of us, in USD per million units, by date.")
@@ -78,7 +78,7 @@ def price_entry(
 @prices.command("show")
 def show_prices(model: Model) -> None:
     """Show a model's prices: those in force, those to come, and those that were."""
-    show(render_prices.versions(admin.connect().get(list[PriceVersionView], "models", model, "prices")))
+    show(render_prices.versions(admin.connect().show_prices(model)))
 
 
 @prices.command("set")
@@ -97,13 +97,13 @@ def set_prices(
 ) -> None:
     """Give a model new prices, all of them at once, now or from a moment on."""
     new = NewPrices(price_entry(input_, output, cached_input, price), moment(from_), over_list, free)
-    show(render_prices.versions(admin.connect().put(list[PriceVersionView], "models", model, "prices", body=new)))
+    show(render_prices.versions(admin.connect().set_prices(model, new)))
 
 
 @prices.command("withdraw")
 def withdraw_prices(model: Model, version: Version) -> None:
     """Take back prices that are not in force yet."""
-    admin.connect().send("DELETE", "models", model, "prices", str(version))
+    admin.connect().withdraw_prices(model, version)
     show(f"withdrew version {version} of the prices of {model}")
 
 
@@ -112,8 +112,7 @@ def refresh_prices(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
 ) -> None:
     """Take the installed list's prices for all models that follow it; what was set by hand stays."""
-    query = {"dry_run": "true" if dry_run else "false"}
-    refreshed = admin.connect().post(Refreshed, "prices", "refresh", query=query)
+    refreshed = admin.connect().refresh_prices(dry_run=dry_run)
     show(changes(refreshed.changes, dry_run=refreshed.dry_run))
     for model in refreshed.unlisted:
         typer.echo(f"{model} is on no list any more; its prices stay.", err=True)
@@ -127,14 +126,11 @@ def compare_prices(
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON, amounts in nano-USD.")] = False,
 ) -> None:
     """Show what an account's usage of a month would have cost on other models."""
-    query = {"account": account, "month": month, "models": models}
-    body = admin.connect().send(
-        "GET", "prices", "compare", query={name: value for name, value in query.items() if value is not None}
-    )
+    found = admin.connect().compare_prices(account=account, month=month, models=models)
     if json:
-        typer.echo(msgspec.json.format(body, indent=2).decode())
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
     else:
-        show(*render_prices.comparison(admin.decoded(body, Comparison)))
+        show(*render_prices.comparison(found))
 
 
 @costs.command("show")
@@ -142,8 +138,8 @@ def show_costs(
     channel: Channel, model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Only of this model.")] = None
 ) -> None:
     """Show what a channel's provider asks for its models: in force, to come, and past."""
-    path = ("channels", channel, "costs") if model is None else ("channels", channel, "costs", model)
-    show(render_prices.versions(admin.connect().get(list[PriceVersionView], *path)))
+    client = admin.connect()
+    show(render_prices.versions(client.list_costs(channel) if model is None else client.show_costs(channel, model)))
 
 
 @costs.command("set")
@@ -159,12 +155,11 @@ def set_costs(
 ) -> None:
     """Say what a channel's provider asks for a model, all of it at once, now or from a moment on."""
     new = NewPrices(price_entry(input_, output, cached_input, price), moment(from_))
-    path = ("channels", channel, "costs", model)
-    show(render_prices.versions(admin.connect().put(list[PriceVersionView], *path, body=new)))
+    show(render_prices.versions(admin.connect().set_costs(channel, model, new)))
 
 
 @costs.command("withdraw")
 def withdraw_costs(channel: Channel, model: Model, version: Version) -> None:
     """Take back costs that are not in force yet."""
-    admin.connect().send("DELETE", "channels", channel, "costs", model, str(version))
+    admin.connect().withdraw_costs(channel, model, version)
     show(f"withdrew version {version} of the costs of {model} at {channel}")

@@ -11,8 +11,6 @@ import typer
 from trunkline.cli import admin, render, render_credit
 from trunkline.cli.accounts import accounts
 from trunkline.cli.failure import CLIError
-from trunkline.policy.admin_api import UsageRow
-from trunkline.policy.admin_credit import Savings
 
 PIECE_BYTES = 64 * 1024
 
@@ -40,8 +38,8 @@ def sum_usage(
     if context.invoked_subcommand is not None:
         return
     dimensions = [name for name in by.split(",") if name]
-    query = _given(by=",".join(dimensions), account=account, key=key, since=since, until=until)
-    render.show(render.usage(admin.connect().get(list[UsageRow], "usage", query=query), dimensions))
+    rows = admin.connect().sum_usage(by=",".join(dimensions), account=account, key=key, since=since, until=until)
+    render.show(render.usage(rows, dimensions))
 
 
 @usage.command("export")
@@ -61,8 +59,10 @@ def export_usage(
     until: Until = None,
 ) -> None:
     """Write what is kept of each attempt to a file, money in nano-USD."""
-    query = _given(
-        format=format_,
+    if output is None and format_ != "csv" and sys.stdout.isatty():
+        raise CLIError(f"{format_} is not for terminals; name a file with --output")
+    answer = admin.connect().export_usage(
+        format_=format_,
         account=account,
         user=user,
         key=key,
@@ -72,9 +72,7 @@ def export_usage(
         since=since,
         until=until,
     )
-    if output is None and format_ != "csv" and sys.stdout.isatty():
-        raise CLIError(f"{format_} is not for terminals; name a file with --output")
-    with admin.connect().opened("GET", "usage", "export", query=query) as response, _written(output) as file:
+    with answer as response, _written(output) as file:
         while piece := response.read(PIECE_BYTES):
             file.write(piece)
 
@@ -85,12 +83,7 @@ def show_savings(
     month: Annotated[str | None, typer.Option(metavar="YYYY-MM", help="This month if left out; in UTC.")] = None,
 ) -> None:
     """Show where an account could have paid less: cheaper models of the same family, caches that are not used."""
-    found = admin.connect().get(Savings, "accounts", account, "savings", query=_given(month=month))
-    render.show(*render_credit.savings(found))
-
-
-def _given(**values: str | None) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value is not None}
+    render.show(*render_credit.savings(admin.connect().show_savings(account, month=month)))
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ class ErrorType(StrEnum):
     POLICY_KEY_BLOCKED = "policy_key_blocked"
     POLICY_MODEL_NOT_ALLOWED = "policy_model_not_allowed"
     POLICY_ENDPOINT_NOT_ALLOWED = "policy_endpoint_not_allowed"
+    POLICY_ACCESS_DENIED = "policy_access_denied"
     POLICY_NO_CREDIT = "policy_no_credit"
     POLICY_BUDGET_SPENT = "policy_budget_spent"
     POLICY_RATE_LIMITED = "policy_rate_limited"

@@ -103,6 +103,7 @@ def welcome(stack: Stack, plan: Plan, seconds: float) -> str:
         *(("gateway", f"{url}/v1") for url in stack.base_urls),
         ("key", key),
         ("console", stack.console_url),
+        *((("sign in", stack.console_login),) if stack.console_login else ()),
         ("admin key", plan.secrets.admin_key),
         ("logs", str(plan.data_dir / "logs")),
     ]

@@ -21,12 +21,13 @@ class ProcessEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     base_url: str = ""
 
 
-class ReadyFile(msgspec.Struct, frozen=True, kw_only=True):
+class ReadyFile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The whole file.
 
     Attributes:
         base_url: of the first edge, without ``/v1``.
         upstream_url: of the demo upstream, without ``/v1``.
+        console_login: link by which somebody becomes the first operator; empty if there was one when the stack began.
         processes: by role; an embedded server that was replaced has none.
     """
 
@@ -38,6 +39,7 @@ class ReadyFile(msgspec.Struct, frozen=True, kw_only=True):
     postgres_dsn: str
     upstream_url: str
     processes: dict[str, list[ProcessEntry]]
+    console_login: str = ""
 
 
 def write(path: Path, ready: ReadyFile) -> None:

@@ -10,6 +10,7 @@ import structlog
 
 from trunkline.core.clock import Clock
 from trunkline.dev import configure, propagation, ready, roles, servers
+from trunkline.dev.first_login import first_login
 from trunkline.dev.identity import unprivileged
 from trunkline.dev.ports import LOOPBACK
 from trunkline.dev.prepare import Plan
@@ -53,6 +54,7 @@ class Stack:
         self.nats_url = plan.settings.nats_url or f"nats://{LOOPBACK}:{plan.ports.nats}"
         self.postgres_dsn = plan.settings.database_url
         self.base_urls = [roles.ops_url(port) for port in plan.ports.edges]
+        self.console_login = ""
         self.console_url = roles.ops_url(plan.ports.console)
         self.upstream_url = roles.ops_url(plan.ports.upstream)
 
@@ -72,6 +74,7 @@ class Stack:
                 await self._configure()
                 await _together(*(supervisor.wait_ready() for supervisor in self._supervisors))
                 await self._wait_until_known()
+                self.console_login = await first_login(self.console_url, self._plan.secrets.admin_key)
         except TimeoutError as error:
             raise StartError(self._unready()) from error
         self._ready = True
@@ -142,6 +145,7 @@ class Stack:
                     own = {
                         "TRUNKLINE_CONSOLE_HOST": settings.console_host,
                         "TRUNKLINE_CONSOLE_PORT": str(ports.console),
+                        "TRUNKLINE_BASE_URL": self.base_urls[0],
                     }
                 self._run(roles.service_part(site, role, number, ops_port=ops_port, environment=own))
 
@@ -237,6 +241,7 @@ class Stack:
             postgres_dsn=self.postgres_dsn,
             upstream_url=self.upstream_url,
             processes=processes,
+            console_login=self.console_login,
         )
         try:
             ready.write(path, description)

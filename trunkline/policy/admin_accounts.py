@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from trunkline.bus.snapshots import Strategy
+from trunkline.policy.access import Role
 from trunkline.policy.configuration import DEFAULT_GROUP, NO_ALERTS_ENTRY, NO_BUDGETS_ENTRY, AlertsEntry, BudgetsEntry
 from trunkline.policy.meters import NO_BUDGETS, NO_LIMITS, Budgets, Limits
 from trunkline.policy.periods import UTC
@@ -53,6 +54,7 @@ class NewAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     name: str
     tier: str | None = None
     time_zone: str = UTC
+    groups: tuple[str, ...] = (DEFAULT_GROUP,)
     credit: Decimal = Decimal(0)
     limits: Limits = NO_LIMITS
     budgets: BudgetsEntry = NO_BUDGETS_ENTRY
@@ -61,14 +63,28 @@ class NewAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class AccountChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is to be another of an account, beside its limits and budgets."""
+    """What is to be another of an account, beside its limits and budgets.
+
+    Attributes:
+        tier: see there; for operators.
+        time_zone: see there.
+        groups: that its own people may give to keys; for operators.
+    """
 
     tier: str | UnsetType | None = UNSET
     time_zone: str | UnsetType = UNSET
+    groups: tuple[str, ...] | UnsetType = UNSET
 
 
 class AccountView(msgspec.Struct, frozen=True):
-    """An account as people see it; ``users`` and ``keys`` are their numbers."""
+    """An account as people see it.
+
+    Attributes:
+        groups: that its own people may give to keys.
+        users: how many.
+        keys: how many.
+        spent_nano: what it was charged in this calendar month, in UTC.
+    """
 
     id: int
     name: str
@@ -80,6 +96,26 @@ class AccountView(msgspec.Struct, frozen=True):
     users: int
     keys: int
     created_at: dt.datetime
+    groups: tuple[str, ...] = (DEFAULT_GROUP,)
+    spent_nano: int = 0
+
+
+class PlaceView(msgspec.Struct, frozen=True):
+    """What an account is to all of its users; nothing of its money.
+
+    Attributes:
+        name, tier, time_zone: of the account.
+        limits: its own.
+        tier_limits: those that its tier adds.
+        groups: that its keys may be in, by name.
+    """
+
+    name: str
+    tier: str | None
+    time_zone: str
+    limits: Limits
+    tier_limits: Limits
+    groups: tuple[str, ...]
 
 
 class CreditRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -116,7 +152,13 @@ class UserChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class UserView(msgspec.Struct, frozen=True):
-    """A user as people see it; ``keys`` is their number."""
+    """A user as people see it.
+
+    Attributes:
+        keys: how many.
+        role: what its login may do in the account.
+        login: name of who signs in as it; None for nobody.
+    """
 
     id: int
     account: str
@@ -125,6 +167,8 @@ class UserView(msgspec.Struct, frozen=True):
     budgets: Budgets
     keys: int
     created_at: dt.datetime
+    role: Role = Role.MEMBER
+    login: str | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -165,6 +209,14 @@ class Rotation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overlap_s: int = OVERLAP_S_DEFAULT
 
 
+class KeyState(StrEnum):
+    """Whether a key is accepted."""
+
+    VALID = "valid"
+    BLOCKED = "blocked"
+    EXPIRED = "expired"
+
+
 class EndingSecret(msgspec.Struct, frozen=True):
     """A secret that a rotation has replaced and that is valid still: its first characters, and its end."""
 
@@ -178,6 +230,7 @@ class KeyView(msgspec.Struct, frozen=True):
     Attributes:
         prefix: the first characters of its secret.
         ending: further secrets that are valid still.
+        playground: whether the console made it, for its user's playground.
     """
 
     id: int
@@ -196,6 +249,7 @@ class KeyView(msgspec.Struct, frozen=True):
     budgets: Budgets = NO_BUDGETS
     ending: tuple[EndingSecret, ...] = ()
     strategy: Strategy | None = None
+    playground: bool = False
 
 
 class CreatedKey(msgspec.Struct, frozen=True):

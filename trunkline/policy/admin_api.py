@@ -22,7 +22,8 @@ from trunkline.bus.snapshots import (
 from trunkline.policy.changes import Change
 from trunkline.policy.comparison import ModelCost
 from trunkline.policy.configuration import PriceEntry
-from trunkline.policy.entities import Prices
+from trunkline.policy.discounts import DiscountStep
+from trunkline.policy.entities import FreeTrial, Prices
 from trunkline.protocol.vendor import VendorOptions
 
 PREFIX = "/admin/v1"
@@ -215,6 +216,28 @@ class Applied(msgspec.Struct, frozen=True):
 
     dry_run: bool
     changes: tuple[Change, ...]
+
+
+class ConfigurationFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A configuration file.
+
+    Attributes:
+        text: all of it, in YAML or JSON.
+    """
+
+    text: str
+
+
+class Offers(msgspec.Struct, frozen=True):
+    """What the site offers beside its prices.
+
+    Attributes:
+        trial: what new accounts may have; an amount of zero is nothing.
+        discounts: all steps of volume discounts.
+    """
+
+    trial: FreeTrial
+    discounts: tuple[DiscountStep, ...]
 
 
 class Rebuilt(msgspec.Struct, frozen=True):

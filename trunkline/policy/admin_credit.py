@@ -5,10 +5,11 @@ In requests money is USD, as in a configuration; in answers nano-USD.
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
+from trunkline.policy.admin_accounts import HolderKind
 from trunkline.policy.savings import CheaperModel, UnusedCache
 
 
@@ -116,6 +117,66 @@ class LedgerStep(msgspec.Struct, frozen=True, omit_defaults=True):
     count: int = 0
     done: bool = False
     error: str = ""
+
+
+class BookSum(msgspec.Struct, frozen=True):
+    """All books of a kind together.
+
+    Attributes:
+        kind: as in the ledger.
+        books: how many.
+        balance_nano: of all of them; the sums of all kinds add up to zero.
+        below_zero: how many of them are; of wallets: accounts that have spent more than they had.
+    """
+
+    kind: str
+    books: int
+    balance_nano: int
+    below_zero: int
+
+
+class ChannelBooks(msgspec.Struct, frozen=True):
+    """What a channel has brought so far.
+
+    Attributes:
+        channel: its name; its number if it is gone.
+        revenue_nano: what clients paid for its work, less refunds.
+        cost_nano: what that work cost us.
+    """
+
+    channel: str
+    revenue_nano: int
+    cost_nano: int
+
+
+class LedgerBooks(msgspec.Struct, frozen=True):
+    """What the ledger's balances add up to.
+
+    Attributes:
+        kinds: of books.
+        channels: those with the largest revenue first.
+    """
+
+    kinds: tuple[BookSum, ...]
+    channels: tuple[ChannelBooks, ...]
+
+
+class RefusedUsage(msgspec.Struct, frozen=True):
+    """A usage event, or a message of them, that could not be settled because of its own content.
+
+    Attributes:
+        id: of the entry.
+        refused_at: when.
+        subject: of a message that is no batch of events; None for a single event.
+        reason: why.
+        bytes: of the message as it came, which is kept.
+    """
+
+    id: int
+    refused_at: dt.datetime
+    subject: str | None
+    reason: str
+    bytes: int
 
 
 class PaymentView(msgspec.Struct, frozen=True):
@@ -229,14 +290,15 @@ class AlertsView(msgspec.Struct, frozen=True):
 
     Attributes:
         budget_percent, balance_below_nano, webhook, email: as in `policy.alerts.AlertTerms`.
-        signing_secret: what its webhooks are signed with, for the receiver to verify them.
+        signing_secret: what its webhooks are signed with, for the receiver to verify them; None for those who may not
+            change the alerts, since it lets its holder send some.
     """
 
     budget_percent: tuple[int, ...]
     balance_below_nano: int | None
     webhook: str | None
     email: tuple[str, ...]
-    signing_secret: str
+    signing_secret: str | None
 
 
 class DeliveryView(msgspec.Struct, frozen=True):
@@ -281,6 +343,30 @@ class AlertView(msgspec.Struct, frozen=True):
     deliveries: tuple[DeliveryView, ...]
 
 
+class SpentBudget(msgspec.Struct, frozen=True):
+    """A budget with what was spent of it in the period that runs.
+
+    Attributes:
+        holder: what it hangs on.
+        name: of the user or key; empty for the account itself.
+        period: ``daily`` or ``monthly``.
+        models: patterns of those that count; empty for all.
+        limit_nano: the budget.
+        spent_nano: what was settled of it; what runs still is not among it.
+        refuses: what is left was too little for some request.
+        until: when the period ends.
+    """
+
+    holder: HolderKind
+    name: str
+    period: Literal["daily", "monthly"]
+    models: tuple[str, ...]
+    limit_nano: int
+    spent_nano: int
+    refuses: bool
+    until: dt.datetime
+
+
 class Savings(msgspec.Struct, frozen=True):
     """Where an account could have paid less.
 
@@ -299,3 +385,13 @@ class Savings(msgspec.Struct, frozen=True):
     note: str
     cheaper: tuple[CheaperModel, ...]
     caching: tuple[UnusedCache, ...]
+
+
+class TopUp(msgspec.Struct, frozen=True):
+    """Where an account's people can pay in.
+
+    Attributes:
+        page: the operator's page for this account; None if there is none, and codes are what is left.
+    """
+
+    page: str | None

@@ -158,6 +158,7 @@ def _account(entry: AccountEntry) -> Account:
         name=entry.name,
         tier=entry.tier,
         time_zone=entry.time_zone,
+        groups=entry.groups,
         limits=entry.limits,
         budgets=values.nano_budgets(entry.budgets),
         alerts=values.alert_terms(entry.alerts),

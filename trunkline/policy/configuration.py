@@ -282,6 +282,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     Attributes:
         time_zone: IANA name; its days and months count for budgets and daily limits.
+        groups: those that its own people may give to keys; the keys named here may have any.
         credit: in USD, granted once, when the account is first named with a credit.
         trial: gives it the free trial, if it is new.
     """
@@ -289,6 +290,7 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     name: str
     tier: str | None = None
     time_zone: str = UTC
+    groups: tuple[str, ...] = (DEFAULT_GROUP,)
     credit: Decimal = Decimal(0)
     limits: Limits = NO_LIMITS
     budgets: BudgetsEntry = NO_BUDGETS_ENTRY

@@ -137,6 +137,7 @@ class Checker:
         """Check one account with its users and keys."""
         self._try(values.check_name, entry.name, f"{place}.name")
         self.account_terms(entry.tier, entry.time_zone, place)
+        self._groups(entry.groups, f"{place}.groups")
         self._try(values.nano_amount, entry.credit, f"{place}.credit")
         check_limits(entry.limits, f"{place}.limits", self._faults)
         check_budgets(entry.budgets, self._names.models, f"{place}.budgets", self._faults)

@@ -70,6 +70,7 @@ class Account(msgspec.Struct, frozen=True):
         time_zone: IANA name.
         limits, budgets: its own.
         alerts: when its owners are told.
+        groups: those that its own people may give to keys.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Account(msgspec.Struct, frozen=True):
     limits: Limits = NO_LIMITS
     budgets: Budgets = NO_BUDGETS
     alerts: AlertTerms = NO_ALERTS
+    groups: tuple[str, ...] = ("default",)
 
 
 class User(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
 """List prices of well-known models, from the data that genai-prices ships. Pure: the data is part of the package."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -51,6 +51,18 @@ class Serving(NamedTuple):
     upstream_model: str
 
 
+class Listed(NamedTuple):
+    """What a list says of a model; None for what it does not.
+
+    Attributes:
+        prices: by kind.
+        context_tokens: the most that a conversation may have.
+    """
+
+    prices: Prices | None = None
+    context_tokens: int | None = None
+
+
 def list_prices(model: str, servings: list[Serving], now_ms: int) -> Prices | None:
     """Return the list prices of a model, or None if it is on no list.
 
@@ -62,6 +74,11 @@ def list_prices(model: str, servings: list[Serving], now_ms: int) -> Prices | No
         servings: of the channels that serve it.
         now_ms: Unix time in milliseconds; lists have prices by date.
     """
+    return listed(model, servings, now_ms).prices
+
+
+def listed(model: str, servings: Sequence[Serving], now_ms: int) -> Listed:
+    """Return what the first list says that has prices of a model; arguments as of `list_prices`."""
     # Here and not above: reading the lists takes half a second, and most runs of the CLI do without.
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - see above
 
@@ -76,8 +93,8 @@ def list_prices(model: str, servings: list[Serving], now_ms: int) -> Prices | No
             except LookupError:
                 continue
             if prices := _units(found.get_prices(dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC))):
-                return prices
-    return None
+                return Listed(prices, found.context_window)
+    return Listed()
 
 
 def _units(prices: object) -> Prices:

@@ -96,6 +96,8 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912, PLR0915 - one row
             shape = _Shape(403, "permission_error", "model_not_allowed")
         case ErrorType.POLICY_ENDPOINT_NOT_ALLOWED:
             shape = _Shape(403, "permission_error", "endpoint_not_allowed")
+        case ErrorType.POLICY_ACCESS_DENIED:
+            shape = _Shape(403, "permission_error", "access_denied")
         case ErrorType.CLIENT_NOT_FOUND:
             shape = _Shape(404, _INVALID, "not_found")
         case ErrorType.CLIENT_MODEL_NOT_FOUND:

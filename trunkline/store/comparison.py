@@ -20,15 +20,26 @@ _SUMS = ", ".join(
 )
 
 
-async def month_usage(connection: Connection, account_id: int, month: dt.date) -> list[UsedUnits]:
-    """Return what an account was to pay for among the attempts that began in a calendar month (UTC), added up."""
+async def month_usage(
+    connection: Connection, account_id: int, month: dt.date, user: str | None = None
+) -> list[UsedUnits]:
+    """Return what an account was to pay for among the attempts that began in a calendar month (UTC), added up.
+
+    Args:
+        connection: in any state.
+        account_id: whose usage.
+        month: its first day.
+        user: only with keys of this user; None for all.
+    """
     rows = await connection.fetch(
         f"select model, variant, multiplier_ppm, discount_ppm, {_SUMS}, count(*) as requests,"  # noqa: S608 - constants
         " sum(charge_nano)::bigint as charge_nano"
         " from usage where account_id = $1 and started_at >= $2 and started_at < $3 and charged"
+        " and ($4::text is null or user_id = (select id from users where account_id = $1 and name = $4))"
         " group by model, variant, multiplier_ppm, discount_ppm order by 1, 2, 3, 4",
         account_id,
         *_span(month),
+        user,
     )
     return [
         UsedUnits(
@@ -79,6 +90,28 @@ async def prices_now(
             *_span(month),
         )
         names = [row["name"] for row in served]
+    return await _prices_of(connection, names)
+
+
+async def callable_prices(
+    connection: Connection, groups: Collection[str], models: Collection[str] = ()
+) -> dict[str, Prices]:
+    """Return the prices in force of models that can be called through some groups.
+
+    Args:
+        connection: in any state.
+        groups: see there.
+        models: only of these; of others nothing is said, not even whether they are there.
+    """
+    served = await connection.fetch(
+        "select distinct jsonb_object_keys(c.models) as name from channels c"
+        " where c.enabled and c.groups && $1::text[]",
+        list(groups),
+    )
+    return await _prices_of(connection, [row["name"] for row in served if not models or row["name"] in models])
+
+
+async def _prices_of(connection: Connection, names: list[str]) -> dict[str, Prices]:
     rows = await connection.fetch(
         f"select v.name, v.prices from ({MODELS_WITH_PRICES}) v where v.name = any($1) and v.prices is not null",  # noqa: S608 - constants
         names,

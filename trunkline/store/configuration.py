@@ -143,12 +143,12 @@ async def read_current(connection: Connection, configuration: Configuration) -> 
     found: list[Entity] = [
         *await read_groups(connection, [entry.name for entry in configuration.groups]),
         *await read_tiers(connection, [entry.name for entry in configuration.tiers]),
-        *await _accounts(connection, accounts),
-        *await _users(connection, accounts),
+        *await read_accounts(connection, accounts),
+        *await read_users(connection, accounts),
         *await read_keys(connection, keys),
         *await _models(connection, list(models)),
         *await read_channels(connection, channels),
-        *await _costs(connection, channels),
+        *await read_costs(connection, channels),
         DiscountSchedules(await read_steps(connection)),
         await read_trial(connection),
         SiteAlerts(await read_site_alerts(connection)),
@@ -177,15 +177,19 @@ async def read_tiers(connection: Connection, names: list[str] | None = None) -> 
     return [Tier(row["name"], decode_limits(row["limits"]), row["priority"]) for row in rows]
 
 
-async def _accounts(connection: Connection, names: list[str]) -> Iterable[Account]:
+async def read_accounts(connection: Connection, names: list[str] | None = None) -> list[Account]:
+    """Return accounts by name, all without a list of names."""
     rows = await connection.fetch(
-        "select name, tier, time_zone, limits, budgets, alerts from accounts where name = any($1)", names
+        "select name, tier, time_zone, groups, limits, budgets, alerts from accounts"
+        " where $1::text[] is null or name = any($1) order by name",
+        names,
     )
     return [
         Account(
             name=row["name"],
             tier=row["tier"],
             time_zone=row["time_zone"],
+            groups=tuple(row["groups"]),
             limits=decode_limits(row["limits"]),
             budgets=decode_budgets(row["budgets"]),
             alerts=decode_alerts(row["alerts"]),
@@ -194,10 +198,12 @@ async def _accounts(connection: Connection, names: list[str]) -> Iterable[Accoun
     ]
 
 
-async def _users(connection: Connection, accounts: list[str]) -> Iterable[User]:
+async def read_users(connection: Connection, accounts: list[str] | None = None) -> list[User]:
+    """Return users of accounts by name, of all without a list of names."""
     rows = await connection.fetch(
         "select a.name as account, u.name, u.limits, u.budgets"
-        " from users u join accounts a on a.id = u.account_id where a.name = any($1)",
+        " from users u join accounts a on a.id = u.account_id"
+        " where $1::text[] is null or a.name = any($1) order by a.name, u.name",
         accounts,
     )
     return [
@@ -306,11 +312,12 @@ def channel_of(row: asyncpg.Record, credentials: tuple[Credential, ...] = ()) ->
     )
 
 
-async def _costs(connection: Connection, channels: list[str]) -> Iterable[Cost]:
+async def read_costs(connection: Connection, channels: list[str] | None = None) -> list[Cost]:
+    """Return what the providers of channels by name ask of us now, of all without a list of names."""
     rows = await connection.fetch(
         "select distinct on (c.name, p.model) c.name as channel, p.model, p.prices"
         " from channel_costs p join channels c on c.id = p.channel_id"
-        " where c.name = any($1) and p.effective_from <= statement_timestamp()"
+        " where ($1::text[] is null or c.name = any($1)) and p.effective_from <= statement_timestamp()"
         " order by c.name, p.model, p.effective_from desc, p.id desc",
         channels,
     )

@@ -51,15 +51,18 @@ async def put_tier(connection: Connection, tier: Tier) -> None:
 async def put_account(connection: Connection, account: Account) -> int:
     """Write an account and return its id."""
     account_id: int = await connection.fetchval(
-        "insert into accounts (name, tier, time_zone, limits, budgets, alerts) values ($1, $2, $3, $4, $5, $6)"
+        "insert into accounts (name, tier, time_zone, limits, budgets, alerts, groups)"
+        " values ($1, $2, $3, $4, $5, $6, $7)"
         " on conflict (name) do update set tier = excluded.tier, time_zone = excluded.time_zone,"
-        " limits = excluded.limits, budgets = excluded.budgets, alerts = excluded.alerts returning id",
+        " limits = excluded.limits, budgets = excluded.budgets, alerts = excluded.alerts, groups = excluded.groups"
+        " returning id",
         account.name,
         account.tier,
         account.time_zone,
         json_text(account.limits),
         json_text(account.budgets),
         json_text(account.alerts),
+        account.groups,
     )
     return account_id
 

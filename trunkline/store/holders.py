@@ -11,6 +11,7 @@ from trunkline.policy.meters import Budgets, Limits
 from trunkline.store import outbox
 from trunkline.store.configuration import ConflictError, NotFoundError, decode_budgets, decode_limits, json_text
 from trunkline.store.database import Connection
+from trunkline.store.key_writes import delete_key
 
 KEYS_NAMED_MAX = 3
 """Keys that a message names."""
@@ -80,6 +81,26 @@ async def put_budgets(connection: Connection, holder: Holder, budgets: Budgets) 
     await _put(connection, holder, "budgets", budgets)
 
 
+async def require_key_of(connection: Connection, key: Holder, user: str) -> None:
+    """Return if a key is a user's.
+
+    Args:
+        connection: to read with.
+        key: see there.
+        user: name of a user of the key's account.
+
+    Raises:
+        NotFoundError: it is another's, or nobody's, or not there at all; whoever asks is not told which.
+    """
+    if not await connection.fetchval(
+        "select exists (select from keys k join accounts a on a.id = k.account_id join users u on u.id = k.user_id"
+        " where a.name = $1 and k.name = $2 and u.name = $3)",
+        *key.names,
+        user,
+    ):
+        raise NotFoundError(f"there is no {key.text}")
+
+
 async def _read(connection: Connection, holder: Holder, column: str) -> str:
     table, where = _ROWS[holder.kind]
     text: str | None = await connection.fetchval(
@@ -103,8 +124,10 @@ async def _put(connection: Connection, holder: Holder, column: str, value: Limit
         raise NotFoundError(f"there is no {holder.text}")
 
 
-async def change_account(connection: Connection, account: str, *, tier: str | None, time_zone: str) -> None:
-    """Change an account's tier and time zone.
+async def change_account(
+    connection: Connection, account: str, *, tier: str | None, time_zone: str, groups: tuple[str, ...]
+) -> None:
+    """Change an account's tier, its time zone, and the groups that its own people may give to keys.
 
     Raises:
         NotFoundError: there is no such account.
@@ -112,7 +135,9 @@ async def change_account(connection: Connection, account: str, *, tier: str | No
     there = await connection.fetchrow("select tier from accounts where name = $1", account)
     if there is None:
         raise NotFoundError(f"there is no account {account!r}")
-    await connection.execute("update accounts set tier = $2, time_zone = $3 where name = $1", account, tier, time_zone)
+    await connection.execute(
+        "update accounts set tier = $2, time_zone = $3, groups = $4 where name = $1", account, tier, time_zone, groups
+    )
     if tier != there["tier"]:
         # The priority of its tier stands in the snapshots of its keys.
         await outbox.enqueue_keys(connection, await outbox.keys_of(connection, accounts=[account], tiers=[]))
@@ -142,11 +167,15 @@ async def delete_user(connection: Connection, account: str, user: str) -> None:
     """
     user_id, _ = await _find_user(connection, account, user)
     keys = await connection.fetch(
-        "select name from keys where user_id = $1 order by name limit $2", user_id, KEYS_NAMED_MAX
+        "select name from keys where user_id = $1 and playground_seed is null order by name limit $2",
+        user_id,
+        KEYS_NAMED_MAX,
     )
     if keys:
         names = ", ".join(row["name"] for row in keys)
         raise ConflictError(f"user {account}/{user} has keys ({names}); delete them or give them to another user first")
+    for row in await connection.fetch("select name from keys where user_id = $1", user_id):
+        await delete_key(connection, account, row["name"])  # of the playground: nobody else's
     await connection.execute("delete from users where id = $1", user_id)
 
 

@@ -131,6 +131,16 @@ async def keys_of(connection: Connection, *, accounts: list[str], tiers: list[st
 
 async def enqueue_channels(connection: Connection, channel_ids: list[int] | None) -> set[str]:
     """Project channels with their sealed credentials, all without a list of ids, and return their tokens."""
+    entries = [
+        (subjects.KV_CHANNELS, str(channel.id), snapshots.encode(channel))
+        for channel in await read_channels(connection, channel_ids)
+    ]
+    await _append(connection, entries)
+    return {token for _, token, _ in entries}
+
+
+async def read_channels(connection: Connection, channel_ids: list[int] | None) -> list[ChannelSnapshot]:
+    """Return channels as they are to be projected, all without a list of ids."""
     rows = await connection.fetch(
         f"select {CHANNEL_COLUMNS} from channels c"  # noqa: S608 - constants
         " where $1::bigint[] is null or c.id = any($1) order by c.id",
@@ -152,16 +162,7 @@ async def enqueue_channels(connection: Connection, channel_ids: list[int] | None
         )
         sealed.setdefault(row["channel_id"], []).append(credential)
     costs = await costs_in_force(connection, channel_ids)
-    entries = [
-        (
-            subjects.KV_CHANNELS,
-            str(row["id"]),
-            snapshots.encode(_channel(row, sealed.get(row["id"], []), costs.get(row["id"], {}))),
-        )
-        for row in rows
-    ]
-    await _append(connection, entries)
-    return {token for _, token, _ in entries}
+    return [_channel(row, sealed.get(row["id"], []), costs.get(row["id"], {})) for row in rows]
 
 
 def _channel(row: asyncpg.Record, credentials: list[SealedCredential], costs: Mapping[str, Prices]) -> ChannelSnapshot:

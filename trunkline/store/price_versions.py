@@ -114,12 +114,27 @@ async def model_versions(connection: Connection, model: str) -> list[PriceVersio
         model,
         VERSIONS_MAX,
     )
-    return [
-        PriceVersionView(
-            **{**row, "prices": decode_prices(row["prices"]), "overrides": decode_prices(row["overrides"])}
-        )
-        for row in rows
-    ]
+    return [_version_of(row) for row in rows]
+
+
+async def versions_to_come(connection: Connection) -> dict[str, list[PriceVersionView]]:
+    """Return the versions of all models' prices that are not in force yet, by model, the earliest first."""
+    rows = await connection.fetch(
+        "select id, model, effective_from, prices, source, overrides, created_at, 'to come' as state"
+        " from model_prices where effective_from > statement_timestamp()"
+        " order by effective_from, id limit $1",
+        VERSIONS_MAX,
+    )
+    found: dict[str, list[PriceVersionView]] = {}
+    for row in rows:
+        found.setdefault(row["model"], []).append(_version_of(row))
+    return found
+
+
+def _version_of(row: asyncpg.Record) -> PriceVersionView:
+    return PriceVersionView(
+        **{**row, "prices": decode_prices(row["prices"]), "overrides": decode_prices(row["overrides"])}
+    )
 
 
 async def cost_versions(connection: Connection, channel: str, model: str | None = None) -> list[PriceVersionView]:

@@ -4,6 +4,8 @@ import json
 import stat
 from pathlib import Path
 
+import msgspec
+
 from trunkline.dev import ready
 from trunkline.dev.ready import ProcessEntry, ReadyFile
 
@@ -36,5 +38,8 @@ def test_ready_file_is_private_json_of_the_agreed_form(tmp_path: Path) -> None:
     ]
     assert written["processes"]["edge"][0]["ops_url"] == "http://127.0.0.1:9101"
     assert written["processes"]["nats"] == [{"pid": 2}]
+    link = "http://127.0.0.1:8081/#/first/x"
+    ready.write(path, msgspec.structs.replace(READY, console_login=link))
+    assert json.loads(path.read_text())["console_login"] == link
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["ready.json"]

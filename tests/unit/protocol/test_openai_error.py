@@ -25,6 +25,7 @@ EXPECTED: dict[ErrorType, tuple[int, str, str]] = {
     T.POLICY_KEY_BLOCKED: (401, "invalid_request_error", "invalid_api_key"),
     T.POLICY_MODEL_NOT_ALLOWED: (403, "permission_error", "model_not_allowed"),
     T.POLICY_ENDPOINT_NOT_ALLOWED: (403, "permission_error", "endpoint_not_allowed"),
+    T.POLICY_ACCESS_DENIED: (403, "permission_error", "access_denied"),
     T.POLICY_NO_CREDIT: (403, "insufficient_quota", "insufficient_quota"),
     T.POLICY_BUDGET_SPENT: (403, "insufficient_quota", "budget_exceeded"),
     T.POLICY_RATE_LIMITED: (429, "rate_limit_error", "rate_limit_exceeded"),

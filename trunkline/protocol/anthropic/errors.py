@@ -96,7 +96,9 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             shape = _Shape(401, "authentication_error")
         case ErrorType.POLICY_NO_CREDIT | ErrorType.POLICY_BUDGET_SPENT:
             shape = _Shape(402, "billing_error")
-        case ErrorType.POLICY_MODEL_NOT_ALLOWED | ErrorType.POLICY_ENDPOINT_NOT_ALLOWED:
+        case (
+            ErrorType.POLICY_MODEL_NOT_ALLOWED | ErrorType.POLICY_ENDPOINT_NOT_ALLOWED | ErrorType.POLICY_ACCESS_DENIED
+        ):
             shape = _Shape(403, "permission_error")
         case ErrorType.CLIENT_NOT_FOUND | ErrorType.CLIENT_MODEL_NOT_FOUND:
             shape = _Shape(404, "not_found_error")

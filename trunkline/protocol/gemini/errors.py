@@ -138,6 +138,8 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             shape = _Shape(403, "PERMISSION_DENIED", "MODEL_NOT_ALLOWED")
         case ErrorType.POLICY_ENDPOINT_NOT_ALLOWED:
             shape = _Shape(403, "PERMISSION_DENIED", "ENDPOINT_NOT_ALLOWED")
+        case ErrorType.POLICY_ACCESS_DENIED:
+            shape = _Shape(403, "PERMISSION_DENIED", "ACCESS_DENIED")
         case ErrorType.CLIENT_NOT_FOUND | ErrorType.CLIENT_MODEL_NOT_FOUND:
             shape = _Shape(404, "NOT_FOUND")
         case ErrorType.CLIENT_METHOD_NOT_ALLOWED:

@@ -124,6 +124,7 @@ SHAPES = {
     ErrorType.POLICY_KEY_BLOCKED: (401, "authentication_error"),
     ErrorType.POLICY_MODEL_NOT_ALLOWED: (403, "permission_error"),
     ErrorType.POLICY_ENDPOINT_NOT_ALLOWED: (403, "permission_error"),
+    ErrorType.POLICY_ACCESS_DENIED: (403, "permission_error"),
     ErrorType.POLICY_NO_CREDIT: (402, "billing_error"),
     ErrorType.POLICY_BUDGET_SPENT: (402, "billing_error"),
     ErrorType.POLICY_RATE_LIMITED: (429, "rate_limit_error"),
