@@ -53,7 +53,7 @@ def test_a_key_is_made_shown_once_and_works(browser_page: OpenWindow, surface: S
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name").fill("made-here")
     dialog.get_by_text("Budgets and limits").click()
-    dialog.get_by_label("Budget per day").fill("2.5")
+    dialog.get_by_label("Daily budget").fill("2.5")
     dialog.get_by_label("Requests per minute").fill("30")
     view.check_accessible()
     view.screenshot("keys-create", full=False)
@@ -100,7 +100,7 @@ def test_a_key_is_changed_blocked_rotated_and_deleted(browser_page: OpenWindow, 
 
     row_menu(page, "short-lived", "Change")
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_label("Budget per month")).to_have_value("7")
+    expect(dialog.get_by_label("Monthly budget")).to_have_value("7")
     models = dialog.get_by_role("combobox", name="Models")
     dialog.get_by_role("button", name="Remove *").click()
     models.fill("gpt-*")

@@ -86,7 +86,8 @@ const columns = () => [
     label: t("keys.name"),
     narrow: "title",
     sort: (key) => key.name,
-    cell: (key) => html`<span class="cell-title">${key.name}</span><code class="cell-note">${key.prefix}…</code>`,
+    cell: (key) => html`<span class="cell-title">${key.name}</span><code class="cell-note">${key.prefix}…</code>
+      ${key.playground && html` <${Badge} tone="neutral">${t("keys.of_playground")}</${Badge}>`}`,
   },
   {
     key: "state",

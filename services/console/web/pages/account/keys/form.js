@@ -2,47 +2,28 @@
  * The dialog that makes a key or changes one.
  */
 import { api, at } from "../../../core/api.js";
-import { usdText } from "../../../core/format.js";
 import { html } from "../../../core/html.js";
 import { useLoad } from "../../../core/load.js";
 import { useScope, useSession } from "../../../core/session.js";
 import { t } from "../../../core/words.js";
 import { ChipsField } from "../../../parts/chips.js";
 import { Dialog } from "../../../parts/dialog.js";
-import { DateTimeField, MoneyField, moneyFault, NumberField, SelectField, TextField } from "../../../parts/fields.js";
+import { DateTimeField, SelectField, TextField } from "../../../parts/fields.js";
 import { Form, useForm } from "../../../parts/form.js";
-
-const LIMITS = ["rpm", "tpm", "rpd", "tpd", "images_per_minute", "concurrency"];
-const BUDGETS = ["daily", "monthly"];
-
-const dollars = (nano) => (nano === null || nano === undefined ? null : usdText(nano));
+import { BUDGETS, BudgetFields, budgetFaults, budgetsOf, budgetValues, differ, LimitFields, LIMITS, limitsOf } from "../../../parts/terms.js";
 
 /** What the form shows of a key; of a new one the defaults. */
 function valuesOf(key) {
   if (!key) return { name: "", groups: ["default"], models: ["*"], expires: null, allow_ips: [], user: null, limits: {}, budgets: {} };
   const { name, groups, models, expires_at: expires, allow_ips, user, limits, budgets } = key;
-  return { name, groups, models, expires, allow_ips, user, limits, budgets: { daily: dollars(budgets.daily_nano), monthly: dollars(budgets.monthly_nano) } };
-}
-
-/** Without what is empty: left out is none. */
-const filled = (values, names) => Object.fromEntries(names.filter((name) => values[name] ?? false).map((name) => [name, values[name]]));
-
-/** Limits and budgets of single models are no part of the form, and stay as they are. */
-const limitsOf = (values, key) => ({ ...filled(values.limits, LIMITS), families: key?.limits.families ?? [] });
-
-function budgetsOf(values, key) {
-  const models = (key?.budgets.models ?? []).map((each) => ({
-    models: each.models,
-    ...filled({ daily: dollars(each.daily_nano), monthly: dollars(each.monthly_nano) }, BUDGETS),
-  }));
-  return { ...filled(values.budgets, BUDGETS), models, cheaper: key?.budgets.cheaper ?? {} };
+  return { name, groups, models, expires, allow_ips, user, limits, budgets: budgetValues(budgets) };
 }
 
 async function save(account, key, values) {
   const { name, groups, models, expires, allow_ips, user } = values;
   const rights = { name, groups, models, expires, allow_ips, user };
-  const limits = limitsOf(values, key);
-  const budgets = budgetsOf(values, key);
+  const limits = limitsOf(values.limits, key?.limits);
+  const budgets = budgetsOf(values.budgets, key?.budgets);
   if (!key) return api.post(at`accounts/${account}/keys`, { ...rights, limits, budgets });
   const changed = await api.patch(at`accounts/${account}/keys/${key.name}`, rights);
   const path = at`accounts/${account}/keys/${name}`;
@@ -50,12 +31,6 @@ async function save(account, key, values) {
   if (differ(before.limits, values.limits, LIMITS)) await api.put(`${path}/limits`, limits);
   if (differ(before.budgets, values.budgets, BUDGETS)) await api.put(`${path}/budgets`, budgets);
   return changed;
-}
-
-const differ = (one, other, names) => names.some((name) => (one[name] ?? null) !== (other[name] ?? null));
-
-function check({ budgets }) {
-  return Object.fromEntries(BUDGETS.map((name) => [`budgets.${name}`, moneyFault(budgets[name])]));
 }
 
 /**
@@ -69,7 +44,7 @@ export function KeyDialog({ account, entry, onDone, onClose }) {
   const square = useLoad((signal) => api.get(at`accounts/${account}/models`, {}, { signal }), [account]);
   const users = useLoad(async (signal) => (seesUsers ? api.get(at`accounts/${account}/users`, {}, { signal }) : []), [account]);
   const form = useForm(valuesOf(entry), {
-    check,
+    check: ({ budgets }) => budgetFaults(budgets),
     submit: async (values) => onDone(await save(account, entry, values)),
   });
   const limited = LIMITS.some((name) => form.get(`limits.${name}`)) || BUDGETS.some((name) => form.get(`budgets.${name}`));
@@ -83,12 +58,8 @@ export function KeyDialog({ account, entry, onDone, onClose }) {
       <${ChipsField} form=${form} name="models" label=${t("keys.models")} help=${t("keys.models_help")} options=${modelOptions(square.data)} free required />
       <details class="form-section" open=${limited}>
         <summary>${t("keys.limits")}</summary>
-        <div class="form-row">
-          ${BUDGETS.map((name) => html`<${MoneyField} key=${name} form=${form} name=${`budgets.${name}`} label=${t(`keys.budget.${name}`)} />`)}
-        </div>
-        <div class="form-row">
-          ${LIMITS.map((name) => html`<${NumberField} key=${name} form=${form} name=${`limits.${name}`} label=${t(`keys.limit.${name}`)} min="1" />`)}
-        </div>
+        <${BudgetFields} form=${form} />
+        <${LimitFields} form=${form} />
       </details>
       <details class="form-section" open=${form.get("allow_ips").length > 0 || Boolean(form.get("user"))}>
         <summary>${t("keys.restrictions")}</summary>
