@@ -35,7 +35,7 @@ from trunkline.policy.logins.registration import (
 from trunkline.policy.logins.tokens import Domain
 from trunkline.policy.operations import identity as operations
 from trunkline.policy.strict import FaultList
-from trunkline.store import guesses, login_links, logins, sessions
+from trunkline.store import guesses, login_links, logins, members, sessions
 from trunkline.store.configuration import ConflictError
 from trunkline.store.database import Connection
 from trunkline.store.login_links import Purpose
@@ -199,6 +199,8 @@ class RegistrationAPI:
                 state=LoginState.ACTIVE,
                 language=wanted.language,
             )
+            # What the configuration has made so far is nobody's yet, and who begins wants to try it.
+            await members.adopt_accounts(connection, login_id, name)
             session = await self._identity.sessions.begin(connection, request, login_id)
         log.info("first_operator", login=login_id)
         return self._identity.sessions.give(answer(SignInResult("signed_in", csrf=session.csrf), 201), session)

@@ -52,6 +52,16 @@ async def test_an_operator_makes_a_login_and_hands_its_link_over(admin: AdminCli
         assert (await kim.call("POST", "/first-operator/link")).status == 403
 
 
+async def test_the_first_operator_owns_what_nobody_signs_in_to(admin: AdminClient) -> None:
+    taken = {"name": "taken", "users": [{"name": "root"}]}
+    assert (await admin.call("POST", "/apply", {"accounts": [{"name": "demo"}, taken]})).status == 200
+    assert (await admin.call("POST", "/logins", {"name": "kim", "account": True})).status == 201
+    async with browser(admin.url) as person:
+        await first_operator(admin, person)
+        session = (await person.call("GET", "/session")).body
+    assert session["accounts"] == [{"name": "demo", "role": "owner", "user": "root"}]
+
+
 async def test_a_login_may_come_with_an_account(admin: AdminClient) -> None:
     made = (await admin.call("POST", "/logins", {"name": "kim", "account": True})).body["login"]
     assert made["accounts"] == [{"name": "kim", "role": "owner", "user": "kim"}]

@@ -1,10 +1,15 @@
 """Logins as users of accounts. Called by the console, under `configuration.lock_configuration`."""
 
 import dataclasses
+from typing import Final
 
 from trunkline.policy.access import Role
 from trunkline.store.configuration import ConflictError, NotFoundError
 from trunkline.store.database import Connection
+
+
+ADOPTED_MAX: Final = 10
+"""Accounts that the first operator is made an owner of. A new site has one or two."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +66,25 @@ async def is_member(connection: Connection, account: str, login_id: int) -> bool
 async def set_member(connection: Connection, user_id: int, login_id: int, role: Role) -> None:
     """Make a login a user, with a role."""
     await connection.execute("update users set login_id = $2, role = $3 where id = $1", user_id, login_id, role.value)
+
+
+async def adopt_accounts(connection: Connection, login_id: int, user: str) -> None:
+    """Make a login the owner of accounts that nobody signs in to, the oldest first.
+
+    Args:
+        connection: in any state.
+        login_id: who.
+        user: name of the user that it becomes in each; an account that has one of that name stays as it is.
+    """
+    await connection.execute(
+        "insert into users (account_id, name, login_id, role) select a.id, $2, $1, 'owner' from accounts a"
+        " where not exists ("
+        "  select from users u where u.account_id = a.id and (u.login_id is not null or u.name = $2)"
+        " ) order by a.id limit $3",
+        login_id,
+        user,
+        ADOPTED_MAX,
+    )
 
 
 async def set_role(connection: Connection, account: str, member: Member, role: Role) -> None:
