@@ -24,7 +24,10 @@ MOST = (
     "-m",
     "not patient",
     f"--ignore={BROWSER}",
-    *(f"tests/{folder}" for folder in ("unit", "playbooks", "property", "interop", "sim", "integration", "e2e")),
+    *(
+        f"tests/{folder}"
+        for folder in ("unit", "playbooks", "property", "interop", "fuzz", "sim", "integration", "e2e")
+    ),
 )
 BESIDE = (
     (*PYTEST, BROWSER),

@@ -126,7 +126,7 @@ function optionsOf(UPlot, { times, series, format, kind, stacked, height, width,
   return {
     width,
     height,
-    padding: [10, 14, 0, 0],
+    padding: [10, beside ? 14 : 24, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: { x: { range: (_plot, first, last) => [first - beside, last + beside] }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },

@@ -12,9 +12,11 @@ export function faultsUnder(form, name) {
     const end = fault.indexOf(": ");
     const place = fault.slice(0, end);
     if (end < 0 || !(place === name || place.startsWith(`${name}.`) || place.startsWith(`${name}[`))) return [];
-    return [{ place: place.slice(name.length).replace(/^\./, ""), text: fault.slice(end + 2) }];
+    return [{ place: place.slice(name.length).replace(/^\./, ""), text: sentence(fault.slice(end + 2)) }];
   });
 }
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Whether a fault's place is that of a member, or inside it. */
 export const within = (place, member) => place === member || place.startsWith(`${member}.`) || place.startsWith(`${member}[`);

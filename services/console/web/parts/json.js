@@ -42,8 +42,10 @@ export function JsonField({ form, name, label, help, required, lines = LINES_MIN
     area.current.focus();
     area.current.setSelectionRange(start, start + text.split("\n")[line - 1].length);
   };
-  return html`<div class="stack">
-    <${Field} ...${{ form, name, label, help, required }}>
+  // The field says how many there are; each stands below, with its line.
+  const counted = faults.length ? { ...form, errorOf: () => t("forms.faults", { count: faults.length }) } : form;
+  return html`<div class="json-field">
+    <${Field} ...${{ form: counted, name, label, help, required }}>
       ${(props) => html`<div class="json">
         <div class="json-lines" aria-hidden="true" ref=${gutter}>
           ${Array.from({ length: count }, (_, at) => html`<span key=${at} class=${cx(marked.has(at + 1) && "bad")}>${at + 1}</span>`)}

@@ -14,7 +14,7 @@ export const BUDGETS = ["daily", "monthly"];
 const dollars = (nano) => (nano === null || nano === undefined ? null : usdText(nano));
 
 /** Without what is empty: left out is none. */
-const filled = (values, names) => Object.fromEntries(names.filter((name) => values[name] ?? false).map((name) => [name, values[name]]));
+const filled = (values, names) => Object.fromEntries(names.filter((name) => (values[name] ?? "") !== "").map((name) => [name, values[name]]));
 
 /** @param {object} budgets as the API shows them @returns {object} as a form has them, in dollars */
 export const budgetValues = (budgets = {}) => ({ daily: dollars(budgets.daily_nano), monthly: dollars(budgets.monthly_nano) });
