@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from services.console.context import Context
 from services.console.http import answer, bad_request, bind, caller_of, read_struct, refuse
+from services.console.query import path_id
 from services.console.remembered import FRESH_S, Remembered
 from trunkline.policy.announcements import (
     LANGUAGES,
@@ -20,8 +21,6 @@ from trunkline.policy.operations import announcements as operations
 from trunkline.policy.status_words import language_of
 from trunkline.policy.strict import FaultList
 from trunkline.store import announcements as store
-
-ID_MAX = 2**63 - 1
 
 
 class AnnouncementsAPI:
@@ -121,4 +120,4 @@ def _signed_in(request: web.Request) -> bool:
 
 
 def _id(request: web.Request) -> int:
-    return min(int(request.match_info["id"]), ID_MAX)
+    return path_id(request, "id")

@@ -7,6 +7,12 @@ from aiohttp import web
 from services.console.http import bad_request
 from trunkline.store.views import LIST_MAX
 
+ID_MAX = 2**63 - 1
+"""Of a row."""
+
+_ID_DIGITS_MAX = len(str(ID_MAX)) - 1
+"""So many digits are below it. Longer texts are not read: Python refuses some of thousands of digits."""
+
 _NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
@@ -45,6 +51,19 @@ def row_limit(request: web.Request) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(LIST_MAX)) and 0 < int(text) <= LIST_MAX):
         raise bad_request(f"limit must be between 1 and {LIST_MAX}.")
     return int(text)
+
+
+def row_id(text: str) -> int | None:
+    """Return a number of a path or query as the id of a row; None if it is none. A larger one stands for no row."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return int(text) if len(text) <= _ID_DIGITS_MAX else ID_MAX
+
+
+def path_id(request: web.Request, name: str) -> int:
+    """Return the id of a row in the path, whose pattern takes digits alone; see `row_id`."""
+    found = row_id(request.match_info[name])
+    return ID_MAX if found is None else found
 
 
 def boolean(request: web.Request, name: str) -> bool:

@@ -87,10 +87,10 @@ async def read_filter(connection: Connection, request: web.Request) -> UsageFilt
     query = request.query
     site = "account" not in request.match_info
     account = query.get("account") if site else request.match_info["account"]
-    user, key = query.get("user"), query.get("key")
+    user, key, own = query.get("user"), query.get("key"), None if site else own_user(request)
     if account is None and (user is not None or key is not None):
         raise bad_request("A user or key is named together with its account.")
-    if not site and (own := own_user(request)) is not None:
+    if own is not None:
         if user not in {None, own}:
             raise NotFoundError(f"there is no user {account}/{user}")
         user = own
@@ -100,12 +100,17 @@ async def read_filter(connection: Connection, request: web.Request) -> UsageFilt
     account_id = None if account is None else _number(account) if site else None
     if account is not None and account_id is None:
         account_id = await find_account(connection, account)
-    channel = query.get("channel") if site else None
-    outcome = query.get("outcome")
+    channel, outcome = query.get("channel") if site else None, query.get("outcome")
+    user_id = None
+    if user is not None:
+        user_id = await _find(connection, "users", account_id, account, user, deleted=own is None)
+    key_id = None if key is None else await _find(connection, "keys", account_id, account, key)
+    if key_id is not None and own is not None and not await _is_of(connection, key_id, user_id):
+        raise NotFoundError(f"there is no key {account}/{key}")
     return UsageFilter(
         account=account_id,
-        user=None if user is None else await _find(connection, "users", account_id, account, user),
-        key=None if key is None else await _find(connection, "keys", account_id, account, key),
+        user=user_id,
+        key=key_id,
         channel=None if channel is None else _number(channel) or await find_channel(connection, channel),
         model=query.get("model"),
         group=query.get("group"),
@@ -114,20 +119,43 @@ async def read_filter(connection: Connection, request: web.Request) -> UsageFilt
     )
 
 
+async def _is_of(connection: Connection, key_id: int, user_id: int | None) -> bool:
+    """Return whether a key is a user's, or gone: what it used as the user's is told still."""
+    other: bool = await connection.fetchval(
+        "select exists (select from keys where id = $1 and user_id is distinct from $2)", key_id, user_id
+    )
+    return not other
+
+
 def _number(name: str) -> int | None:
     match = _NUMBER.fullmatch(name)
     return None if match is None else int(match[1])
 
 
-async def _find(connection: Connection, table: str, account_id: int | None, account: str | None, name: str) -> int:
-    """Return the id of a user or key of an account, or the number that is given of one that is deleted."""
-    if (number := _number(name)) is not None:
-        return number
+async def _find(
+    connection: Connection, table: str, account_id: int | None, account: str | None, name: str, *, deleted: bool = True
+) -> int:
+    """Return the id of a user or key of an account.
+
+    Args:
+        connection: to read with.
+        table: where it is.
+        account_id: whose it is.
+        account: its name.
+        name: see there.
+        deleted: whether it may also be the number of one that is deleted, where none has that name. Not of a caller's
+            own user: people choose their names.
+
+    Raises:
+        NotFoundError: there is none.
+    """
     found: int | None = await connection.fetchval(
         f"select id from {table} where account_id = $1 and name = $2",  # noqa: S608 - one of two names
         account_id,
         name,
     )
+    if found is None and deleted:
+        found = _number(name)
     if found is None:
         raise NotFoundError(f"there is no {table[:-1]} {account}/{name}")
     return found

@@ -20,10 +20,12 @@ import { toast } from "../../parts/toast.js";
 import { KeyDialog } from "./keys/form.js";
 import { RotateDialog } from "./keys/rotate.js";
 
-const STATES = ["valid", "blocked", "expired"];
-const TONES = { valid: "good", blocked: "bad", expired: "warn" };
+/** In which a key may be, with their colours. */
+export const STATES = ["valid", "blocked", "expired"];
+export const TONES = { valid: "good", blocked: "bad", expired: "warn" };
 
-function stateOf(key) {
+/** @param {object} key of the API @returns {"valid"|"blocked"|"expired"} */
+export function stateOf(key) {
   if (key.blocked) return "blocked";
   return key.expires_at && new Date(key.expires_at) <= new Date() ? "expired" : "valid";
 }
