@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import structlog
 from aiohttp import web
 
+from services.console import answer_headers
 from services.console.accounts_api import AccountsAPI
 from services.console.alerts_api import AlertsAPI
 from services.console.announcements_api import AnnouncementsAPI
@@ -122,6 +123,7 @@ class Console:
         shell = Shell(settings.admin_key, sessions, AuditLog(pool), metrics)
         proxies = behind(TrustedProxies(settings.trusted_proxies))
         app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[proxies, shell.middleware()])
+        app.on_response_prepare.append(answer_headers.complete)
         room = Room()
         edges = HTTPClientPool(clock=process.clock, tasks=process.tasks)
         apis = (

@@ -1,7 +1,8 @@
 """Writes the audit log around changes, and shows it.
 
 The row, with what was there before, is committed before the handler runs; the outcome is added when the answer is
-known. So no change is made that leaves no row, also if the console dies in the middle of it.
+known. So no change is made that leaves no row, also if the console dies in the middle of it. The row of what a stranger
+was refused goes again: it changed nothing, and strangers without end would fill the log.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from aiohttp import web
 
 from services.console.context import Context
 from services.console.http import answer, bad_request, bind, caller_of
-from services.console.query import optional_moment
+from services.console.query import optional_moment, row_id
 from services.console.shell import Recorded
 from trunkline.policy.access import Caller
 from trunkline.policy.audit import kept
@@ -23,8 +24,6 @@ from trunkline.store.configuration import NotFoundError
 from trunkline.store.database import Database, StoreError
 
 log = structlog.get_logger()
-
-ID_MAX = 2**63 - 1
 
 SUBJECT_CHARS_MAX = 1000
 """Of a path: a dozen names at their longest, percent-encoded, are under it."""
@@ -69,14 +68,17 @@ class AuditLog:
             yield record
         finally:
             if record.response is not None:
-                await self._end(entry, record.response)
+                await self._end(entry, record.response, stranger=caller is None)
 
-    async def _end(self, entry: int, response: web.StreamResponse) -> None:
+    async def _end(self, entry: int, response: web.StreamResponse, *, stranger: bool) -> None:
         body = response.body if isinstance(response, web.Response) else None
         after = kept(body) if isinstance(body, bytes) else None
         try:
             async with self._database.connection() as connection:
-                await store.end(connection, entry, response.status, after)
+                if stranger and 400 <= response.status < 500:
+                    await store.withdraw(connection, entry)
+                else:
+                    await store.end(connection, entry, response.status, after)
         except StoreError as error:
             # The change is made, and its row stands; only its outcome is unknown there.
             log.warning("audit_outcome_lost", entry=entry, error=type(error.__cause__ or error).__name__)
@@ -129,6 +131,7 @@ class AuditAPI:
 def _entry_id(text: str | None) -> int | None:
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit() or int(text) > ID_MAX:
+    found = row_id(text)
+    if found is None:
         raise bad_request("before must be the id of an entry.")
-    return int(text)
+    return found

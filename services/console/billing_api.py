@@ -10,7 +10,7 @@ from services.console.announcements_api import wanted_language
 from services.console.context import Context
 from services.console.http import answer, bad_request, bind, read_struct, refuse
 from services.console.invoice_pdf import invoice_pdf
-from services.console.streams import Room, streaming
+from services.console.streams import Room, asking_account, streaming
 from trunkline.policy.admin_credit import TopUp
 from trunkline.policy.invoices import BillingDetails, check_billing, parse_month
 from trunkline.policy.operations import billing as operations
@@ -59,7 +59,7 @@ class BillingAPI:
         if month is None:
             raise bad_request("The month must be one such as 2030-01.")
         language = wanted_language(request)
-        with self._room.place():
+        with self._room.place(asking_account(request)):
             async with self._context.database.connection() as connection:
                 account = request.match_info["account"]
                 invoice = await invoices.read_invoice(connection, account, month, self._now())

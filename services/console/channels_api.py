@@ -2,10 +2,12 @@
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
 from services.console.context import Context
 from services.console.http import answer, bad_request, bind, read_json, read_struct, refuse
-from trunkline.policy.admin_api import NewCredential
+from services.console.query import path_id
+from trunkline.policy.admin_api import CredentialChange, CredentialView, NewCredential
 from trunkline.policy.changes import fingerprint
 from trunkline.policy.configuration import CredentialEntry
 from trunkline.policy.configuration_values import check_upstream_secret, credential_limits
@@ -15,8 +17,7 @@ from trunkline.policy.routing_checks import check_credential
 from trunkline.policy.strict import FaultList
 from trunkline.store import edits, views
 from trunkline.store.configuration import read_groups, read_tiers
-
-ID_MAX = 2**63 - 1
+from trunkline.store.database import Connection
 
 
 class ChannelsAPI:
@@ -41,6 +42,7 @@ class ChannelsAPI:
             bind(channels.DRAIN, self._drain),
             bind(channels.UNDRAIN, self._undrain),
             bind(channels.ADD_CREDENTIAL, self._add_credential),
+            bind(channels.CHANGE_CREDENTIAL, self._change_credential),
             bind(channels.DELETE_CREDENTIAL, self._delete_credential),
             bind(models.LIST, self._list_models),
             bind(models.SHOW, self._show_model),
@@ -118,12 +120,25 @@ class ChannelsAPI:
             credential_id, new = await edits.store_credential(
                 connection, name, stored, entry.secret, self._context.seal
             )
-            credentials = (await views.channels(connection, name))[0].credentials
-        view = next(credential for credential in credentials if credential.id == credential_id)
+            view = await _credential(connection, name, credential_id)
         return answer(view, 201 if new else 200)
 
+    async def _change_credential(self, request: web.Request) -> web.Response:
+        change = await read_struct(request, CredentialChange)
+        given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
+        faults = FaultList()
+        # The secret stays as it is, and is no part of what is checked.
+        check_credential(CredentialEntry(secret="", **given), "", faults)
+        refuse(faults)
+        weight = given.pop("weight", None)
+        name, credential_id = request.match_info["name"], path_id(request, "id")
+        async with self._context.changing() as connection:
+            await edits.change_credential(connection, name, credential_id, weight, limits=given)
+            view = await _credential(connection, name, credential_id)
+        return answer(view)
+
     async def _delete_credential(self, request: web.Request) -> web.Response:
-        credential_id = min(int(request.match_info["id"]), ID_MAX)
+        credential_id = path_id(request, "id")
         async with self._context.changing() as connection:
             await edits.delete_credential(connection, request.match_info["name"], credential_id)
         return web.Response(status=204)
@@ -160,3 +175,9 @@ class ChannelsAPI:
     async def _put_tier(self, request: web.Request) -> web.Response:
         await self._put(request, "tiers")
         return await self._list_tiers(request)
+
+
+async def _credential(connection: Connection, channel: str, credential_id: int) -> CredentialView:
+    """Return a credential that is known to be there."""
+    credentials = (await views.channels(connection, channel))[0].credentials
+    return next(credential for credential in credentials if credential.id == credential_id)

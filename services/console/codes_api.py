@@ -7,6 +7,7 @@ from aiohttp import web
 
 from services.console.context import Context
 from services.console.http import RequestError, answer, bad_request, bind, read_struct, refuse
+from services.console.query import path_id
 from trunkline.core.errors import ErrorType
 from trunkline.policy import codes as forms
 from trunkline.policy.admin_credit import CreatedCodes, NewCodes, Redeemed, RedemptionRequest
@@ -16,7 +17,6 @@ from trunkline.policy.strict import FaultList
 from trunkline.store import codes, ledger
 from trunkline.store.configuration_writes import find_account
 
-ID_MAX = 2**63 - 1
 _HOUR_S = 3600
 
 
@@ -89,7 +89,7 @@ class CodesAPI:
 
     async def _withdraw(self, request: web.Request) -> web.Response:
         async with self._context.database.transaction() as connection:
-            return answer(await codes.withdraw_batch(connection, min(int(request.match_info["batch"]), ID_MAX)))
+            return answer(await codes.withdraw_batch(connection, path_id(request, "batch")))
 
     async def _redeem(self, request: web.Request) -> web.Response:
         hash_ = self._hash((await read_struct(request, RedemptionRequest)).code)

@@ -9,7 +9,7 @@ from aiohttp import web
 from services.console.context import Context
 from services.console.http import bad_request, bind
 from services.console.query import moment
-from services.console.streams import Room, stream, streaming
+from services.console.streams import Room, asking_account, stream, streaming
 from services.console.system_api import USAGE_DAYS
 from services.console.usage_files import FORMATS, MissingPackageError, UsageFile
 from services.console.usage_query import Span, read_filter
@@ -54,7 +54,7 @@ class ExportAPI:
             raise bad_request(f"An export has at most {DAYS_MAX} days.")
         async with self._context.database.connection() as connection:
             wanted = await read_filter(connection, request)
-        with self._room.place():
+        with self._room.place(asking_account(request)):
             return await stream(
                 request,
                 self._pieces(wanted, Span(since, until), columns, file),

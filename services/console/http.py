@@ -24,7 +24,7 @@ BODY_BYTES_MAX = 8 * 1024 * 1024
 """A configuration of ten thousand channels stays under it."""
 
 REQUEST_TIMEOUT_S = 30.0
-"""From a request's head to its answer; the slowest is the application of a large configuration."""
+"""Of a handler, from its beginning to its answer; the slowest is the application of a large configuration."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -86,14 +86,20 @@ def bind(operation: Operation, handler: Callable[[web.Request], Awaitable[web.St
     return web.route(operation.method, PREFIX + operation.path, handler, name=operation.id)
 
 
-async def read_bytes(request: web.Request, bytes_max: int) -> bytes:
-    """Return the body, of a path that takes less than others do.
+async def read_bytes(request: web.Request, bytes_max: int, take: Callable[[int], None] = lambda _bytes: None) -> bytes:
+    """Return the body, of a path that takes less or more than others do.
+
+    Args:
+        request: see there.
+        bytes_max: of it.
+        take: called with the size of each piece that has come; what it raises ends the reading.
 
     Raises:
         RequestError: it is larger.
     """
     body = bytearray()
     async for piece in request.content.iter_any():
+        take(len(piece))
         body += piece
         if len(body) > bytes_max:
             raise RequestError(413, ErrorType.CLIENT_BODY_TOO_LARGE, f"The body is over {bytes_max} bytes.")

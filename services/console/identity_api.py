@@ -9,6 +9,7 @@ from aiohttp import web
 
 from services.console.http import RequestError, answer, bind
 from services.console.identity import Identity, read_small
+from services.console.query import ID_MAX, row_id
 from services.console.second_factor import SecondFactor
 from services.console.shell import SignedIn
 from trunkline.core.errors import ErrorType
@@ -34,8 +35,6 @@ from trunkline.store.logins import Login
 from trunkline.store.registration import read_registration
 
 log = structlog.get_logger()
-
-ID_MAX = 2**63 - 1
 
 
 class _FirstStep(msgspec.Struct, frozen=True):
@@ -200,10 +199,9 @@ class IdentityAPI:
 
     async def _revoke(self, request: web.Request) -> web.Response:
         signed_in = await self._identity.session_of(request)
-        number = request.match_info["session"]
-        known = number.isascii() and number.isdigit() and int(number) <= ID_MAX
+        session = row_id(request.match_info["session"])
         async with self._context.database.connection() as connection:
-            if not known or not await sessions.end_session(connection, _login_id(signed_in), int(number)):
+            if session is None or not await sessions.end_session(connection, _login_id(signed_in), session):
                 raise NotFoundError("there is no such session of yours")
         self._identity.sessions.forget()
         return web.Response(status=204)

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from services.console.http import answer, bad_request, bind, read_struct, refuse
 from services.console.identity import Identity, check_language
 from services.console.newcomers import activate, give_account
+from services.console.query import row_id
 from trunkline.policy.admin_identity import CreatedLogin, LoginChange, LoginView, NewLogin, SessionsEnded
 from trunkline.policy.logins.lifetimes import GIVEN_LINK_S
 from trunkline.policy.logins.names import normal_email, normal_name
@@ -64,12 +65,12 @@ class LoginsAPI:
         state = query.get("state")
         if state is not None and state not in set(LoginState):
             raise bad_request(f"state must be one of {', '.join(LoginState)}.")
-        limit = query.get("limit", str(PAGE_MAX))
-        if not limit.isascii() or not limit.isdigit() or not 0 < int(limit) <= PAGE_MAX:
+        limit = row_id(query.get("limit", str(PAGE_MAX)))
+        if limit is None or not 0 < limit <= PAGE_MAX:
             raise bad_request(f"limit must be between 1 and {PAGE_MAX}.")
         async with self._context.database.connection() as connection:
             found = await logins.login_views(
-                connection, search=query.get("search"), state=state, after=query.get("after"), limit=int(limit)
+                connection, search=query.get("search"), state=state, after=query.get("after"), limit=limit
             )
         return answer(found)
 

@@ -7,7 +7,7 @@ matter.
 import contextlib
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import structlog
 from aiohttp import web
@@ -35,6 +35,10 @@ STREAMS_PER_LOGIN_MAX = 6
 
 STREAMS_MAX = 500
 """Answers at a time of all people at this console: a class or two that press the button together."""
+
+WAITING_BYTES_MAX = 512 * 1024 * 1024
+"""Of all requests until their answers begin, when they are let go: two dozen of the largest, and thousands of plain
+ones."""
 
 KNOWN_WITHIN_S = 3.0
 """How long a new key is given until the edges know it; it takes a second at the most."""
@@ -67,6 +71,7 @@ class PlaygroundAPI:
         self._context = context
         self._edge = edge
         self._streams: Counter[int] = Counter()
+        self._waiting_bytes = 0
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -84,10 +89,8 @@ class PlaygroundAPI:
                 "Become a member of it, or use an account of your own.",
             )
         with self._place(caller.login):
-            body = await read_bytes(request, REQUEST_BYTES_MAX)
-            secret = await self._secret(account, place.user)
             try:
-                return await self._pass_on(request, await self._ask(request, body, secret))
+                return await self._pass_on(request, await self._begun(request, account, place.user))
             except _GoneError:
                 return web.Response(status=499)
             except HTTPClientError as error:
@@ -114,6 +117,30 @@ class PlaygroundAPI:
             self._streams[login] -= 1
             if not self._streams[login]:
                 del self._streams[login]
+
+    async def _begun(self, request: web.Request, account: str, user: str) -> tuple[AnswerHead, EdgeAnswer]:
+        """Return the answer of which the head is there; the request itself is let go with it."""
+        with self._held() as take:
+            body = await read_bytes(request, REQUEST_BYTES_MAX, take)
+            return await self._ask(request, body, await self._secret(account, user))
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[Callable[[int], None]]:
+        """Lend what counts the bytes of a request, until the end of the block."""
+        held_bytes = 0
+
+        def take(count: int) -> None:
+            nonlocal held_bytes
+            if self._waiting_bytes + count > WAITING_BYTES_MAX:
+                message = "Too many large requests wait for the gateway at this moment. Try again in a few seconds."
+                raise RequestError(503, ErrorType.GATEWAY_BUSY, message, retry_after_s=BUSY_RETRY_S)
+            self._waiting_bytes += count
+            held_bytes += count
+
+        try:
+            yield take
+        finally:
+            self._waiting_bytes -= held_bytes
 
     # --- the key -------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from services.console.context import Context
 from services.console.http import answer, bad_request, bind, read_struct
+from services.console.query import path_id
 from trunkline.policy import list_prices
 from trunkline.policy.admin_api import Comparison, NewPrices, Refreshed, UsedModel
 from trunkline.policy.changes import compare, entity_id
@@ -26,7 +27,6 @@ from trunkline.store.configuration_writes import find_account, find_channel
 from trunkline.store.database import Connection
 from trunkline.store.price_versions import add_cost_version, add_model_version
 
-ID_MAX = 2**63 - 1
 MODELS_MAX = 200
 """Named in one comparison."""
 
@@ -172,7 +172,7 @@ class PricesAPI:
 
 
 def _version(request: web.Request) -> int:
-    return min(int(request.match_info["id"]), ID_MAX)
+    return path_id(request, "id")
 
 
 def _servings(model: str, channels: list[Channel]) -> list[Serving]:

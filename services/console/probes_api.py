@@ -13,6 +13,7 @@ from aiohttp import web
 from services.console.channel_trial import LIST_TIMEOUT_S, NO_MODELS, OURS, Trial, provider_words
 from services.console.context import Context
 from services.console.http import RequestError, answer, bad_request, bind, read_struct
+from services.console.query import row_id
 from trunkline.bus.snapshots import ChannelSnapshot, SealedCredential
 from trunkline.core.errors import ErrorType
 from trunkline.policy.admin_probes import ChannelTest
@@ -127,9 +128,10 @@ class ProbesAPI:
 def _number(text: str | None) -> int | None:
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit():
+    found = row_id(text)
+    if found is None:
         raise bad_request("credential must be the id of a credential.")
-    return int(text)
+    return found
 
 
 def _credential(channel: ChannelSnapshot, number: int | None) -> SealedCredential | None:

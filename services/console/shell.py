@@ -73,10 +73,16 @@ OWN_SITES: Final = frozenset({"same-origin", "none"})
 """Values of Sec-Fetch-Site that a browser sends with what the page itself, or its reader by hand, has asked for."""
 
 
-async def _guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+AROUND_S: Final = 15.0
+"""What the shell itself may take beside a handler: to learn who calls, and to write the audit log before and after it.
+A handler that takes too long has ended by then, and its row says so."""
+
+
+async def _guarded(request: web.Request, handler: Handler, more_s: float = 0.0) -> web.StreamResponse:
+    """Return the answer of a handler, or that to its error; it may take ``more_s`` longer than handlers may."""
     timeout_s = getattr(request.match_info.handler, "timeout_s", REQUEST_TIMEOUT_S)  # see `streams.streaming`
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(timeout_s + more_s):
             return await handler(request)
     except Exception as error:
         return error_response(error)
@@ -102,7 +108,7 @@ class Shell:
 
         @web.middleware
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-            response = await _guarded(request, lambda request: self._serve(request, handler))
+            response = await _guarded(request, lambda request: self._serve(request, handler), AROUND_S)
             resource = request.match_info.route.resource
             route = resource.canonical if resource is not None else "none"
             method = request.method if resource is not None else "none"
@@ -114,7 +120,7 @@ class Shell:
 
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if getattr(request.match_info.handler, "public", False):
-            return await handler(request)
+            return await _guarded(request, handler)
         resource = request.match_info.route.resource
         operation = BY_ID.get(resource.name or "") if resource is not None else None
         caller = await self._who_calls(request, operation)
@@ -124,7 +130,7 @@ class Shell:
                 raise _refused(Refusal.NOT_SIGNED_IN)
             if resource is not None and caller is not ADMIN_KEY:
                 raise _refused(Refusal.NOT_ALLOWED)
-            return await handler(request)
+            return await _guarded(request, handler)
         account = request.match_info.get("account")
         match decide(caller, operation.access, account):
             case Refusal() as refusal:
@@ -134,7 +140,7 @@ class Shell:
         if caller is not None:
             request[CALLER] = caller
         if not operation.changes or not operation.audited:
-            return await handler(request)
+            return await _guarded(request, handler)
         async with self._audit.recording(request, operation, caller) as recorded:
             response = await _guarded(request, handler)
             recorded.ended(response)

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from services.console.http import RequestError
+from services.console.http import RequestError, caller_of
 from trunkline.core.errors import ErrorType
 from trunkline.runtime.tasks import TaskSet
 
@@ -33,6 +33,9 @@ NDJSON = "application/x-ndjson"
 LONG_ANSWERS_MAX = 3
 """Long answers at a time: each holds one of the console's connections to Postgres."""
 
+OF_ACCOUNTS_MAX = 2
+"""Of these, long answers for accounts' people: however slowly they read theirs, operators get one."""
+
 H = TypeVar("H", bound=Callable[..., Any])
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
@@ -49,22 +52,39 @@ class Room:
 
     def __init__(self) -> None:
         self._taken = 0
+        self._accounts: set[str] = set()
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, account: str | None = None) -> Iterator[None]:
         """Take a place for the length of the block.
+
+        Args:
+            account: whose people ask, see `asking_account`: each has one at a time.
 
         Raises:
             RequestError: there is none.
         """
-        if self._taken >= LONG_ANSWERS_MAX:
-            message = f"{LONG_ANSWERS_MAX} long answers are being made already. Try again when one of them is done."
+        if account in self._accounts:
+            message = "A long answer is being made for this account already. Try again when it is done."
+            raise RequestError(503, ErrorType.GATEWAY_BUSY, message, retry_after_s=BUSY_RETRY_S)
+        most = LONG_ANSWERS_MAX if account is None else min(OF_ACCOUNTS_MAX, LONG_ANSWERS_MAX)
+        if self._taken >= LONG_ANSWERS_MAX or (account is not None and len(self._accounts) >= most):
+            message = f"{most} long answers are being made already. Try again when one of them is done."
             raise RequestError(503, ErrorType.GATEWAY_BUSY, message, retry_after_s=BUSY_RETRY_S)
         self._taken += 1
+        if account is not None:
+            self._accounts.add(account)
         try:
             yield
         finally:
             self._taken -= 1
+            if account is not None:
+                self._accounts.remove(account)
+
+
+def asking_account(request: web.Request) -> str | None:
+    """Return whose people ask for something of an account; None if an operator does."""
+    return None if caller_of(request).operator else request.match_info.get("account")
 
 
 async def stream(

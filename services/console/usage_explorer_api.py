@@ -1,5 +1,6 @@
 """The usage explorer: overviews, breakdowns, lists of attempts and single requests, of an account or of all."""
 
+import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
@@ -39,6 +40,10 @@ E = TypeVar("E", bound=StrEnum)
 WORK_MEMORY_MB: Final = 32
 """Of one question to the database: sums of a hundred thousand keys, which need not be sorted on disk then."""
 
+READERS_MAX: Final = 4
+"""Questions at a time, half of the console's connections: whoever asks for a year again and again keeps nobody from
+signing in. The others wait."""
+
 HOURLY_DAYS_MAX: Final = 3
 """A longer span is shown by day: more points than these say no more."""
 
@@ -52,6 +57,7 @@ class UsageExplorerAPI:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._readers = asyncio.Semaphore(READERS_MAX)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -70,6 +76,7 @@ class UsageExplorerAPI:
     async def _reading(self) -> AsyncIterator[Connection]:
         """Lend a connection that sees one state of the database."""
         async with (
+            self._readers,
             self._context.database.connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):

@@ -31,8 +31,14 @@ class UsageFile(Protocol):
         """Return the end of the file."""
 
 
+FORMULA_STARTS: Final = ("=", "+", "-", "@")
+"""A spreadsheet takes a text that begins so for a formula, and keys are named by whoever has them."""
+
+
 class CSVFile:
     """RFC 4180 with a line of names. Empty fields are unknown, moments are ISO 8601 in UTC, money is nano-USD.
+
+    A text that a spreadsheet would compute has an apostrophe before it.
 
     Args:
         columns: names and types, of which the first one is a moment and no other.
@@ -62,10 +68,13 @@ class CSVFile:
 
 
 def _fields(row: tuple[Any, ...]) -> list[Any]:
-    return [
-        value.isoformat() if number == 0 else str(value).lower() if isinstance(value, bool) else value
-        for number, value in enumerate(row)
-    ]
+    return [value.isoformat() if number == 0 else _field(value) for number, value in enumerate(row)]
+
+
+def _field(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
 
 
 class _Growth(io.RawIOBase):

@@ -317,6 +317,38 @@ async def test_a_credential_is_added_and_weighed_by_itself(
         assert refused.body["error"]["faults"][0].startswith("weight: must be between 1 and 1000000")
 
 
+async def test_a_credential_changes_by_what_is_given(
+    bus: NATSBus, tasks: TaskSet, database_dsn: str, buckets: Buckets
+) -> None:
+    async with running_console(bus, tasks, database_dsn) as (_, client):
+        await client.call("POST", "/apply", configuration())
+        new = {"secret": "third-secret", "weight": 2, "jobs": 5, "tpm": 500}
+        added = (await client.call("POST", "/channels/main/credentials", new)).body
+        path = f"/channels/main/credentials/{added['id']}"
+        limited = await client.call("PATCH", path, {"jobs": None, "rpm": 70})
+        assert (limited.status, limited.body) == (200, {**added, "limits": {"rpm": 70, "tpm": 500}})
+        weighed = await client.call("PATCH", path, {"weight": 9})
+        assert weighed.body == {**limited.body, "weight": 9}
+        channel = await buckets.channel(lambda found: any(one.weight == 9 for one in found.credentials))
+        assert [(one.id, one.limits) for one in channel.credentials if one.weight == 9] == [
+            (added["id"], CredentialLimits(rpm=70, tpm=500))
+        ]
+        for wrong, faults in (
+            ({"weight": 0, "rpm": 0}, ["weight: must be between 1 and", "rpm: must be between 1 and"]),
+            ({"weight": None}, ["weight: "]),
+            ({"secret": "another"}, ["secret: "]),
+        ):
+            refused = await client.call("PATCH", path, wrong)
+            found = refused.body["error"]["faults"]
+            assert (refused.status, len(found)) == (400, len(faults))
+            assert all(fault.startswith(start) for fault, start in zip(found, faults, strict=True))
+        shown = (await client.call("GET", "/channels/main")).body
+        assert weighed.body in shown["credentials"]
+        assert [one["weight"] for one in shown["credentials"] if one["id"] != added["id"]] == [1, 3]
+        for nowhere in (f"main/credentials/{10**23}", f"none/credentials/{added['id']}"):
+            assert (await client.call("PATCH", f"/channels/{nowhere}", {"weight": 1})).status == 404
+
+
 async def test_a_fallback_is_not_deleted(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> None:
     async with running_console(bus, tasks, database_dsn) as (_, client):
         await _apply_models(client, fallbacks=["spare"])

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from services.console import shell
 from tests.support.console import AdminClient, RunningConsole, running_console
+from tests.support.people import PASSWORD, browser, first_operator
 from trunkline.policy.audit import MASKED
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
+from trunkline.store.configuration import lock_configuration
 from trunkline.store.database import Database
 
 
@@ -92,3 +95,30 @@ async def test_pages_and_filters(client: AdminClient) -> None:
     assert await entries(client, "?since=2100-01-01") == []
     assert (await client.call("GET", "/accounts/a1/audit")).body["entries"] == await entries(client, "?account=a1")
     assert (await client.call("GET", "/audit?before=x")).status == 400
+
+
+async def test_what_strangers_try_in_vain_leaves_no_row(client: AdminClient) -> None:
+    async with browser(client.url) as stranger:
+        tries = [
+            ("/registrations", {"name": "kim", "password": PASSWORD}, 403),
+            ("/registrations", {"name": 7}, 400),
+            ("/password-resets/finish", {"token": "x" * 43, "password": PASSWORD}, 404),
+            ("/first-operator", {"token": "x" * 43, "name": "root", "password": PASSWORD}, 404),
+        ]
+        for path, body, status in tries:
+            assert (await stranger.call("POST", path, body)).status == status
+        assert await entries(client) == []
+        await first_operator(client, stranger)
+    made, _ = await entries(client)
+    assert (made["operation"], made["actor"], made["status"]) == ("first_operator", "nobody", 201)
+
+
+async def test_a_change_that_took_too_long_is_kept_with_its_status(
+    client: AdminClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shell, "REQUEST_TIMEOUT_S", 0.3)
+    async with database.transaction() as connection:
+        await lock_configuration(connection)
+        assert (await client.call("POST", "/accounts", {"name": "acme"})).status == 503
+    (entry,) = await entries(client)
+    assert (entry["operation"], entry["status"]) == ("create_account", 503)

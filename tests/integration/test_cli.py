@@ -236,6 +236,12 @@ async def test_credentials_and_history_have_their_commands(cli: CLI, bus: NATSBu
     assert [line.split()[3] for line in (await cli.run("credentials", "list")).out.splitlines()[1:]] == [
         *("refused", "serving"),
     ]
+    changed = await cli.run("credentials", "change", "main", str(one), "--weight", "3", "--rpm", "60")
+    assert changed.out.splitlines()[1].split()[:5] == [str(one), "01234567", "3", "rpm", "60"]
+    unlimited = await cli.run("credentials", "change", "main", str(one), "--no-rpm")
+    assert unlimited.out.splitlines()[1].split()[2:4] == ["3", "none"]
+    nothing = await cli.run("credentials", "change", "main", str(one))
+    assert nothing.err == "trunkline: nothing to change is given; see `trunkline credentials change --help`\n"
 
     async def of_model() -> list[str] | None:
         shown = await cli.run("history", "main", "--by", "minute", "--model", "m")

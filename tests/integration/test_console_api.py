@@ -174,6 +174,9 @@ async def test_health_says_what_is_missing(client: AdminClient) -> None:
     assert "no request is served" in checks["dispatcher"]["message"]
 
 
+LONG = "9" * 5000
+"""More digits than Python reads as a number."""
+
 BAD_INPUT: list[tuple[str, str, object, int, str]] = [
     ("POST", "/apply", b"{", 400, "not valid JSON"),
     ("POST", "/apply", b"\xff\xfe", 400, "not valid JSON"),
@@ -219,6 +222,12 @@ BAD_INPUT: list[tuple[str, str, object, int, str]] = [
     ("GET", "/usage?key=ci", None, 400, "together with its account"),
     ("GET", "/usage?account=nobody", None, 404, "no account"),
     ("GET", "/nothing", None, 404, "no such path"),
+    ("GET", f"/audit?before={LONG}x", None, 400, "before must be"),
+    ("GET", f"/logins?limit={LONG}", None, 400, "limit must be"),
+    ("GET", f"/announcements/{LONG}", None, 404, "no announcement"),
+    ("DELETE", f"/channels/none/credentials/{LONG}", None, 404, "no channel 'none'"),
+    ("DELETE", f"/models/none/prices/{LONG}", None, 404, "none"),
+    ("POST", f"/codes/{LONG}/withdraw", None, 404, "no batch"),
     ("PATCH", "/accounts", {}, 405, "method"),
 ]
 

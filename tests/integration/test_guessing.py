@@ -7,12 +7,15 @@ import pytest
 
 from tests.support.console import RunningConsole, running_console
 from tests.support.people import PASSWORD, Browser, browser, first_operator, new_login, stretch_windows, token_of
-from trunkline.policy.logins.guesses import OF_NAME, OF_NETWORK
+from tests.support.waiting import eventually
+from trunkline.policy.logins.guesses import OF_NAME, OF_NETWORK, Guess, bounds
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
+from trunkline.store import guesses
 from trunkline.store.database import Database
 
 WRONG = "eight lazy harbours"
+NOW_S = 1_893_456_000
 PROXIED = {"TRUNKLINE_CONSOLE_TRUSTED_PROXIES": "127.0.0.1"}
 
 
@@ -134,6 +137,33 @@ async def test_links_are_not_guessed(consoles: list[RunningConsole], person: Bro
         body = {"token": f"{number:043}", "password": PASSWORD}
         statuses.append((await person.call("POST", "/password-resets/finish", body)).status)
     assert statuses == [404] * OF_NETWORK[0].failures_max + [429] * 2
+
+
+async def test_people_of_one_network_do_not_wait_for_each_other_in_a_circle(database: Database) -> None:
+    counters = sorted(bounds(Guess.PASSWORD, "root", "192.0.2.1", b"pepper"))
+    row = "select from sign_in_failures where subject = $1 for update nowait"
+    async with database.connection() as connection, database.connection() as giver:
+        # In the table they lie from the last to the first, and are read as they lie.
+        for counter in reversed(counters):
+            await guesses.count(connection, [counter], NOW_S)
+        await giver.execute("set enable_indexscan = off; set enable_bitmapscan = off")
+
+        async def waits() -> bool:
+            return bool(
+                await connection.fetchval(
+                    "select exists (select from pg_stat_activity where wait_event_type = 'Lock'"
+                    " and datname = current_database())"
+                )
+            )
+
+        async with connection.transaction():
+            await connection.execute(row, counters[0].subject)
+            giving = TaskSet().spawn(guesses.give_back(giver, counters, NOW_S), name="giver")
+            await eventually(waits, within_s=5, what="the one that waits")
+            # Who waits for the first one holds none of those that come behind it.
+            await connection.execute(row, counters[-1].subject)
+        await giving
+        assert await connection.fetchval("select sum(failures) from sign_in_failures") == 0
 
 
 async def test_counts_that_bound_nothing_are_forgotten(

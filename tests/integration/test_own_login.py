@@ -85,6 +85,15 @@ async def test_a_new_password_ends_all_other_sessions(admin: AdminClient, kim: B
         assert (await phone.sign_in("kim", OTHER)).status == 200
 
 
+async def test_a_new_password_ends_the_links_that_would_set_another(admin: AdminClient, kim: Browser) -> None:
+    link = await admin.call("POST", "/logins/kim/link")
+    wanted = {"password": PASSWORD, "new_password": OTHER}
+    assert (await kim.call("POST", "/me/password", wanted)).status == 204
+    body = {"token": token_of(link.body), "password": "two lazy harbours"}
+    assert (await admin.call("POST", "/password-resets/finish", body)).status == 404
+    assert (await kim.sign_in("kim", OTHER)).status == 200
+
+
 async def test_an_unknown_language_is_refused(kim: Browser) -> None:
     refused = await kim.call("PUT", "/me/language", {"language": "fr"})
     assert (refused.status, refused.body["error"]["faults"]) == (400, ["language: must be one of en, zh"])

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
+from services.console import playground_api
 from services.console.audit import AuditLog
 from services.console.context import Context
 from services.console.edge_call import EdgeClient
@@ -292,6 +293,53 @@ async def test_a_name_that_is_taken_is_left_alone(world: World) -> None:
     key = await key_of(world, "kim")
     assert key is not None
     assert key["name"] == "playground of kim 2"
+
+
+async def test_it_stays_its_users(world: World) -> None:
+    await finish(world)
+    await finish(world, login="lee")
+    for user in ("lee", "view", None):
+        answer = await world.admin.call("PATCH", "/accounts/acme/keys/playground%20of%20kim", {"user": user})
+        assert (answer.status, answer.body["error"]["message"]) == (
+            409,
+            "Key acme/playground of kim is of the playground, and stays its user's.",
+        )
+    assert (await world.admin.call("PATCH", "/accounts/acme/keys/playground%20of%20kim", {"user": "kim"})).status == 200
+
+
+async def test_what_waits_for_its_answer_is_bounded_in_bytes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playground_api, "WAITING_BYTES_MAX", 100)
+    begun = asyncio.Event()
+    stream = world.edge.answer
+
+    async def late(request: web.Request) -> web.StreamResponse:
+        begun.set()
+        await world.edge.more.wait()
+        response: web.StreamResponse = await stream(request)
+        return response
+
+    world.edge.answer = late
+
+    found: list[int] = []
+
+    async def wait_for_it() -> None:
+        async with ask(world, b"x" * 60) as answer:
+            found.append(answer.status)
+
+    asking = TaskSet().spawn(wait_for_it(), name="page")
+    await asyncio.wait_for(begun.wait(), 2)
+    async with ask(world, b"x" * 60, login="lee") as refused:
+        assert (refused.status, (await refused.json())["error"]["type"]) == (503, "gateway_busy")
+    async with ask(world, b"x" * 101, login="lee") as refused:
+        assert refused.status == 503
+    world.edge.more.set()
+    await asyncio.wait_for(asking, 2)
+    assert found == [200]
+    # What is under way needs it no more.
+    world.edge.more.clear()
+    world.edge.answer = stream
+    async with ask(world, b"x" * 60) as first, ask(world, b"x" * 60, login="lee") as second:
+        assert (first.status, second.status) == (200, 200)
 
 
 async def test_a_user_can_be_deleted_with_it(world: World) -> None:

@@ -247,6 +247,21 @@ async def test_a_link_that_is_over_opens_nothing(site: Site, database: Database)
         ).status == 404
 
 
+async def test_a_new_address_ends_the_links_that_were_mailed_to_the_old_one(site: Site) -> None:
+    await site.setting(email_required=True)
+    await site.admin.call("POST", "/logins", {"name": "kim", "email": "kim@example.edu"})
+    await site.person.call("POST", "/password-resets", {"name": "kim"})
+    await site.register("lee", email="lee@example.edu")
+    reset, confirm = await site.token(0, "set-password"), await site.token(1, "confirm")
+    for name in ("kim", "lee"):
+        given = await site.admin.call("PATCH", f"/logins/{name}", {"email": f"{name}@example.org"})
+        assert given.status == 200, given.body
+    finish = {"token": reset, "password": PASSWORD}
+    assert (await site.person.call("POST", "/password-resets/finish", finish)).status == 404
+    assert (await site.person.call("POST", "/registrations/confirm", {"token": confirm})).status == 404
+    assert (await site.admin.call("GET", "/logins/lee")).body["email"] == "lee@example.org"
+
+
 async def test_a_mail_is_tried_again(site: Site) -> None:
     site.mailbox.answers.append("451 later")
     await site.admin.call("POST", "/logins", {"name": "kim", "email": "kim@example.edu"})

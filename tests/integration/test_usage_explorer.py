@@ -1,5 +1,6 @@
 """The usage explorer: whatever is asked of it, and wherever it reads, it says what the attempts add up to."""
 
+import asyncio
 import datetime as dt
 import random
 from collections.abc import AsyncIterator
@@ -10,16 +11,18 @@ import msgspec
 import pytest
 
 from services.console import usage_query
+from services.console.usage_explorer_api import READERS_MAX
 from tests.support import usage_events
 from tests.support.console import AdminClient, RunningConsole, running_console
 from tests.support.usage_events import STARTED_MS, usage_event
+from tests.support.waiting import eventually
 from trunkline.bus.messages import UsageEvent
 from trunkline.core.ids import job_text
 from trunkline.core.usage import Units
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
-from trunkline.store import corrections
-from trunkline.store.database import Database
+from trunkline.store import corrections, usage_explorer
+from trunkline.store.database import ACQUIRE_TIMEOUT_S, CONNECTIONS_MAX, Database
 from trunkline.store.prices import load_price_book, read_mark
 from trunkline.store.settlement import settle
 from trunkline.store.usage_sums import sum_days
@@ -338,12 +341,14 @@ async def test_members_see_what_their_own_keys_used(world: World, monkeypatch: p
     assert events
     assert within((await world.get("/accounts/acme/usage/overview"))["totals"], events)
     assert within((await world.get("/accounts/acme/usage/overview", user="ann"))["totals"], events)
+    by_key = world.wanted({"account": "acme", "user": "ann", "key": "key of ann"})
+    assert within((await world.get("/accounts/acme/usage/overview", key="key of ann"))["totals"], by_key)
     rows = (await world.get("/accounts/acme/usage/breakdown", by="user"))["rows"]
     assert [row["value"] for row in rows] == ["ann"]
     await check_pages(world, "/accounts/acme/usage/attempts", {}, events)
     text = job_text(others[0].job)  # type: ignore[arg-type]  # minted by new_job
     assert (await world.get("/accounts/acme/usage/attempts", job=text))["attempts"] == []
-    for path in (f"requests/{text}", "overview?user=bob", "attempts?user=%230"):
+    for path in (f"requests/{text}", "overview?user=bob", "attempts?user=%230", "overview?key=key%20of%20bob"):
         assert (await world.client.call("GET", f"/accounts/acme/usage/{path}")).status == 404
 
 
@@ -377,3 +382,46 @@ async def test_members_see_what_their_own_keys_used(world: World, monkeypatch: p
 async def test_what_cannot_be_told_is_said(world: World, path: str, status: int, said: str) -> None:
     answer = await world.client.call("GET", path)
     assert (answer.status, said in answer.body["error"]["message"]) == (status, True), answer.body
+
+
+async def test_a_member_whose_name_looks_like_a_number_sees_its_own_usage_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.settle(world.draw_events(random.Random(9), ATTEMPTS))
+    (event, *_) = world.wanted({"account": "acme", "user": "bob"})
+    assert (await world.client.call("POST", "/accounts/acme/users", {"name": f"#{event.user}"})).status == 201
+    # Operators and admins mean the user who is there, and the number only where none is.
+    assert (await world.get("/accounts/acme/usage/overview", user=f"#{event.user}"))["totals"]["attempts"] == 0
+    assert (await world.get("/accounts/acme/usage/overview", user="bob"))["totals"]["attempts"] > 0
+    monkeypatch.setattr(usage_query, "own_user", lambda _: f"#{event.user}")
+    assert (await world.get("/accounts/acme/usage/overview"))["totals"]["attempts"] == 0
+    assert (await world.get("/accounts/acme/usage/attempts"))["attempts"] == []
+    # Once it is gone nobody is meant, not the one of that number.
+    assert (await world.client.call("DELETE", f"/accounts/acme/users/%23{event.user}")).status == 204
+    assert (await world.client.call("GET", "/accounts/acme/usage/attempts")).status == 404
+
+
+async def test_who_looks_at_much_usage_leaves_connections_to_others(
+    world: World, tasks: TaskSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, begun = asyncio.Event(), []
+
+    async def slow(*_arguments: object, **_options: object) -> list[object]:
+        begun.append(True)
+        await go_on.wait()
+        return []
+
+    monkeypatch.setattr(usage_explorer, "break_down", slow)
+    asking = [
+        tasks.spawn(world.get("/usage/breakdown"), name="breakdown") for _ in range(CONNECTIONS_MAX + READERS_MAX)
+    ]
+
+    async def all_that_may() -> bool:
+        return len(begun) == READERS_MAX
+
+    await eventually(all_that_may, within_s=10, what="readers")
+    async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+        assert (await world.client.call("GET", "/accounts/acme")).status == 200
+    go_on.set()
+    await asyncio.gather(*asking)
+    assert len(begun) == len(asking)

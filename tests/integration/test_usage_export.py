@@ -252,6 +252,22 @@ async def test_long_answers_are_bounded_in_number(client: AdminClient, monkeypat
         pass
 
 
+def test_accounts_people_leave_a_long_answer_to_operators() -> None:
+    room = Room()
+    with room.place("acme"):
+        with pytest.raises(Exception, match="being made for this account already"), room.place("acme"):
+            pass
+        with room.place("other"):
+            with pytest.raises(Exception, match="are being made already"), room.place("third"):
+                pass
+            with room.place(), pytest.raises(Exception, match="are being made already"), room.place():
+                pass
+        with room.place("third"):
+            pass
+    with room.place("acme"):
+        pass
+
+
 async def test_the_command_writes_files(client: AdminClient, jobs: list[str], tmp_path: Path) -> None:
     cli = CLI(TRUNKLINE_CONSOLE_URL=client.url, TRUNKLINE_ADMIN_KEY=ADMIN_KEY)
     span = ("--since", SPAN["since"], "--until", SPAN["until"])

@@ -10,8 +10,10 @@ import pytest
 
 from tests.support import usage_events
 from tests.support.usage_events import STARTED_MS, usage_event
+from tests.support.waiting import eventually
 from trunkline.bus.messages import UsageEvent
 from trunkline.core.usage import UNIT_KINDS, Units
+from trunkline.runtime.tasks import TaskSet
 from trunkline.store.database import Connection, Database
 from trunkline.store.migrate import DIRECTORY
 from trunkline.store.prices import load_price_book, read_mark
@@ -193,6 +195,29 @@ async def test_sums_are_forgotten_with_the_rows(database: Database) -> None:
         for name in ("usage_days", "usage_key_days", "usage_speeds", "usage_days_summed"):
             days = await connection.fetch(f"select distinct day from {name} order by day")  # noqa: S608 - one of four
             assert [row["day"] for row in days] == [DAY + timedelta(days=1), DAY + timedelta(days=2)], name
+
+
+async def test_forgetting_and_what_comes_very_late_do_not_wait_for_each_other(database: Database) -> None:
+    async with database.connection() as connection, database.connection() as other:
+        await settle_all(connection, [usage_event(started_ms=START_MS)])
+        await sum_all(connection)
+
+        async def waits() -> bool:
+            return bool(
+                await connection.fetchval(
+                    "select exists (select from pg_stat_activity where wait_event_type = 'Lock'"
+                    " and datname = current_database())"
+                )
+            )
+
+        async with connection.transaction():
+            # As settlement does: first the hour, then the mark of its day.
+            await connection.execute("update usage_hours set attempts = attempts + 1")
+            forgetting = TaskSet().spawn(forget_sums(other, DAY + timedelta(days=1)), name="forgetting")
+            await eventually(waits, within_s=5, what="the one that forgets")
+            await connection.execute("delete from usage_days_summed")
+        await forgetting
+        assert await connection.fetchval("select count(*) from usage_hours") == 0
 
 
 async def test_the_migration_sums_up_what_is_there(database: Database) -> None:

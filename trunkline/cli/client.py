@@ -30,6 +30,7 @@ from trunkline.policy.admin_api import (
     ChannelView,
     Comparison,
     ConfigurationFile,
+    CredentialChange,
     CredentialView,
     HealthReport,
     ModelView,
@@ -273,6 +274,10 @@ class Client(AdminClient):
     def add_credential(self, name: str, body: NewCredential) -> CredentialView:
         """Store an upstream secret of a channel; one that it has already gets the weight and limits (200)."""
         return self.read(CredentialView, "POST", "channels", name, "credentials", body=body)
+
+    def change_credential(self, name: str, id_: int, body: CredentialChange) -> CredentialView:
+        """Change what is given of a credential's weight and limits; everything else stays."""
+        return self.read(CredentialView, "PATCH", "channels", name, "credentials", id_, body=body)
 
     def delete_credential(self, name: str, id_: int) -> None:
         """Delete a credential of a channel."""

@@ -3,10 +3,13 @@
 from typing import Annotated
 
 import typer
+from msgspec import UNSET
 
-from trunkline.cli import admin, render, render_health
+from trunkline.cli import admin, render, render_health, typed
+from trunkline.cli.failure import CLIError
+from trunkline.policy.admin_api import CredentialChange
 
-credentials = typer.Typer(no_args_is_help=True, help="How credentials stand with their providers.")
+credentials = typer.Typer(no_args_is_help=True, help="How credentials stand with their providers, and their limits.")
 
 
 @credentials.command("list")
@@ -16,6 +19,31 @@ def list_credentials(
 ) -> None:
     """List all credentials, and since when their providers refuse them."""
     render.show(render_health.credentials(admin.connect().list_credentials(refused=refused)))
+
+
+@credentials.command("change")
+def change_credential(
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="The channel.")],
+    credential: Annotated[int, typer.Argument(metavar="ID", help="As in `trunkline channels show`.")],
+    *,
+    weight: Annotated[int | None, typer.Option(help="Its share where the order is weighted.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Attempts at a time.")] = None,
+    no_jobs: Annotated[bool, typer.Option("--no-jobs", help="The channel's holds.")] = False,
+    rpm: Annotated[int | None, typer.Option(help="Attempts in a minute.")] = None,
+    no_rpm: Annotated[bool, typer.Option("--no-rpm", help="The channel's holds.")] = False,
+    tpm: Annotated[int | None, typer.Option(help="Tokens in a minute.")] = None,
+    no_tpm: Annotated[bool, typer.Option("--no-tpm", help="The channel's holds.")] = False,
+) -> None:
+    """Change what is given of a credential; everything else stays."""
+    change = CredentialChange(
+        weight=UNSET if weight is None else weight,
+        jobs=typed.either("jobs", jobs, no_jobs, None),
+        rpm=typed.either("rpm", rpm, no_rpm, None),
+        tpm=typed.either("tpm", tpm, no_tpm, None),
+    )
+    if change == CredentialChange():
+        raise CLIError("nothing to change is given; see `trunkline credentials change --help`")
+    render.show(render.credentials([admin.connect().change_credential(channel, credential, change)]))
 
 
 def history(

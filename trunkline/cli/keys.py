@@ -1,10 +1,10 @@
 """`trunkline keys`."""
 
 import datetime as dt
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from trunkline.bus.snapshots import Strategy
 from trunkline.cli import admin, render, render_accounts, terms, typed
@@ -26,8 +26,6 @@ Networks = Annotated[list[str] | None, typer.Option("--allow-ip", help="An addre
 Expires = Annotated[dt.datetime | None, typer.Option(help="When it ends, in UTC.")]
 Routing = Annotated[Strategy | None, typer.Option("--strategy", help="How channels are chosen for its jobs.")]
 User = Annotated[str | None, typer.Option(help="Whose it is, by the user's name within the account.")]
-
-T = TypeVar("T")
 
 
 @keys.command("create")
@@ -103,11 +101,11 @@ def change_key(
         name=UNSET if new_name is None else new_name,
         groups=tuple(group) if group else UNSET,
         models=tuple(model) if model else UNSET,
-        expires=_either("expires", moment, never_expires, None),
-        allow_ips=_either("allow-ip", tuple(allow_ip or ()) or None, any_ip, ()),
-        user=_either("user", user, no_user, None),
-        endpoints=_either("endpoint", tuple(endpoint or ()) or None, any_endpoint, ()),
-        strategy=_either("strategy", strategy, no_strategy, None),
+        expires=typed.either("expires", moment, never_expires, None),
+        allow_ips=typed.either("allow-ip", tuple(allow_ip or ()) or None, any_ip, ()),
+        user=typed.either("user", user, no_user, None),
+        endpoints=typed.either("endpoint", tuple(endpoint or ()) or None, any_endpoint, ()),
+        strategy=typed.either("strategy", strategy, no_strategy, None),
     )
     if change == KeyChange():
         raise CLIError("nothing to change is given; see `trunkline keys change --help`")
@@ -151,12 +149,3 @@ def revoke_key(name: KeyName) -> None:
 def _show_secret(created: CreatedKey) -> None:
     typer.echo("Keep this secret; it is stored nowhere and not shown again:", err=True)
     typer.echo(created.secret)
-
-
-def _either(option: str, value: T | None, cleared: bool, nothing: T) -> T | UnsetType:
-    """Return what an option and its opposite say of a field together."""
-    if value is not None and cleared:
-        raise CLIError(f"--{option} and its opposite exclude each other")
-    if cleared:
-        return nothing
-    return UNSET if value is None else value

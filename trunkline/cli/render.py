@@ -10,7 +10,7 @@ from rich.text import Text
 
 from trunkline.core.money import usd_text
 from trunkline.policy import routing_text
-from trunkline.policy.admin_api import ChannelView, Check, ModelView, UsageRow
+from trunkline.policy.admin_api import ChannelView, Check, CredentialView, ModelView, UsageRow
 from trunkline.policy.change_text import prices_text
 from trunkline.policy.changes import Change
 
@@ -102,7 +102,12 @@ def channel(view: ChannelView) -> list[RenderableType]:
         ("model", "upstream", "cost per million, USD"),
         ((name, upstream, prices_text(view.costs.get(name, {}))) for name, upstream in view.models.items()),
     )
-    credentials = table(
+    return [channels([view]), Text(f"\n{lines}\n"), models, Text(), credentials(view.credentials)]
+
+
+def credentials(views: Iterable[CredentialView]) -> Table:
+    """Return a channel's credentials with their shares and limits."""
+    return table(
         ("credential", "mark", "weight", "limits", "since"),
         (
             (
@@ -112,11 +117,10 @@ def channel(view: ChannelView) -> list[RenderableType]:
                 routing_text.credential_limits_text(one.limits),
                 moment_text(one.created_at),
             )
-            for one in view.credentials
+            for one in views
         ),
         right=frozenset({"credential", "weight"}),
     )
-    return [channels([view]), Text(f"\n{lines}\n"), models, Text(), credentials]
 
 
 def models(views: Sequence[ModelView]) -> Table:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
+from msgspec import UNSET, UnsetType
+
 from trunkline.cli.failure import CLIError
 from trunkline.policy.configuration import BudgetsEntry, ModelBudgetEntry
 from trunkline.policy.meters import LIMIT_KINDS, FamilyLimits, Limits
@@ -33,6 +35,15 @@ def split_name(text: str, what: str = "a key") -> tuple[str, str]:
     if not slash or not account or not name:
         raise CLIError(f"{what} is named ACCOUNT/NAME, not {text!r}")
     return account, name
+
+
+def either(option: str, value: V | None, cleared: bool, nothing: V) -> V | UnsetType:
+    """Return what an option and its opposite say of a field together."""
+    if value is not None and cleared:
+        raise CLIError(f"--{option} and its opposite exclude each other")
+    if cleared:
+        return nothing
+    return UNSET if value is None else value
 
 
 def limits(families: Iterable[str] | None, **bounds: int | None) -> Limits:

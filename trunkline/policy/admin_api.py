@@ -8,6 +8,7 @@ import datetime as dt
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from trunkline.bus.snapshots import (
     ChannelOverride,
@@ -57,6 +58,20 @@ class NewCredential(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jobs: int | None = None
     rpm: int | None = None
     tpm: int | None = None
+
+
+class CredentialChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is to be another of a stored credential; what is left out stays.
+
+    Attributes:
+        weight: as in `policy.configuration.CredentialEntry`.
+        jobs, rpm, tpm: as there; null takes its own limit away, and the channel's holds.
+    """
+
+    weight: int | UnsetType = UNSET
+    jobs: int | UnsetType | None = UNSET
+    rpm: int | UnsetType | None = UNSET
+    tpm: int | UnsetType | None = UNSET
 
 
 class CredentialView(msgspec.Struct, frozen=True):

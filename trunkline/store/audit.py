@@ -59,6 +59,11 @@ async def end(connection: Connection, entry: int, status: int, after: str | None
     await connection.execute("update audit set status = $2, after = $3 where id = $1", entry, status, after)
 
 
+async def withdraw(connection: Connection, entry: int) -> None:
+    """Take a row back: what it was about to tell of was not done."""
+    await connection.execute("delete from audit where id = $1", entry)
+
+
 async def read_page(connection: Connection, wanted: AuditFilter) -> AuditPage:
     """Return the newest entries of those that are wanted."""
     rows = await connection.fetch(

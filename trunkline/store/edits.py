@@ -3,10 +3,12 @@
 Each runs in the caller's transaction, under `configuration.lock_configuration`.
 """
 
+from collections.abc import Mapping
+
 from trunkline.bus import subjects
 from trunkline.policy.entities import Credential
 from trunkline.store import outbox
-from trunkline.store.configuration import ConflictError, NotFoundError, decode_map
+from trunkline.store.configuration import ConflictError, NotFoundError, decode_map, json_text
 from trunkline.store.configuration_writes import Seal, find_channel, put_credential
 from trunkline.store.database import Connection
 
@@ -66,6 +68,35 @@ async def store_credential(
     credential_id, new = await put_credential(connection, channel_id, credential, secret, seal)
     await outbox.enqueue_channels(connection, [channel_id])
     return credential_id, new
+
+
+async def change_credential(
+    connection: Connection, channel: str, credential_id: int, weight: int | None, limits: Mapping[str, int | None]
+) -> None:
+    """Change a credential's share and limits.
+
+    Args:
+        connection: in a transaction.
+        channel: its name.
+        credential_id: of the credential.
+        weight: its new share; None leaves it.
+        limits: those that are to be others, by the names of `CredentialLimits`; None takes one away.
+
+    Raises:
+        NotFoundError: there is no such channel, or it has no such credential.
+    """
+    channel_id = await find_channel(connection, channel)
+    status = await connection.execute(
+        "update credentials set weight = coalesce($3, weight), limits = jsonb_strip_nulls(limits || $4::jsonb)"
+        " where channel_id = $1 and id = $2",
+        channel_id,
+        credential_id,
+        weight,
+        json_text(limits),
+    )
+    if status != "UPDATE 1":
+        raise NotFoundError(f"channel {channel!r} has no credential {credential_id}")
+    await outbox.enqueue_channels(connection, [channel_id])
 
 
 async def delete_credential(connection: Connection, channel: str, credential_id: int) -> None:

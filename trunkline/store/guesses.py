@@ -60,10 +60,14 @@ async def count(connection: Connection, bounds: Collection[Bound], now_s: int) -
 async def give_back(connection: Connection, bounds: Collection[Bound], now_s: int) -> None:
     """Take a count back: what was tried was right. ``now_s`` as it was counted with."""
     counters = _counters(bounds, now_s)
+    # Locked in the order in which they are counted, whatever order they are read in.
     await connection.execute(
         "update sign_in_failures f set failures = f.failures - 1"
-        " from (select * from unnest($1::bytea[], $2::bigint[]) as c (subject, at_s)) c"
-        " where f.subject = c.subject and f.window_at = to_timestamp(c.at_s) and f.failures > 0",
+        " from (select s.subject, s.window_at from sign_in_failures s"
+        "  join unnest($1::bytea[], $2::bigint[]) as c (subject, at_s)"
+        "  on s.subject = c.subject and s.window_at = to_timestamp(c.at_s)"
+        "  order by s.subject for update of s) as held"
+        " where f.subject = held.subject and f.window_at = held.window_at and f.failures > 0",
         [counter.subject for counter in counters],
         [counter.at_s for counter in counters],
     )

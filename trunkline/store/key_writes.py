@@ -63,9 +63,16 @@ async def change_key(connection: Connection, account: str, name: str, changed: K
 
     Raises:
         NotFoundError: there is no such key, or its account has no such user.
-        ConflictError: another key has the new name.
+        ConflictError: another key has the new name; or it is a playground's, and would be another user's.
     """
     key = await find_key(connection, account, name)
+    if not await connection.fetchval(
+        "select k.playground_seed is null or u.name is not distinct from $2"
+        " from keys k left join users u on u.id = k.user_id where k.id = $1",
+        key["id"],
+        changed.user,
+    ):
+        raise ConflictError(f"key {account}/{name} is of the playground, and stays its user's")
     if changed.name != name and await connection.fetchval(
         "select exists (select from keys where account_id = $1 and name = $2)", key["account_id"], changed.name
     ):

@@ -16,6 +16,7 @@ from trunkline.policy.logins.registration import LoginState
 from trunkline.policy.vault import Sealed
 from trunkline.store.configuration import ConflictError, NotFoundError
 from trunkline.store.database import Connection
+from trunkline.store.login_links import Purpose
 
 PAGE_MAX: Final = 500
 """Logins of one page: more is for a search."""
@@ -181,6 +182,9 @@ async def change_login(connection: Connection, login: Login, *, name: str, email
             )
     except asyncpg.UniqueViolationError as error:
         raise ConflictError("the name or the address is that of another login") from error
+    if email != login.email:
+        # Whoever reads the mail of the old address opens nothing any more.
+        await connection.execute("delete from login_links where login_id = $1 and email is not null", login.id)
 
 
 async def delete_login(connection: Connection, login: Login) -> None:
@@ -225,8 +229,11 @@ async def confirm_email(connection: Connection, login: Login, email: str, state:
 
 
 async def set_password(connection: Connection, login_id: int, password_hash: str) -> None:
-    """Give a login a password."""
+    """Give a login a password, in a transaction; links that would set another end."""
     await connection.execute("update logins set password_hash = $2 where id = $1", login_id, password_hash)
+    await connection.execute(
+        "delete from login_links where login_id = $1 and purpose = $2", login_id, Purpose.SET_PASSWORD.value
+    )
 
 
 async def rehash_password(connection: Connection, login: Login, password_hash: str) -> None:

@@ -7,7 +7,6 @@ from trunkline.policy.access import Role
 from trunkline.store.configuration import ConflictError, NotFoundError
 from trunkline.store.database import Connection
 
-
 ADOPTED_MAX: Final = 10
 """Accounts that the first operator is made an owner of. A new site has one or two."""
 

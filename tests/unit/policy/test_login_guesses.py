@@ -67,3 +67,8 @@ def test_each_longer_window_lets_fewer_through_for_its_length() -> None:
         assert [window.length_s for window in windows] == sorted(window.length_s for window in windows)
     assert OF_NAME[0].length_s == MINUTE_S
     assert max(window.length_s for window in OF_NAME) == HOUR_S
+
+
+def test_every_way_to_write_a_name_that_the_database_takes_for_one_counts_together() -> None:
+    # lower() makes a plain i of it, casefold() an i with a dot above: each would be as many tries more.
+    assert subjects(Guess.PASSWORD, "k\u0130m", "192.0.2.1") == subjects(Guess.PASSWORD, "kim", "192.0.2.1")

@@ -106,9 +106,15 @@ def bounds(guess: Guess, what: str, address: str, pepper: bytes, *, per_day_max:
     # Guessing at one thing from a network takes the tries of the others from it, but for what is no guessing.
     common = guess.value if guess in {Guess.RESET, Guess.REGISTRATION} else "guess"
     return [
-        *_counters(f"{guess.value}:what:{what.casefold()}", own, pepper),
+        *_counters(f"{guess.value}:what:{_folded(what)}", own, pepper),
         *_counters(f"{common}:network:{network}", shared, pepper),
     ]
+
+
+def _folded(what: str) -> str:
+    """Return the same text for all that the database's ``lower`` makes one of, and for some more."""
+    # A capital I with a dot is an i there, and an i with another dot above it here.
+    return what.casefold().replace("i\u0307", "i")
 
 
 def _counters(subject: str, windows: Sequence[Window], pepper: bytes) -> list[Bound]:

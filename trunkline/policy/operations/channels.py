@@ -3,12 +3,13 @@
 from typing import Final
 
 from trunkline.policy.access import Access
-from trunkline.policy.admin_api import ChannelView, CredentialView, NewCredential
+from trunkline.policy.admin_api import ChannelView, CredentialChange, CredentialView, NewCredential
 from trunkline.policy.configuration import ChannelEntry
 from trunkline.policy.operations.operation import Operation, get
 
 _CHANNELS: Final = "/channels"
 _CHANNEL: Final = "/channels/{name}"
+_CREDENTIAL: Final = f"{_CHANNEL}/credentials/{{id:[0-9]+}}"
 
 LIST: Final = get("list_channels", _CHANNELS, Access.OPERATOR, "List all channels.", list[ChannelView])
 SHOW: Final = get(
@@ -63,10 +64,20 @@ ADD_CREDENTIAL: Final = Operation(
     status=201,
     shows="show_channel",
 )
+CHANGE_CREDENTIAL: Final = Operation(
+    id="change_credential",
+    method="PATCH",
+    path=_CREDENTIAL,
+    access=Access.OPERATOR,
+    summary="Change what is given of a credential's weight and limits; everything else stays.",
+    body=CredentialChange,
+    answer=CredentialView,
+    shows="show_channel",
+)
 DELETE_CREDENTIAL: Final = Operation(
     id="delete_credential",
     method="DELETE",
-    path=f"{_CHANNEL}/credentials/{{id:[0-9]+}}",
+    path=_CREDENTIAL,
     access=Access.OPERATOR,
     summary="Delete a credential of a channel.",
     status=204,
@@ -83,5 +94,6 @@ OPERATIONS: Final = (
     DRAIN,
     UNDRAIN,
     ADD_CREDENTIAL,
+    CHANGE_CREDENTIAL,
     DELETE_CREDENTIAL,
 )
