@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -21,18 +21,26 @@ class Background:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something there, and return what comes of it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WITHIN_S)
+
     @contextlib.contextmanager
     def running(self, server: contextlib.AbstractAsyncContextManager[T]) -> Iterator[T]:
         """Have a server for the length of the block."""
-        started = asyncio.run_coroutine_threadsafe(_enter(server), self._loop).result(WITHIN_S)
+        started = self.run(_enter(server))
         try:
             yield started
         finally:
-            asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), self._loop).result(WITHIN_S)
+            self.run(_leave(server))
 
 
 async def _enter(server: contextlib.AbstractAsyncContextManager[T]) -> T:
     return await server.__aenter__()
+
+
+async def _leave(server: contextlib.AbstractAsyncContextManager[T]) -> None:
+    await server.__aexit__(None, None, None)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import msgspec
 from axe_playwright_python.sync_playwright import Axe
@@ -177,7 +178,7 @@ class People:
         token = created["link"]["url"].rpartition("/")[2]
         self._surface.admin("POST", "/password-resets/finish", {"token": token, "password": PASSWORD})
         for account, role in (roles or {}).items():
-            self._surface.admin("POST", f"/accounts/{account}/members", {"login": name, "role": role})
+            self._surface.admin("POST", f"/accounts/{quote(account, safe='')}/members", {"login": name, "role": role})
         self._made.add(name)
         return name
 

@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "host"})
 
-CHUNK_BYTES = 65_536
+LEAVE_WITHIN_S = 0.5
+"""Streams never end by themselves."""
+
+NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 
 
 class PrefixProxy:
@@ -35,7 +39,7 @@ class PrefixProxy:
         """Listen for the length of the block."""
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self._pass)
-        runner = web.AppRunner(app, auto_decompress=False)
+        runner = web.AppRunner(app, auto_decompress=False, shutdown_timeout=LEAVE_WITHIN_S)
         async with aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as self._http:
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -52,7 +56,7 @@ class PrefixProxy:
             return web.Response(status=404, text="not here")
         assert self._http is not None
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
-        url = aiohttp.client.URL(f"{self.target}{path.removeprefix(self.prefix)}", encoded=True)
+        url = URL(f"{self.target}{path.removeprefix(self.prefix)}", encoded=True)
         body = await request.read()
         async with self._http.request(
             request.method, url, headers=headers, data=body or None, allow_redirects=False, timeout=NO_TIMEOUT
@@ -68,6 +72,3 @@ class PrefixProxy:
                     await response.write(piece)
                 await response.write_eof()
             return response
-
-
-NO_TIMEOUT = aiohttp.ClientTimeout(total=None)

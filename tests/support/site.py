@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.background import background
+import asyncpg
+
+from tests.support.background import Background, background
 from tests.support.browser import PASSWORD, People
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, running_provider
 from tests.support.prefix_proxy import PrefixProxy
@@ -28,19 +30,23 @@ class Site:
         proxy: before its console.
         mailbox: where its mails go.
         provider: of OpenID.
+        servers: where those three run.
 
     Attributes:
         people: logins of it.
         url: of its console, as people reach it.
     """
 
-    def __init__(self, surface: Surface, proxy: PrefixProxy, mailbox: Mailbox, provider: OpenIDProvider) -> None:
+    def __init__(
+        self, surface: Surface, proxy: PrefixProxy, mailbox: Mailbox, provider: OpenIDProvider, servers: Background
+    ) -> None:
         self.surface = surface
         self.proxy = proxy
         self.provider = provider
         self.people = People(surface)
         self.url = proxy.url
         self._mailbox = mailbox
+        self._servers = servers
 
     def register(self, **settings: object) -> None:
         """Change settings of registration; what is left out is as at the beginning."""
@@ -59,6 +65,26 @@ class Site:
             "per_day_max": 1000,
         }
         self.surface.admin("PUT", "/registration", usual | settings)
+
+    def make_operators(self, names: list[str]) -> list[str]:
+        """Make these logins operators, and no others, behind the console's back: it never lets the last one go.
+
+        Returns: who was one before.
+        """
+        statement = """
+            with before as (select id, name from logins where operator),
+                 changed as (update logins set operator = name = any($1) returning id)
+            select name from before
+        """
+
+        async def change() -> list[str]:
+            connection = await asyncpg.connect(self.surface.ready.postgres_dsn)
+            try:
+                return [row["name"] for row in await connection.fetch(statement, names)]
+            finally:
+                await connection.close()
+
+        return self._servers.run(change())
 
     def mail_to(self, address: str, number: int = 1) -> str:
         """Return the text of a mail to an address once it has come; ``number`` counts them from 1."""
@@ -104,4 +130,4 @@ def running_site() -> Iterator[Site]:
         }
         surface = stack.enter_context(running_surface(settings=settings))
         proxy.target = surface.ready.console_url
-        yield Site(surface, proxy, mailbox, provider)
+        yield Site(surface, proxy, mailbox, provider, servers)

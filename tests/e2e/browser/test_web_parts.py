@@ -51,10 +51,16 @@ PAGES = {
       return html`<${Tabs} label="Parts" value=${value} onChange=${onChange}
         tabs=${[{ key: 'one', label: 'One' }, { key: 'two', label: 'Two' }]}>content of ${value}</${Tabs}>`;
     }""",
+    "many_tabs": """({ html, useState, Tabs }) => () => {
+      const [value, onChange] = useState('tab-9');
+      const tabs = Array.from({ length: 12 }, (_, at) => ({ key: `tab-${at}`, label: `Tab ${at}` }));
+      return html`<div style=${{ height: '200vh' }}></div>
+        <${Tabs} label="Parts" value=${value} onChange=${onChange} tabs=${tabs}>content of ${value}</${Tabs}>`;
+    }""",
     "code": """({ html, CodeBlock }) => () => html`
       <${CodeBlock} title="shell" text=${'a \\\\\\n\\tb\\n\\n  c\\n'} />`""",
     "failing": """({ html, useForm, Form, TextField, ApiError }) => () => {
-      const faults = ['limits.rpm: must be 1', 'far.away: is odd'];
+      const faults = ['limits.rpm: must be 1', 'far.away: is odd', 'limits.rpm: is too much', 'limits.rpm: must be 1'];
       const submit = async () => { throw new ApiError(400, 'x', 'It is wrong.', faults); };
       const form = useForm({ limits: { rpm: '0' } }, { submit });
       return html`<${Form} form=${form} submit="Send">
@@ -155,6 +161,17 @@ def test_tabs_are_walked_with_the_arrows(mount: Callable[..., Locator]) -> None:
     expect(probe.get_by_role("tab", name="One")).to_be_focused()
 
 
+def test_the_chosen_tab_is_in_view_and_the_page_does_not_jump(mount: Callable[..., Locator]) -> None:
+    probe = mount("many_tabs", "parts/tabs.js", look=Look("en", "light", 360))
+    assert probe.page.evaluate("scrollY") == 0
+    probe.get_by_role("tablist").scroll_into_view_if_needed()
+    expect(probe.get_by_role("tab", name="Tab 9")).to_be_in_viewport(ratio=1)
+    expect(probe.get_by_role("tab", name="Tab 0")).not_to_be_in_viewport()
+    probe.get_by_role("tab", name="Tab 9").focus()
+    probe.page.keyboard.press("Home")
+    expect(probe.get_by_role("tab", name="Tab 0")).to_be_in_viewport(ratio=1)
+
+
 def test_code_is_copied_exactly(mount: Callable[..., Locator]) -> None:
     probe = mount("code", "parts/code.js")
     probe.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -167,7 +184,8 @@ def test_faults_stand_at_their_fields_and_the_others_above_the_buttons(mount: Ca
     probe = mount("failing", "parts/form.js", "parts/fields.js", "core/api.js")
     probe.get_by_role("button", name="Send").click()
     field = probe.get_by_role("textbox", name="Rate")
-    expect(field).to_have_accessible_description("Must be 1")
+    expect(field).to_have_accessible_description("Must be 1 Is too much")
+    assert probe.locator(".field-error").inner_text().split("\n") == ["Must be 1", "Is too much"]
     expect(field).to_be_focused()
     expect(probe.get_by_role("alert")).to_contain_text("It is wrong.")
     assert probe.get_by_role("alert").get_by_role("listitem").all_text_contents() == ["far.away: is odd"]

@@ -229,7 +229,9 @@ def test_costs_are_set_from_a_day_on_and_withdrawn(browser_page: OpenWindow, sur
     assert len(surface.admin("GET", "/channels/costly/costs")) == 1
 
 
-def test_credentials_are_added_tested_and_deleted(browser_page: OpenWindow, surface: Surface, operator: str) -> None:
+def test_credentials_are_added_tested_changed_and_deleted(
+    browser_page: OpenWindow, surface: Surface, operator: str
+) -> None:
     channel(surface, "secretive")
     view = browser_page(login=operator)
     view.expected(400, "/credentials")
@@ -252,6 +254,21 @@ def test_credentials_are_added_tested_and_deleted(browser_page: OpenWindow, surf
     page.get_by_role("menuitem", name="Test").click()
     expect(dialog.get_by_role("status")).to_contain_text("Works")
     page.keyboard.press("Escape")
+    row.get_by_role("button", name="Actions").click()
+    page.get_by_role("menuitem", name="Change").click()
+    expect(dialog.get_by_label("Weight")).to_have_value("3")
+    dialog.get_by_label("Requests per minute").fill("0")
+    dialog.get_by_role("button", name="Save").click()
+    wrong(dialog.get_by_label("Requests per minute"), "Must be between 1 and 1000000000000")
+    view.check_accessible()
+    view.screenshot("site-channel-credential", full=False)
+    dialog.get_by_label("Requests per minute").fill("")
+    dialog.get_by_label("Tokens per minute").fill("9000")
+    dialog.get_by_role("button", name="Save").click()
+    row = page.get_by_role("row").filter(has_text="9,000 tokens/min")
+    expect(row).to_be_visible()
+    changed = channel_of(surface, "secretive")["credentials"][-1]
+    assert changed == {**added, "limits": {"tpm": 9000}}
     row.get_by_role("button", name="Actions").click()
     page.get_by_role("menuitem", name="Delete").click()
     dialog.get_by_role("button", name="Delete").click()

@@ -68,7 +68,7 @@ export function useForm(initial, { submit, check = () => ({}) }) {
       known.current.add(name);
       if (required) missing.current.set(name, label);
     },
-    errorOf: (name) => state.wrong[name] ?? faults().byName.get(name) ?? null,
+    errorOf: (name) => state.wrong[name] ?? faults().byName.get(name)?.join("\n") ?? null,
     otherFaults: () => faults().others,
     submit: send,
   };
@@ -78,7 +78,7 @@ function isEmpty(value) {
   return value === null || value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
 }
 
-/** The API's faults by the field that they name: `allow_ips[0]: …` is of `allow_ips`. */
+/** The API's faults by the field that they name: `allow_ips[0]: …` is of `allow_ips`. Each is a line of what the field says. */
 function placed(error, known) {
   return () => {
     const byName = new Map();
@@ -86,7 +86,7 @@ function placed(error, known) {
     for (const fault of error instanceof ApiError ? error.faults : []) {
       const [place, ...rest] = fault.split(": ");
       const name = [...known()].find((each) => place === each || place.startsWith(`${each}[`) || place.startsWith(`${each}.`));
-      if (name && rest.length) byName.set(name, sentence(rest.join(": ")));
+      if (name && rest.length) byName.set(name, [...new Set([...(byName.get(name) ?? []), sentence(rest.join(": "))])]);
       else others.push(fault);
     }
     return { byName, others };

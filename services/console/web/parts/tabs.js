@@ -1,7 +1,10 @@
 /**
  * Tabs, moved through with the arrow keys.
  */
-import { html, useId, useRef } from "../core/html.js";
+import { html, useEffect, useId, useRef } from "../core/html.js";
+
+/** Of the next tab, so that there is seen to be one. */
+const PEEK_PX = 28;
 
 /**
  * @param {{label: string, tabs: {key: string, label: unknown}[], value: string, onChange: (key: string) => void, children: unknown}} props
@@ -10,6 +13,7 @@ import { html, useId, useRef } from "../core/html.js";
 export function Tabs({ label, tabs, value, onChange, children }) {
   const id = useId("tabs");
   const bar = useRef(null);
+  useEffect(() => reveal(bar.current), [value]);
   const move = (event) => {
     const at = tabs.findIndex((tab) => tab.key === value);
     const next = { ArrowRight: at + 1, ArrowLeft: at - 1 + tabs.length, Home: 0, End: tabs.length - 1 }[event.key];
@@ -39,6 +43,15 @@ export function Tabs({ label, tabs, value, onChange, children }) {
     </div>
     <div role="tabpanel" id=${`${id}-panel`} aria-labelledby=${`${id}-${value}`}>${children}</div>
   </div>`;
+}
+
+/** Show the chosen tab where not all have room. Only the bar moves: the page stays where the reader is. */
+function reveal(bar) {
+  const tab = bar.querySelector("[aria-selected=true]")?.getBoundingClientRect();
+  if (!tab) return;
+  const { left, right } = bar.getBoundingClientRect();
+  if (tab.left < left) bar.scrollBy({ left: tab.left - left - PEEK_PX });
+  else if (tab.right > right) bar.scrollBy({ left: tab.right - right + PEEK_PX });
 }
 
 /**

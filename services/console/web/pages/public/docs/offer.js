@@ -5,6 +5,9 @@ import { api, at } from "../../../core/api.js";
 
 const UNKNOWN = { base_url: "https://gateway.example.com", model: "model-name", other_model: "other-model-name" };
 
+/** Names that stand in JSON, in a path and between a shell's quotes as they are. */
+const PLAIN = /^[\w./:@-]+$/;
+
 const known = new Map();
 
 /**
@@ -25,7 +28,7 @@ export async function readOffer(account) {
 async function ask(account) {
   const path = account === null ? "public/models" : at`accounts/${account}/models`;
   const { base_url, models } = await api.get(path, {}, { quiet: true });
-  const names = models.filter((model) => model.kind === "chat").map((model) => model.name);
+  const names = models.filter((model) => model.kind === "chat" && PLAIN.test(model.name)).map((model) => model.name);
   const [model = UNKNOWN.model, other_model = model] = names;
   return { base_url: base_url || UNKNOWN.base_url, model, other_model };
 }

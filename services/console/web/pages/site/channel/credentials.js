@@ -22,6 +22,7 @@ const LIMITS = ["jobs", "rpm", "tpm"];
 export function Credentials({ channel, test, done }) {
   const states = useLoad((signal) => api.get("credentials", {}, { signal }), [channel]);
   const [adding, setAdding] = useState(false);
+  const [changing, setChanging] = useState(null);
   const state = (credential) => states.data?.find((each) => each.channel === channel.name && each.id === credential.id);
   const add = html`<${Button} kind="primary" icon="plus" onClick=${() => setAdding(true)}>${t("channels.add_credential")}</${Button}>`;
   const rows = channel.credentials.map((credential) => ({ ...credential, state: state(credential) }));
@@ -32,13 +33,14 @@ export function Credentials({ channel, test, done }) {
         columns=${columns(channel)}
         rows=${rows}
         rowKey=${(credential) => credential.id}
-        actions=${(credential) => actions(channel, credential, { test, done })}
+        actions=${(credential) => actions(channel, credential, { test, change: () => setChanging(credential), done })}
         error=${states.error}
         retry=${states.reload}
         empty=${html`<${Empty} icon="key" title=${t("channels.no_credentials")} action=${add}>${t("channels.no_credentials_text")}</${Empty}>`}
       />
     </${Card}>
     ${adding && html`<${AddCredential} channel=${channel} onClose=${() => setAdding(false)} onDone=${() => (setAdding(false), done(t("channels.credential_added")))} />`}
+    ${changing && html`<${ChangeCredential} channel=${channel} credential=${changing} onClose=${() => setChanging(null)} onDone=${() => (setChanging(null), done(t("channels.credential_changed")))} />`}
   `;
 }
 
@@ -64,7 +66,7 @@ function limitsText(own, channel) {
   return html`<span class="limit-lines">${lines.map((name) => html`<span key=${name} class=${own[name] ? "nowrap" : "nowrap quiet"}>${count(own[name] ?? channel[name])} ${t(`channels.short.${name}`)}</span>`)}</span>`;
 }
 
-function actions(channel, credential, { test, done }) {
+function actions(channel, credential, { test, change, done }) {
   const remove = async () => {
     const agreed = await confirm({
       title: t("channels.delete_credential_title", { mark: credential.mark }),
@@ -77,6 +79,7 @@ function actions(channel, credential, { test, done }) {
   };
   return [
     { label: t("channels.test"), icon: "pulse", run: () => test({ credential: credential.id }) },
+    { label: t("channels.change"), icon: "edit", run: change },
     null,
     { label: t("channels.delete"), icon: "trash", danger: true, run: remove },
   ];
@@ -95,12 +98,35 @@ function AddCredential({ channel, onClose, onDone }) {
   return html`<${Dialog} title=${t("channels.add_credential")} onClose=${onClose}>
     <${Form} form=${form} submit=${t("channels.add_credential")} onCancel=${onClose}>
       <${PasswordField} form=${form} name="secret" label=${t("channels.secret")} help=${t("channels.secret_again")} autocomplete="off" required />
-      <div class="form-part">
-        <div class="form-row">
-          <${NumberField} form=${form} name="weight" label=${t("channels.weight")} help=${t("channels.credential_weight_help")} min="1" />
-          ${LIMITS.map((name) => html`<${NumberField} key=${name} form=${form} name=${name} label=${t(`channels.limit.${name}`)} placeholder=${channel.limits[name] ?? ""} min="1" />`)}
-        </div>
-      </div>
+      <div class="form-part"><${Terms} form=${form} channel=${channel} /></div>
     </${Form}>
   </${Dialog}>`;
+}
+
+/** All but the secret, which stays. */
+function ChangeCredential({ channel, credential, onClose, onDone }) {
+  const { jobs = null, rpm = null, tpm = null } = credential.limits;
+  const form = useForm(
+    { weight: credential.weight, jobs, rpm, tpm },
+    {
+      submit: async (values) => {
+        await api.patch(at`channels/${channel.name}/credentials/${credential.id}`, values);
+        onDone();
+      },
+    },
+  );
+  return html`<${Dialog} title=${t("channels.change_credential_title", { mark: credential.mark })} onClose=${onClose}>
+    <${Form} form=${form} submit=${t("common.save")} onCancel=${onClose}>
+      <${Terms} form=${form} channel=${channel} required />
+      <p class="quiet">${t("channels.change_credential_text")}</p>
+    </${Form}>
+  </${Dialog}>`;
+}
+
+/** A credential's share, and its own limits; those of the channel stand where it has none. */
+function Terms({ form, channel, required }) {
+  return html`<div class="form-row">
+    <${NumberField} form=${form} name="weight" label=${t("channels.weight")} help=${t("channels.credential_weight_help")} min="1" required=${required} />
+    ${LIMITS.map((name) => html`<${NumberField} key=${name} form=${form} name=${name} label=${t(`channels.limit.${name}`)} placeholder=${channel.limits[name] ?? ""} min="1" />`)}
+  </div>`;
 }
