@@ -3,7 +3,7 @@
  */
 import { ApiError } from "../core/api.js";
 import { cx, html } from "../core/html.js";
-import { t } from "../core/words.js";
+import { known, language, t } from "../core/words.js";
 import { Button } from "./button.js";
 import { Icon } from "./icon.js";
 
@@ -22,12 +22,16 @@ export function Notice({ kind = "info", title, onClose, children }) {
 }
 
 /**
- * The sentence for an error of any kind.
+ * The sentence for an error of any kind. The API's are English: to readers of another language at least the kind of the
+ * error is said in theirs.
  * @param {Error} error
  * @returns {string}
  */
 export function errorText(error) {
-  if (error instanceof ApiError && error.status !== 0) return error.message;
+  if (error instanceof ApiError && error.status !== 0) {
+    const kind = `errors.${error.type}`;
+    return language() !== "en" && known(kind) ? t("errors.told", { kind: t(kind), sentence: error.message }) : error.message;
+  }
   return error instanceof ApiError ? t("common.unreachable") : t("common.broken");
 }
 

@@ -8,7 +8,7 @@ import { useScope } from "../../core/session.js";
 import { loadStyle } from "../../core/styles.js";
 import { t } from "../../core/words.js";
 import { Button } from "../../parts/button.js";
-import { Loaded } from "../../parts/notice.js";
+import { Loaded, errorText } from "../../parts/notice.js";
 import { Card, PageHeader } from "../../parts/page.js";
 import { toast } from "../../parts/toast.js";
 import { History } from "./alerts/history.js";
@@ -28,7 +28,7 @@ export default function Alerts({ params: { account } }) {
       toast(t("alerts.test_sent"));
       await history.reload();
     } catch (error) {
-      toast(error.message, "error");
+      toast(errorText(error), "error");
     }
   };
   const changed = (data) => {

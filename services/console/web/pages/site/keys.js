@@ -8,7 +8,7 @@ import { to, useQuery } from "../../core/router.js";
 import { t } from "../../core/words.js";
 import { Badge, Tags } from "../../parts/badge.js";
 import { confirm } from "../../parts/dialog.js";
-import { Empty } from "../../parts/notice.js";
+import { Empty, errorText } from "../../parts/notice.js";
 import { Card, PageHeader, Toolbar } from "../../parts/page.js";
 import { Choice, Search } from "../../parts/search.js";
 import { Table } from "../../parts/table.js";
@@ -96,7 +96,7 @@ function actions(key, reload) {
       await api.post(`${path}/unblock`);
       done(t("keys.unblocked", { name: key.name }));
     } catch (error) {
-      toast(error.message, "error");
+      toast(errorText(error), "error");
     }
   };
   const done = (sentence) => {

@@ -9,7 +9,7 @@ import { BudgetList } from "../../../parts/budgets.js";
 import { Button } from "../../../parts/button.js";
 import { Dialog } from "../../../parts/dialog.js";
 import { Form, useForm } from "../../../parts/form.js";
-import { Empty, Loaded } from "../../../parts/notice.js";
+import { Empty, Loaded, errorText } from "../../../parts/notice.js";
 import { Card } from "../../../parts/page.js";
 import { BudgetFields, budgetFaults, budgetsOf, budgetValues } from "../../../parts/terms.js";
 import { toast } from "../../../parts/toast.js";
@@ -19,7 +19,7 @@ export function BudgetsCard({ account, changes }) {
   const path = at`accounts/${account}`;
   const [before, setBefore] = useState(null);
   const spending = useLoad((signal) => api.get(`${path}/spending`, {}, { signal }), [path]);
-  const open = async () => setBefore(await api.get(`${path}/budgets`).catch((error) => void toast(error.message, "error")));
+  const open = async () => setBefore(await api.get(`${path}/budgets`).catch((error) => void toast(errorText(error), "error")));
   const done = () => {
     setBefore(null);
     toast(t("billing.budgets_changed"));

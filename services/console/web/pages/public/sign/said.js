@@ -16,6 +16,6 @@ export async function said(keys, work) {
     return await work();
   } catch (error) {
     if (!(error instanceof ApiError) || !(error.status in keys)) throw error;
-    throw new ApiError(error.status, error.type, t(keys[error.status]), error.faults);
+    throw new ApiError(error.status, "said", t(keys[error.status]), error.faults);
   }
 }

@@ -5,6 +5,7 @@ import { api, at } from "../../../core/api.js";
 import { to } from "../../../core/router.js";
 import { t } from "../../../core/words.js";
 import { confirm } from "../../../parts/dialog.js";
+import { errorText } from "../../../parts/notice.js";
 import { toast } from "../../../parts/toast.js";
 
 /**
@@ -21,7 +22,7 @@ export function actionsOf(channel, { test, done, gone = null, own = false }) {
       await api.post(`${path}/${verb}`);
       done(sentence);
     } catch (error) {
-      toast(error.message, "error");
+      toast(errorText(error), "error");
     }
   };
   const disable = async () => {

@@ -4,6 +4,7 @@
 import { api, at } from "../../../core/api.js";
 import { t } from "../../../core/words.js";
 import { confirm } from "../../../parts/dialog.js";
+import { errorText } from "../../../parts/notice.js";
 import { toast } from "../../../parts/toast.js";
 
 /**
@@ -18,7 +19,7 @@ export function actionsOf(login, { setDialog, done, link }) {
       await api.post(`${path}/${verb}`);
       done(sentence);
     } catch (error) {
-      toast(error.message, "error");
+      toast(errorText(error), "error");
     }
   };
   const asked = (key, work, { typed, danger = true } = {}) => async () => {
@@ -36,7 +37,7 @@ export function actionsOf(login, { setDialog, done, link }) {
     try {
       link(t("logins.link_of", { name: login.name }), await api.post(`${path}/link`));
     } catch (error) {
-      toast(error.message, "error");
+      toast(errorText(error), "error");
     }
   };
   const pending = ["waiting", "unconfirmed"].includes(login.state);

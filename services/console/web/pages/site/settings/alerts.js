@@ -11,7 +11,7 @@ import { CopyText } from "../../../parts/code.js";
 import { Dialog } from "../../../parts/dialog.js";
 import { TextField } from "../../../parts/fields.js";
 import { Form, useForm } from "../../../parts/form.js";
-import { Loaded } from "../../../parts/notice.js";
+import { Loaded, errorText } from "../../../parts/notice.js";
 import { Card, Definitions } from "../../../parts/page.js";
 import { toast } from "../../../parts/toast.js";
 
@@ -24,7 +24,7 @@ export function SiteAlerts() {
       await api.post("alerts/test");
       toast(t("settings.test_sent"));
     } catch (error) {
-      toast(error.message, "error");
+      toast(errorText(error), "error");
     }
   };
   const done = () => {
