@@ -2,7 +2,7 @@
  * Where the page begins: words and session, then the shell with the page that the address names.
  */
 import { html, render } from "./core/html.js";
-import { currentSession } from "./core/session.js";
+import { currentSession, takeSession } from "./core/session.js";
 import { loadSite } from "./core/site.js";
 import { followLanguage, loadWords } from "./core/words.js";
 import { Shell } from "./parts/shell.js";
@@ -17,7 +17,7 @@ function failed(error) {
 
 async function start() {
   const site = loadSite().then(
-    () => null,
+    (session) => void takeSession(session),
     (error) => error,
   );
   await loadWords();

@@ -3,16 +3,18 @@
  */
 import { api } from "./api.js";
 import { createStore } from "./html.js";
-import { takeSession } from "./session.js";
 
 const site = createStore({ name: "Trunkline", features: {} });
 
 /** In a component. */
 export const useSite = site.use;
 
-/** Asks the server, once at the start. Who is not signed in gets no error by it: it would stand in the browser's console. */
+/**
+ * Asks the server, once at the start. Who is not signed in gets no error by it: it would stand in the browser's console.
+ * @returns {Promise<object|null>} who is signed in, for `takeSession` of core/session.js
+ */
 export async function loadSite() {
   const { session, ...found } = await api.get("site", {}, { quiet: true });
-  takeSession(session);
   site.set(found);
+  return session;
 }
