@@ -16,8 +16,8 @@ from trunkline.store.database import Connection
 from trunkline.store.usage_explorer import DAY, Sources, UsageFilter, sources
 from trunkline.store.usage_sums import BUCKETS_PER_DOUBLING, DURATION, FIRST_TOKEN, counted_speeds
 
-ATTEMPTS_MAX: Final = 50_000
-"""How many attempts are read to count them: some 100 ms. Of more the medians differ by less than a bucket."""
+ATTEMPTS_MAX: Final = 10_000
+"""How many attempts are read to count them: some 20 ms. Of more the medians differ by less than a bucket."""
 
 Counts = Counter[tuple[int, int]]
 """Attempts by kind and bucket."""
