@@ -117,15 +117,24 @@ class Console:
             vault=Vault(parse_masters(settings.master_keys)),
             projector=self._projector,
         )
-        outside = HTTPClientPool(clock=process.clock, tasks=process.tasks)
-        self._people = People(context, settings, self._mailer, outside)
-        sessions = self._people.sessions
-        shell = Shell(settings.admin_key, sessions, AuditLog(pool), metrics)
+        # To addresses that an operator has set: the edges, and the OpenID provider.
+        self._outside = HTTPClientPool(clock=process.clock, tasks=process.tasks)
+        self._people = People(context, settings, self._mailer, self._outside)
+        shell = Shell(settings.admin_key, self._people.sessions, AuditLog(pool), metrics)
         proxies = behind(TrustedProxies(settings.trusted_proxies))
         app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[proxies, shell.middleware()])
         app.on_response_prepare.append(answer_headers.complete)
+        app.router.add_routes(self._routes(context, settings, metrics))
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        self._site: web.TCPSite | None = None
+        self._loops: list[asyncio.Task[None]] = []
+        self.port = 0
+
+    def _routes(
+        self, context: Context, settings: ConsoleSettings, metrics: ConsoleMetrics
+    ) -> list[web.AbstractRouteDef]:
+        """Return all that the console answers."""
         room = Room()
-        edges = HTTPClientPool(clock=process.clock, tasks=process.tasks)
         apis = (
             AccountsAPI(context),
             UsersAPI(context),
@@ -147,24 +156,19 @@ class Console:
             ConfigurationAPI(context, room),
             HealthAPI(context),
             SquareAPI(context, self._news, settings.base_url.rstrip("/"), settings.status_groups),
-            PlaygroundAPI(context, EdgeClient(edges, (settings.edge_url or settings.base_url).rstrip("/"))),
+            PlaygroundAPI(context, EdgeClient(self._outside, (settings.edge_url or settings.base_url).rstrip("/"))),
             AuditAPI(context),
             AnnouncementsAPI(context),
             PublicPricesAPI(context, settings.status_groups),
             BillingAPI(context, room, settings.invoice_issuer.replace("\\n", "\n"), settings.top_up_url),
             ImportsAPI(context, room),
             ProbesAPI(context),
-            ExplainAPI(context, process.bus, self._live),
-            LiveAPI(self._live, sessions, process.clock),
-            StatusAPI(pool, settings.status_groups, settings.status_url, clock=process.clock),
+            ExplainAPI(context, self._process.bus, self._live),
+            LiveAPI(self._live, self._people.sessions, self._process.clock),
+            StatusAPI(context.database, settings.status_groups, settings.status_url, clock=self._process.clock),
             WebFiles(),
         )
-        for api in apis:
-            app.router.add_routes(api.routes())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
-        self._site: web.TCPSite | None = None
-        self._loops: list[asyncio.Task[None]] = []
-        self.port = 0
+        return [route for api in apis for route in api.routes()]
 
     async def start(self, host: str, port: int) -> None:
         """Begin to project and to answer."""
