@@ -31,6 +31,7 @@ def test_the_trap_catches(site_page: OpenWindow) -> None:
     """What all the others rely on: were a name put into a page as markup, they would see it."""
     view = site_page()
     view.page.add_init_script(hostile.TRAP)
+    view.expected(401, "/x")  # The picture that the markup below asks for may be answered at any time.
     page = view.open("/")
     assert hostile.caught(page) == []
     page.evaluate("markup => { document.querySelector('main').innerHTML = markup }", hostile.ELEMENT)

@@ -190,7 +190,7 @@ def test_the_ledger_is_checked_to_the_end(browser_page: OpenWindow, operator: st
     view = browser_page(login=operator)
     page = view.open("/site/ledger")
     page.get_by_role("button", name="Check").click()
-    expect(page.get_by_text("All of it agrees.")).to_be_visible()
+    expect(page.get_by_text("All of it agrees.", exact=True)).to_be_visible()
     steps = page.locator(".checks li")
     expect(steps).to_have_count(8)
     expect(steps.first).to_contain_text("Balances")
