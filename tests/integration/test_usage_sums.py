@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -19,7 +20,17 @@ from trunkline.store.migrate import DIRECTORY
 from trunkline.store.prices import load_price_book, read_mark
 from trunkline.store.settlement import settle
 from trunkline.store.usage_history import make_partitions, retire_day
-from trunkline.store.usage_sums import DIMENSIONS, SUMS, counted_speeds, days_to_sum, forget_sums, sum_days
+from trunkline.store.usage_sums import (
+    ALL_CHANNELS,
+    ALL_MODELS,
+    DIMENSIONS,
+    MOMENTS_MAX,
+    SUMS,
+    counted_speeds,
+    days_to_sum,
+    forget_sums,
+    sum_days,
+)
 
 DAY = datetime.fromtimestamp(STARTED_MS / 1000, UTC).date()
 START_MS = round(datetime(DAY.year, DAY.month, DAY.day, tzinfo=UTC).timestamp() * 1000)
@@ -90,16 +101,42 @@ async def check(connection: Connection) -> None:
             connection,
             f"select {by_key}, {sums}, {errors} from usage where {span} group by {by_key} order by {by_key}",  # noqa: S608
         )
-        for account, condition in (("account_id", "<> 0"), ("0::bigint", "= 0")):
-            kept_speeds = (
-                "select account_id, channel_id, model, kind, bucket, attempts from usage_speeds"  # noqa: S608
-                f" where day = '{day}' and account_id {condition} order by 1, 2, 3, 4, 5"
-            )
-            assert await table(connection, kept_speeds) == await table(
-                connection,
-                counted_speeds({"account": account, "channel_id": "channel_id", "model": "model"}, span)
-                + "group by account, channel_id, model, kind, bucket order by 1, 2, 3, 4, 5",
-            )
+        few = f"case when count(*) <= {MOMENTS_MAX} then array_agg(started_at order by started_at) end"
+        dimensions = "channel_id, model, group_name, outcome"
+        assert await table(
+            connection,
+            f"select {dimensions}, moments from usage_days"  # noqa: S608
+            f" where day = '{day}' and account_id = 0 order by {dimensions}",
+        ) == await table(
+            connection,
+            f"select {dimensions}, {few} from usage where {span} group by {dimensions} order by {dimensions}",  # noqa: S608
+        )
+        assert not await connection.fetchval(
+            f"select count(*) from usage_days where day = '{day}' and account_id <> 0 and moments is not null"  # noqa: S608
+        )
+        await check_speeds(connection, day, span)
+
+
+async def check_speeds(connection: Connection, day: date, span: str) -> None:
+    """Check the counts of a day: over everything that they are kept over, and over nothing else."""
+    kept = 0
+    for account, channel, model in product(("account_id", "0::bigint"), ("channel_id", "0::bigint"), ("model", "''")):
+        summed = ALL_CHANNELS * (channel != "channel_id") + ALL_MODELS * (model != "model")
+        if account == "account_id" and summed not in {0, ALL_CHANNELS + ALL_MODELS}:
+            continue
+        found = await table(
+            connection,
+            "select account_id, channel_id, model, kind, bucket, attempts from usage_speeds"  # noqa: S608
+            f" where day = '{day}' and (account_id = 0) = {account != 'account_id'} and summed = {summed}"
+            " order by 1, 2, 3, 4, 5",
+        )
+        assert found == await table(
+            connection,
+            counted_speeds({"account": account, "channel": channel, "name": model}, span)
+            + "group by account, channel, name, kind, bucket order by 1, 2, 3, 4, 5",
+        )
+        kept += len(found)
+    assert await connection.fetchval("select count(*) from usage_speeds where day = $1", day) == kept
 
 
 async def sum_all(connection: Connection, before: date = OVER) -> list[date]:

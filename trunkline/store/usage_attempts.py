@@ -1,10 +1,11 @@
 """Single attempts, the newest first and page by page, and all that is known of one request. Called by the console.
 
-A page is read hour by hour, and only from hours in which there is something of what is wanted: the sums tell which.
+A page is read hour by hour, and only from hours in which there is something of what is wanted: the sums tell which. Of
+what is rare they tell the moments.
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -132,24 +133,38 @@ def _page(rows: list[asyncpg.Record], limit: int) -> Page:
 
 
 async def _parts(
-    connection: Connection, wanted: UsageFilter, since: dt.datetime, until: dt.datetime, hours_max: int
+    connection: Connection, wanted: UsageFilter, since: dt.datetime, until: dt.datetime, parts_max: int
 ) -> AsyncIterator[tuple[dt.datetime, dt.datetime]]:
     """Yield the parts of a span in which there are attempts that are wanted, the newest first.
 
-    Each hour that is told of has one at least, but for the first and the last; so two more than are wanted suffice.
+    Each place that is told of has one at least, but for the first and the last; so two more than are wanted suffice.
     """
-    async for hour, attempts in _hours(connection, wanted, since, until, hours_max + 2):
-        slices = min(-(-attempts // SLICE_ATTEMPTS), SLICES_MAX)
+    async for place in _places(connection, wanted, since, until, parts_max + 2):
+        slices = min(-(-place.attempts // SLICE_ATTEMPTS), SLICES_MAX)
+        length = place.end - place.begin
         for number in range(slices, 0, -1):
-            begin, end = hour + HOUR * (number - 1) / slices, hour + HOUR * number / slices
+            begin, end = place.begin + length * (number - 1) / slices, place.begin + length * number / slices
             if begin < until and end > since:
                 yield begin, end
 
 
-async def _hours(
+class _Place(NamedTuple):
+    """An hour or a moment in which there is something that is wanted.
+
+    Attributes:
+        begin, end: the second is not part of it.
+        attempts: about how many have to be read.
+    """
+
+    begin: dt.datetime
+    end: dt.datetime
+    attempts: int
+
+
+async def _places(
     connection: Connection, wanted: UsageFilter, since: dt.datetime, until: dt.datetime, most: int
-) -> AsyncIterator[tuple[dt.datetime, int]]:
-    """Yield hours with attempts that are wanted, the newest first, with about how many attempts are to be read."""
+) -> AsyncIterator[_Place]:
+    """Yield places, the newest first."""
     begin, end = _hour_of(since), _hour_of(until + HOUR - dt.timedelta(microseconds=1))
     where = await sources(connection, begin, end)
     told = 0
@@ -159,8 +174,8 @@ async def _hours(
             async for found in _hours_of(connection, wanted, *ranges.pop(), most):
                 yield found
                 told += 1
-        for hour in day.hours():
-            yield hour, day.attempts_per_hour
+        for place in day.places():
+            yield place
             told += 1
         if told >= most:
             return
@@ -170,14 +185,28 @@ async def _hours(
 
 
 class _Day(NamedTuple):
-    midnight: dt.datetime
-    mask: int
-    attempts_per_hour: int
+    """Where there is something on a day.
 
-    def hours(self) -> Iterator[dt.datetime]:
-        for hour in range(23, -1, -1):
-            if self.mask >> hour & 1:
-                yield self.midnight + HOUR * hour
+    Attributes:
+        midnight: its first moment.
+        hours: a bit for each hour, as in `usage_days`.
+        attempts: in all these hours.
+        moments: more attempts, each by itself, in no order.
+    """
+
+    midnight: dt.datetime
+    hours: int
+    attempts: int
+    moments: list[dt.datetime]
+
+    def places(self) -> list[_Place]:
+        """Return its places, the newest first."""
+        per_hour = -(-self.attempts // max(self.hours.bit_count(), 1))
+        begins = (self.midnight + HOUR * hour for hour in range(24) if self.hours >> hour & 1)
+        alone = (moment for moment in set(self.moments) if not self.hours >> moment.astimezone(dt.UTC).hour & 1)
+        found = [_Place(begin, begin + HOUR, per_hour) for begin in begins]
+        found += (_Place(moment, moment + dt.timedelta(microseconds=1), 1) for moment in alone)
+        return sorted(found, reverse=True)
 
 
 async def _days_with(connection: Connection, wanted: UsageFilter, days: list[dt.date], most: int) -> list[_Day]:
@@ -185,24 +214,24 @@ async def _days_with(connection: Connection, wanted: UsageFilter, days: list[dt.
     values: list[Any] = [days, most]
     account = "" if wanted.account is not None else " and account_id = 0"
     rows = await connection.fetch(
-        "select day, bit_or(hours) as hours, sum(attempts)::bigint as attempts from usage_days"  # noqa: S608 - constants
+        "select day, coalesce(bit_or(hours) filter (where moments is null), 0) as hours,"  # noqa: S608 - constants
+        " coalesce(sum(attempts) filter (where moments is null), 0)::bigint as attempts,"
+        " coalesce(array_agg(moment) filter (where moments is not null), '{}') as moments"
+        " from usage_days left join lateral unnest(moments) as moment on true"
         f" where day = any($1::date[]){account}{wanted.conditions(values)} group by day order by day desc limit $2",
         *values,
     )
-    return [
-        _Day(
-            dt.datetime(row["day"].year, row["day"].month, row["day"].day, tzinfo=dt.UTC),
-            row["hours"],
-            -(-row["attempts"] // row["hours"].bit_count()),
-        )
-        for row in rows
-    ]
+    return [_Day(_midnight(row["day"]), row["hours"], row["attempts"], row["moments"]) for row in rows]
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
 
 
 async def _hours_of(
     connection: Connection, wanted: UsageFilter, begin: dt.datetime, end: dt.datetime, most: int
-) -> AsyncIterator[tuple[dt.datetime, int]]:
-    """Yield hours of a part of the span that has no sums by day, as `_hours` does: a day at a time."""
+) -> AsyncIterator[_Place]:
+    """Yield hours of a part of the span that has no sums by day, the newest first: a day at a time."""
     while begin < end:
         first = max(begin, end - DAY)
         values: list[Any] = [first, end, most]
@@ -211,7 +240,7 @@ async def _hours_of(
             f" where hour >= $1 and hour < $2{wanted.conditions(values)} group by hour order by hour desc limit $3",
             *values,
         ):
-            yield row["hour"], row["attempts"]
+            yield _Place(row["hour"], row["hour"] + HOUR, row["attempts"])
         end = first
 
 

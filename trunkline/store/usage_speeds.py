@@ -14,7 +14,14 @@ import asyncpg
 from trunkline.policy.admin_usage import Dimension, Quantiles, Speeds
 from trunkline.store.database import Connection
 from trunkline.store.usage_explorer import DAY, Sources, UsageFilter, sources
-from trunkline.store.usage_sums import BUCKETS_PER_DOUBLING, DURATION, FIRST_TOKEN, counted_speeds
+from trunkline.store.usage_sums import (
+    ALL_CHANNELS,
+    ALL_MODELS,
+    BUCKETS_PER_DOUBLING,
+    DURATION,
+    FIRST_TOKEN,
+    counted_speeds,
+)
 
 ATTEMPTS_MAX: Final = 10_000
 """How many attempts are read to count them: some 20 ms. Of more the medians differ by less than a bucket."""
@@ -94,12 +101,15 @@ async def _count_days(
 ) -> list[asyncpg.Record]:
     if not where.days:
         return []
-    values: list[Any] = [list(starts), where.days]
+    summed = ALL_MODELS * (wanted.model is None) + ALL_CHANNELS * (wanted.channel is None)
+    if wanted.account is not None and summed != ALL_MODELS + ALL_CHANNELS:
+        summed = 0  # of accounts there is nothing between
+    values: list[Any] = [list(starts), where.days, summed]
     account = "" if wanted.account is not None else " and account_id = 0"
     rows: list[asyncpg.Record] = await connection.fetch(
         "select width_bucket((day + time '12:00') at time zone 'UTC', $1::timestamptz[]) as step, kind, bucket,"  # noqa: S608 - constants
         " sum(attempts)::bigint as attempts from usage_speeds"
-        f" where day = any($2::date[]){account}{wanted.conditions(values)} group by 1, 2, 3",
+        f" where day = any($2::date[]) and summed = $3{account}{wanted.conditions(values)} group by 1, 2, 3",
         *values,
     )
     return rows

@@ -68,6 +68,10 @@ FIRST_TOKEN: Final = 0
 DURATION: Final = 1
 """Kinds of `usage_speeds`."""
 
+ALL_MODELS: Final = 1
+ALL_CHANNELS: Final = 2
+"""Bits of `usage_speeds.summed`, as Postgres's ``grouping(channel_id, model)`` gives them."""
+
 
 def _bucket(milliseconds: str) -> str:
     # In floating point: the logarithm of whole numbers is one of numerics, which takes twenty times as long.
@@ -105,6 +109,25 @@ _ADD_DAY: Final = f"""
            channel_id, model, group_name, outcome, {_ADDED}, bit_or(1 << extract(hour from hour)::integer)
     from usage_hours where hour >= $2 and hour < $3
     group by grouping sets (({", ".join(DIMENSIONS)}), (channel_id, model, group_name, outcome))
+    order by outcome = '', coalesce(account_id, 0)
+"""  # noqa: S608 - made of constants
+"""In the order in which they are read, so that what is read together lies together: what failed, and accounts."""
+
+MOMENTS_MAX: Final = 8
+"""Attempts of a row over all accounts whose moments are kept, so that rare things are found without reading the hours
+around them. Of more there is at least one in nearly every third hour."""
+
+_ADD_MOMENTS: Final = f"""
+    update usage_days as d set moments = found.moments
+    from (select channel_id, model, group_name, outcome, array_agg(started_at order by started_at) as moments
+          from usage
+          join (select channel_id, model, group_name, outcome from usage_days
+                where day = $1 and account_id = 0 and attempts <= {MOMENTS_MAX}) as few
+          using (channel_id, model, group_name, outcome)
+          where started_at >= $2 and started_at < $3 group by channel_id, model, group_name, outcome) as found
+    where d.day = $1 and d.account_id = 0
+    and (d.channel_id, d.model, d.group_name, d.outcome)
+      = (found.channel_id, found.model, found.group_name, found.outcome)
 """  # noqa: S608 - made of constants
 _ADD_KEYS: Final = f"""
     insert into usage_key_days (day, account_id, user_id, key_id, {", ".join(SUMS)}, errors)
@@ -113,11 +136,13 @@ _ADD_KEYS: Final = f"""
 """  # noqa: S608 - made of constants
 _SPEEDS_BY: Final = {name: name for name in ("account_id", "channel_id", "model")}
 _ADD_SPEEDS: Final = f"""
-    insert into usage_speeds (day, account_id, channel_id, model, kind, bucket, attempts)
-    select $1, coalesce(account_id, 0), channel_id, model, kind, bucket, sum(attempts)
+    insert into usage_speeds (day, account_id, channel_id, model, summed, kind, bucket, attempts)
+    select $1, coalesce(account_id, 0), coalesce(channel_id, 0), coalesce(model, ''), grouping(channel_id, model),
+           kind, bucket, sum(attempts)
     from ({counted_speeds(_SPEEDS_BY, "started_at >= $2 and started_at < $3")}
           group by {", ".join(_SPEEDS_BY)}, kind, bucket) as counted
-    group by grouping sets ((account_id, channel_id, model, kind, bucket), (channel_id, model, kind, bucket))
+    group by kind, bucket, grouping sets (
+        (account_id, channel_id, model), (account_id), (channel_id, model), (channel_id), (model), ())
 """  # noqa: S608 - made of constants
 
 _OF_DAYS: Final = ("usage_days", "usage_key_days", "usage_speeds")
@@ -181,7 +206,7 @@ async def _sum_day(connection: Connection, day: dt.date) -> bool:
         async with connection.transaction():
             for table in _OF_DAYS:
                 await connection.execute(f"delete from {table} where day = $1", day, timeout=DAY_TIMEOUT_S)  # noqa: S608 - one of three names
-            for add in (_ADD_DAY, _ADD_KEYS, _ADD_SPEEDS):
+            for add in (_ADD_DAY, _ADD_MOMENTS, _ADD_KEYS, _ADD_SPEEDS):
                 await connection.execute(add, *span, timeout=DAY_TIMEOUT_S)
             if not await connection.fetchval(
                 "update usage_days_summed set done = true where day = $1 returning true", day

@@ -53,12 +53,15 @@ create table usage_days (
     hours          integer not null,
     model          text   not null,
     group_name     text   not null,
-    outcome        text   not null
+    outcome        text   not null,
+    moments        timestamptz[]
 );
 create index usage_days_day on usage_days (day, account_id);
+create index usage_days_errors on usage_days (day, account_id) where outcome <> '';
 comment on column usage_days.errors is 'Attempts without a complete answer.';
 comment on column usage_days.account_id is '0 for the sums over all accounts, which are there as well; user and key are 0 then.';
 comment on column usage_days.hours is 'A bit for each hour in which there are attempts; the lowest one is midnight''s.';
+comment on column usage_days.moments is 'When the attempts began, of few, in the sums over all accounts; else null.';
 
 -- The same by key alone: a fifth of the rows, where nothing else is asked for.
 create table usage_key_days (
@@ -88,12 +91,14 @@ create table usage_speeds (
     account_id bigint   not null,
     channel_id bigint   not null,
     model      text     not null,
+    summed     smallint not null,
     kind       smallint not null,
     bucket     smallint not null,
     attempts   bigint   not null
 );
-create index usage_speeds_day on usage_speeds (day, account_id);
+create index usage_speeds_day on usage_speeds (day, account_id, summed);
 comment on column usage_speeds.account_id is 'As in usage_days.';
+comment on column usage_speeds.summed is '1: over all models, model is empty; 2: over all channels, channel is 0; 3: over both; 0: neither. Of an account 0 and 3 alone.';
 comment on column usage_speeds.kind is '0: to the first token, of attempts that had one; 1: to the end, of complete answers.';
 comment on column usage_speeds.bucket is 'Four to a doubling: floor(4 log2 ms).';
 
@@ -120,4 +125,4 @@ group by 1, account_id, user_id, key_id, channel_id, model, group_name, outcome;
 
 -- For lists over all accounts, which read an hour or less of a day's partition. Rows lie in the order of their coming,
 -- nearly that of their start: a B-tree would cost settlement a tenth more and find them no sooner.
-create index usage_started on usage using brin (started_at) with (pages_per_range = 32, autosummarize = on);
+create index usage_started on usage using brin (started_at) with (pages_per_range = 16, autosummarize = on);
