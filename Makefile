@@ -51,6 +51,7 @@ golden: .venv/test.stamp ## Write anew the translations in tests/interop/golden 
 
 lock: .venv/build.stamp ## Resolve all dependencies anew and write their hashes.
 	@$(LOCK) requirements/build.in -o requirements/build.txt
+	@$(LOCK) requirements/compare.in -o requirements/compare.txt
 	@$(LOCK) requirements/model.in --no-deps -o requirements/model.txt
 	@$(LOCK) pyproject.toml --extra dev-servers --extra export --extra test -o requirements/test.txt
 	@$(LOCK) pyproject.toml --extra dev-servers -c requirements/test.txt -o requirements/run.txt

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import dialects, explorer, machine, plans, report, scenarios, strategies, strategy_plots
+from bench import compare, dialects, explorer, machine, plans, report, scenarios, strategies, strategy_plots
 from bench.explorer import ExplorerError
 from bench.generator import GeneratorError
 from bench.load import FILES_SPARE, allow_files
@@ -16,11 +16,12 @@ from bench.money import MoneyError
 from bench.processes import ProcessGoneError
 from bench.profile import ProfileError
 from bench.results import PROMISED_ROLES, Report
+from bench.rival import RivalError
 from bench.scale import ScaleError, sizes
 from bench.stack import StackError, home
 from bench.workloads import FULL, QUICK, Effort
 
-COMMANDS = ("measure", "scale", "money", "dialects", "strategies", "plans", "explorer", "profile")
+COMMANDS = ("measure", "scale", "money", "dialects", "strategies", "plans", "explorer", "compare", "profile")
 
 EXIT_INTERRUPTED = 130
 """As shells say it: 128 and the number of SIGINT."""
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         "strategies: what each strategy of routing makes of simulated troubles, without a stack. "
         "plans: what planning a job's first attempt costs, without a stack. "
         "explorer: how quickly questions about ten million attempts are answered. "
+        "compare: the same loads through LiteLLM's proxy, in turn; it is installed into a folder of its own. "
         "profile: where one service's time goes under load (needs py-spy).",
     )
     parser.add_argument("command", nargs="?", default="measure", choices=COMMANDS)
@@ -91,6 +93,8 @@ def _run(arguments: argparse.Namespace) -> int:
         _explore(arguments)
         return 0
     effort = _effort(arguments)
+    if arguments.command == "compare":
+        return _compare(arguments, effort)
     # A stream is one open file in each process that relays it; processes inherit the limit.
     allow_files(max(effort.held) + FILES_SPARE)
     if arguments.command == "profile":
@@ -134,6 +138,16 @@ def _explore(arguments: argparse.Namespace) -> None:
         arguments.json.write_bytes(explorer.as_json(found))
 
 
+def _compare(arguments: argparse.Namespace, effort: Effort) -> int:
+    with home() as place:
+        found = compare.compare(place, effort, _say)
+    print(f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {machine.commit()}\n")
+    print(compare.text(found))
+    if arguments.json is not None:
+        arguments.json.write_bytes(compare.as_json(found))
+    return 1 if found.failures else 0
+
+
 def _run_on_stack(arguments: argparse.Namespace, effort: Effort, found: Report) -> None:
     with home() as place:
         if arguments.command == "scale":
@@ -161,6 +175,7 @@ def main() -> int:
         ScaleError,
         MoneyError,
         ExplorerError,
+        RivalError,
         OSError,
     ) as error:
         print(f"bench: {error}", file=sys.stderr)
