@@ -103,11 +103,11 @@ class _Runs:
             self._failures,
         )
 
-    def _load(self, load: str, order: Order) -> dict[str, Compared]:
+    def _load(self, load: str, shape: Order) -> dict[str, Compared]:
         orders = {
-            DIRECT: workloads.to_upstream(order, self._stack.upstream_port),
-            NAME: workloads.to_gateway(order, self._rival.port, (KEY,)),
-            GATEWAY: workloads.to_gateway(order, self._stack.port, self._stack.api_keys),
+            DIRECT: workloads.to_upstream(shape, self._stack.upstream_port),
+            NAME: workloads.to_gateway(shape, self._rival.port, (KEY,)),
+            GATEWAY: workloads.to_gateway(shape, self._stack.port, self._stack.api_keys),
         }
         for order in orders.values():
             self._run(msgspec.structs.replace(order, seconds_max=min(WARM_S, self._effort.run_s)))
