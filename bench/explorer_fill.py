@@ -4,12 +4,13 @@ What chance decides is what a gateway sees: few keys with most of the use and th
 keys, times that differ by orders of magnitude, a few errors, and some things that are rare.
 """
 
+import asyncio
 import datetime as dt
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from trunkline.store.database import Connection
-from trunkline.store.usage_sums import DIMENSIONS, SUMS, sum_days
+from trunkline.store.usage_sums import DIMENSIONS, SUMS, days_to_sum, sum_days
 
 ACCOUNTS: Final = 300
 KEYS: Final = 5000
@@ -24,6 +25,8 @@ RARE_PER_ROW: Final = 1e-5
 
 FILL_TIMEOUT_S: Final = 600.0
 """One day's rows, and the clean-up after all of them."""
+
+SUMMED_POLL_S: Final = 1.0
 
 Say = Callable[[str], None]
 
@@ -94,8 +97,11 @@ async def fill(connection: Connection, rows: int, days: int, now: dt.datetime, s
         await connection.execute(_HOURS, day, day + dt.timedelta(days=1), timeout=FILL_TIMEOUT_S)
         if number % 10 == 9:
             say(f"{number + 1} of {days} days")
-    async for _ in sum_days(connection, midnight.date()):
-        pass
+    while await days_to_sum(connection, midnight.date()):
+        # By the stack's metering, or here where that is not at it yet.
+        async for _ in sum_days(connection, midnight.date()):
+            pass
+        await asyncio.sleep(SUMMED_POLL_S)
     await connection.execute("vacuum analyze", timeout=FILL_TIMEOUT_S)
     return filled
 
