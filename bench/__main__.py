@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import compare, dialects, explorer, machine, plans, report, scenarios, strategies, strategy_plots
+from bench import compare, dialects, explorer, machine, plans, report, scenarios, soak, strategies, strategy_plots
 from bench.explorer import ExplorerError
 from bench.generator import GeneratorError
 from bench.load import FILES_SPARE, allow_files
@@ -21,7 +21,7 @@ from bench.scale import ScaleError, sizes
 from bench.stack import StackError, home
 from bench.workloads import FULL, QUICK, Effort
 
-COMMANDS = ("measure", "scale", "money", "dialects", "strategies", "plans", "explorer", "compare", "profile")
+COMMANDS = ("measure", "scale", "money", "dialects", "strategies", "plans", "explorer", "compare", "soak", "profile")
 
 EXIT_INTERRUPTED = 130
 """As shells say it: 128 and the number of SIGINT."""
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         "plans: what planning a job's first attempt costs, without a stack. "
         "explorer: how quickly questions about ten million attempts are answered. "
         "compare: the same loads through LiteLLM's proxy, in turn; it is installed into a folder of its own. "
+        "soak: whether memory grows under an even load. "
         "profile: where one service's time goes under load (needs py-spy).",
     )
     parser.add_argument("command", nargs="?", default="measure", choices=COMMANDS)
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--channels", type=int, default=1000, metavar="N", help="scale: how many channels at the most")
     parser.add_argument("--role", default="edge", choices=PROMISED_ROLES, help="profile: which service")
     parser.add_argument("--load", default="plain", choices=("plain", "stream"), help="profile: under which load")
+    parser.add_argument("--minutes", type=float, default=30.0, metavar="M", help="soak: for how long")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="profile: for how long")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="strategies: of all that chance decides")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="strategies: write plots as SVG here")
@@ -92,6 +94,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "explorer":
         _explore(arguments)
         return 0
+    if arguments.command == "soak":
+        return _soak(arguments)
     effort = _effort(arguments)
     if arguments.command == "compare":
         return _compare(arguments, effort)
@@ -146,6 +150,16 @@ def _compare(arguments: argparse.Namespace, effort: Effort) -> int:
     if arguments.json is not None:
         arguments.json.write_bytes(compare.as_json(found))
     return 1 if found.failures else 0
+
+
+def _soak(arguments: argparse.Namespace) -> int:
+    with home() as place:
+        found = soak.soak(place, arguments.minutes, _say)
+    print(f"{time.strftime('%Y-%m-%d', time.gmtime())}, commit {machine.commit()}\n")
+    print(soak.text(found))
+    if arguments.json is not None:
+        arguments.json.write_bytes(soak.as_json(found))
+    return 1 if found.fault() else 0
 
 
 def _run_on_stack(arguments: argparse.Namespace, effort: Effort, found: Report) -> None:

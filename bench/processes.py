@@ -138,7 +138,8 @@ def cpu_s(process: int) -> float:
         raise ProcessGoneError(f"process {process} has ended") from error
 
 
-def _all_parents() -> dict[int, int]:
+def all_parents() -> dict[int, int]:
+    """Return the parent of each process of the machine."""
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -176,7 +177,7 @@ class Watch:
         Raises:
             ProcessGoneError: one of the processes that were named has ended; its figures would be wrong.
         """
-        parents = _all_parents()
+        parents = all_parents()
         roles = {role: self._cost(parents, processes) for role, processes in self._roles.items()}
         own = os.times()
         own_s = own.user + own.system + own.children_user + own.children_system
@@ -201,7 +202,7 @@ class Watch:
         Raises:
             ProcessGoneError: one of the processes that were named has ended.
         """
-        parents = _all_parents()
+        parents = all_parents()
         found = {}
         for role, processes in self._roles.items():
             rss = pss = 0
