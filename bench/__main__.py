@@ -8,7 +8,20 @@ from pathlib import Path
 
 import msgspec
 
-from bench import compare, dialects, explorer, machine, plans, report, scenarios, soak, strategies, strategy_plots
+from bench import (
+    capacity,
+    capacity_report,
+    compare,
+    dialects,
+    explorer,
+    machine,
+    plans,
+    report,
+    scenarios,
+    soak,
+    strategies,
+    strategy_plots,
+)
 from bench.explorer import ExplorerError
 from bench.generator import GeneratorError
 from bench.load import FILES_SPARE, allow_files
@@ -21,7 +34,19 @@ from bench.scale import ScaleError, sizes
 from bench.stack import StackError, home
 from bench.workloads import FULL, QUICK, Effort
 
-COMMANDS = ("measure", "scale", "money", "dialects", "strategies", "plans", "explorer", "compare", "soak", "profile")
+COMMANDS = (
+    "measure",
+    "scale",
+    "money",
+    "dialects",
+    "strategies",
+    "plans",
+    "explorer",
+    "compare",
+    "soak",
+    "capacity",
+    "profile",
+)
 
 EXIT_INTERRUPTED = 130
 """As shells say it: 128 and the number of SIGINT."""
@@ -39,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "explorer: how quickly questions about ten million attempts are answered. "
         "compare: the same loads through LiteLLM's proxy, in turn; it is installed into a folder of its own. "
         "soak: whether memory grows under an even load. "
+        "capacity: what a large load needs, without a stack. "
         "profile: where one service's time goes under load (needs py-spy).",
     )
     parser.add_argument("command", nargs="?", default="measure", choices=COMMANDS)
@@ -57,9 +83,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--channels", type=int, default=1000, metavar="N", help="scale: how many channels at the most")
     parser.add_argument("--role", default="edge", choices=PROMISED_ROLES, help="profile: which service")
     parser.add_argument("--load", default="plain", choices=("plain", "stream"), help="profile: under which load")
+    parser.add_argument("--costs", type=Path, metavar="FILE", help="capacity: a report of measure to take costs from")
     parser.add_argument("--minutes", type=float, default=30.0, metavar="M", help="soak: for how long")
     parser.add_argument("--seconds", type=float, default=10.0, metavar="S", help="profile: for how long")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="strategies: of all that chance decides")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="strategies, capacity: of all that chance decides"
+    )
     parser.add_argument("--plots", type=Path, metavar="DIR", help="strategies: write plots as SVG here")
     return parser
 
@@ -93,6 +122,10 @@ def _run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.command == "explorer":
         _explore(arguments)
+        return 0
+    if arguments.command == "capacity":
+        costs = capacity.MEASURED if arguments.costs is None else capacity.costs_of(arguments.costs)
+        print(capacity_report.text(capacity_report.work_out(costs, seed=arguments.seed, quick=arguments.quick)))
         return 0
     if arguments.command == "soak":
         return _soak(arguments)

@@ -119,7 +119,7 @@ async def _publish(connection: Client, accounts: list[int], channel: int, events
             )
             for number in range(min(EVENTS_PER_MESSAGE, events - start))
         )
-        await stream.publish(subjects.usage("bench"), messages.encode(UsageBatch(batch)))
+        await stream.publish(subjects.usage("dispatcher", "bench"), messages.encode(UsageBatch(batch)))
 
 
 async def _draw(connection: Client, accounts: list[int], draws: int, at_once: int) -> list[float]:
