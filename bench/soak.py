@@ -6,6 +6,7 @@ keeps something of each request shows as a slope; what only fills up (caches, th
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -13,7 +14,7 @@ import msgspec
 
 from bench import workloads
 from bench.figures import merged
-from bench.generator import Generator
+from bench.generator import run
 from bench.processes import ProcessGoneError, all_parents, descendants
 from bench.stack import Home, Stack
 
@@ -22,7 +23,9 @@ STREAMS: Final = 32
 STREAM_PACE_S: Final = 0.1
 """With the plain requests a quarter of what two cores carry, so that the load is even on a busy machine, too."""
 
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 1
+"""For the plain requests: the generator takes the one that was used last, and the edge closes those that stay idle."""
+
 SAMPLE_S: Final = 10.0
 WARM_UP_PART: Final = 1 / 3
 """Of the time: caches fill and the allocator finds its size."""
