@@ -79,9 +79,11 @@ def soak(home: Home, minutes: float, say: Say) -> Soaked:
         seconds = minutes * 60
         plain = workloads.plain(CONNECTIONS, seconds, rate_per_s=RATE_PER_S)
         streams = workloads.stream(STREAMS, seconds, pace_s=STREAM_PACE_S)
-        generators = [Generator(workloads.to_gateway(order, stack.port, stack.api_keys)) for order in (plain, streams)]
-        samples = _watch(stack, seconds, say)
-        outcomes = [generator.outcome() for generator in generators]
+        orders = [workloads.to_gateway(order, stack.port, stack.api_keys) for order in (plain, streams)]
+        with ThreadPoolExecutor() as readers:  # a generator whose progress nobody reads stops
+            waiting = [readers.submit(run, order) for order in orders]
+            samples = _watch(stack, seconds, say)
+            outcomes = [each.result() for each in waiting]
     return Soaked(
         minutes,
         sum(outcome.answered for outcome in outcomes),
