@@ -1,0 +1,133 @@
+"""NATS over TLS with certificates of both sides, on both of a process's connections."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+from nats.errors import Error as NATSError
+
+from tests.support.authority import Authority
+from tests.support.guarded_nats import GuardedNATS, over_tls
+from tests.support.waiting import eventually
+from trunkline.bus import subjects
+from trunkline.bus.permissions import STREAMS
+from trunkline.bus.port import BusError
+from trunkline.runtime import nats_bus
+from trunkline.runtime.nats_bus import NATSBus, tls_options
+from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.tls import TLSContext, client_tls
+
+WITHIN_S = 10.0
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def server(tmp_path: Path, authority: Authority) -> Iterator[GuardedNATS]:
+    server = GuardedNATS(tmp_path, over_tls(tmp_path, authority), host="localhost")
+    server.start()
+    yield server
+    server.stop()
+
+
+def context_of(authority: Authority, name: str = "console") -> TLSContext:
+    issued = authority.issue(name)
+    made = client_tls("nats", str(authority.path), str(issued.certificate), str(issued.key))
+    assert made is not None
+    return made
+
+
+async def connect(server: GuardedNATS, tasks: TaskSet, tls: TLSContext | None) -> NATSBus:
+    return await nats_bus.connect(
+        server.url_of("console"), name="console-1", tasks=tasks, inbox=subjects.inbox("console"), tls=tls
+    )
+
+
+async def test_both_connections_work_with_a_certificate(
+    server: GuardedNATS, authority: Authority, tasks: TaskSet
+) -> None:
+    bus = await connect(server, tasks, context_of(authority))
+    await bus.ensure_streams(STREAMS["console"])
+    await bus.kv_put("models", "1", b"one")
+    assert await bus.kv_all("models") == {"1": b"one"}
+    await bus.close()
+
+
+async def test_who_has_no_certificate_or_trusts_another_authority_stays_outside(
+    server: GuardedNATS, authority: Authority, tasks: TaskSet, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    stranger = Authority(elsewhere)
+    theirs, ours = stranger.issue("console"), authority.issue("console")
+    for ca, shown in ((stranger, ours), (authority, theirs), (authority, None)):
+        pair = ("", "") if shown is None else (str(shown.certificate), str(shown.key))
+        with pytest.raises(BusError, match="not reachable"):
+            await connect(server, tasks, client_tls("nats", str(ca.path), *pair))
+    with pytest.raises(BusError, match="not reachable"):
+        await connect(server, tasks, None)
+
+
+async def test_the_certificate_of_the_next_connection_is_the_one_that_is_there_then(
+    server: GuardedNATS, authority: Authority, tasks: TaskSet, tmp_path: Path
+) -> None:
+    tls = context_of(authority)
+    bus = await connect(server, tasks, tls)
+    await bus.ensure_streams(STREAMS["console"])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    theirs = Authority(elsewhere).issue("console")
+    own = authority.path.with_name("console.pem"), authority.path.with_name("console.key")
+    for path, other in zip(own, (theirs.certificate, theirs.key), strict=True):
+        path.write_bytes(other.read_bytes())
+    tls.refresh()
+    server.stop()
+    server.start()
+    refusals = (tmp_path / "nats.log").read_text().count("TLS handshake error")
+
+    async def refused() -> bool:
+        return (tmp_path / "nats.log").read_text().count("TLS handshake error") >= refusals + 4
+
+    await eventually(refused, within_s=WITHIN_S, what="both connections are refused again and again")
+    assert not bus.connected
+    authority.issue("console")
+    tls.refresh()
+
+    async def works() -> bool:
+        try:
+            await bus.kv_put("models", "1", b"one")
+        except BusError:
+            return False
+        return bus.connected
+
+    await eventually(works, within_s=WITHIN_S, what="both connections are back")
+    await bus.close()
+
+
+async def test_a_server_without_tls_is_given_no_password(authority: Authority, tasks: TaskSet) -> None:
+    received = bytearray()
+
+    async def pretend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.12.0","auth_required":true,"max_payload":1000}\r\n')
+        while data := await reader.read(1000):
+            received.extend(data)
+        writer.close()
+
+    listener = await asyncio.start_server(pretend, "127.0.0.1", 0)
+    url = f"nats://console:secret@localhost:{listener.sockets[0].getsockname()[1]}"
+    tls = context_of(authority)
+    with pytest.raises(BusError):
+        await nats_bus.connect(url, name="console-1", tasks=tasks, tls=tls)
+    client = Client()
+    with pytest.raises(NATSError):
+        await client.connect(url, allow_reconnect=False, connect_timeout=1, **tls_options(client, url, tls))
+    await client.close()
+    assert b"secret" not in received
+    assert b"CONNECT" not in received
+    listener.close()
+    await listener.wait_closed()
