@@ -1,0 +1,159 @@
+"""Two NATS, a JetStream domain each, joined by a leaf-node connection: what regions rest on."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import nats
+import pytest
+from nats.js.api import KeyValueConfig
+
+from tests.support.cli import CLI, Result
+from tests.support.servers import NATSServer, free_port
+from tests.support.waiting import eventually
+from trunkline.bus import subjects
+from trunkline.bus.port import Message
+from trunkline.runtime import nats_bus
+from trunkline.runtime.clock import SystemClock
+from trunkline.runtime.kv_view import KVView
+from trunkline.runtime.nats_bus import NATSBus
+from trunkline.runtime.tasks import TaskSet
+
+DEADLINE_S = 15.0
+HOME, ABROAD = "home", "abroad"
+FAILED = 1
+MODELS = subjects.KV_MODELS
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NATSServer, NATSServer]]:
+    folder, leaf = tmp_path_factory.mktemp("regions"), f"127.0.0.1:{free_port()}"
+    home = _server(folder, HOME, f'listen: "{leaf}"')
+    abroad = _server(folder, ABROAD, f'remotes: [{{ url: "nats://{leaf}" }}]')
+    yield home, abroad
+    for server in (abroad, home):
+        server.stop()
+
+
+def _server(folder: Path, domain: str, leafnodes: str) -> NATSServer:
+    own = folder / domain
+    own.mkdir()
+    configuration = own / "nats.conf"
+    configuration.write_text(f"jetstream {{ domain: {domain} }}\nleafnodes {{ {leafnodes} }}\n")
+    server = NATSServer(own, configuration)
+    server.start()
+    return server
+
+
+@pytest.fixture
+async def buses(servers: tuple[NATSServer, NATSServer], tasks: TaskSet) -> AsyncIterator[tuple[NATSBus, NATSBus]]:
+    async with AsyncExitStack() as stack:
+        connected = []
+        for server in servers:
+            connected.append(await nats_bus.connect(server.url, name="test", tasks=tasks))
+            stack.push_async_callback(connected[-1].close)
+        home, abroad = connected
+        await home.ensure_streams()
+        await mirror(servers[1].url)
+        yield home, abroad
+
+
+async def mirror(url: str, code: int = 0) -> Result:
+    """Run the command."""
+    return await asyncio.to_thread(CLI(NATS_URL=url).run, "mirror", "--home", HOME, code=code)
+
+
+async def heard(bus: NATSBus, subject: str, *, queue: str = "") -> list[bytes]:
+    """Return a list to which what is heard is added."""
+    found: list[bytes] = []
+
+    def hear(message: Message) -> None:
+        found.append(message.data)
+
+    await bus.subscribe(subject, hear, queue=queue)
+    await bus.flush()
+    return found
+
+
+async def test_the_command_makes_what_is_missing(servers: tuple[NATSServer, NATSServer]) -> None:
+    assert {row[0] for row in _rows(await mirror(servers[1].url))} == set(subjects.KV_BUCKETS)
+    assert _rows(await mirror(servers[1].url)) == [[bucket, "there"] for bucket in subjects.KV_BUCKETS]
+    assert "this NATS is that of home" in (await mirror(servers[0].url, FAILED)).err
+
+
+def _rows(result: Result) -> list[list[str]]:
+    return [row[:2] for row in result.rows if row[:1] != ["bucket"]]
+
+
+async def test_a_bucket_that_is_no_mirror_is_left_alone(servers: tuple[NATSServer, NATSServer]) -> None:
+    client = await nats.connect(servers[1].url)
+    jetstream = client.jetstream()
+    for stream in await jetstream.streams_info():
+        await jetstream.delete_stream(str(stream.config.name))
+    await jetstream.create_key_value(KeyValueConfig(bucket=subjects.KV_CHANNELS))
+    assert "bucket channels is here, and no mirror" in (await mirror(servers[1].url, FAILED)).err
+    await jetstream.delete_stream(subjects.kv_stream(subjects.KV_CHANNELS))
+    await client.close()
+
+
+async def test_one_without_a_domain_is_no_region(nats_url: str) -> None:
+    assert "this NATS has no JetStream domain" in (await mirror(nats_url, FAILED)).err
+
+
+async def test_what_is_written_at_home_is_seen_abroad_and_does_not_come_back(
+    buses: tuple[NATSBus, NATSBus], tasks: TaskSet
+) -> None:
+    home, abroad = buses
+    await home.kv_put(MODELS, "early", b"0")
+    seen: dict[str, bytes | None] = {}
+    view = KVView(abroad, MODELS, seen.__setitem__, clock=SystemClock(), tasks=tasks)
+    await eventually(lambda: _holds(abroad, "early", b"0"), within_s=DEADLINE_S, what="the mirror is filled")
+    await view.start()
+    echo = await heard(home, subjects.kv_entry(MODELS, ">"))
+
+    await home.kv_put(MODELS, "name", b"1")
+    await eventually(lambda: _is(seen.get("name"), b"1"), within_s=DEADLINE_S, what="the change is known")
+    await home.kv_put(MODELS, "name", b"2")
+    await eventually(lambda: _is(seen.get("name"), b"2"), within_s=DEADLINE_S, what="the next one is, too")
+    await home.kv_delete(MODELS, "name")
+    await eventually(lambda: _is(seen.get("name"), None), within_s=DEADLINE_S, what="the deletion is known")
+
+    assert await abroad.kv_all(MODELS) == await home.kv_all(MODELS) == {"early": b"0"}
+    await home.flush()
+    assert echo == [b"1", b"2", b""]  # each once: what the mirror says again stays abroad
+    assert (await home.stream_span(subjects.kv_stream(MODELS))).last == 4
+
+
+async def test_usage_from_abroad_is_stored_at_home(buses: tuple[NATSBus, NATSBus]) -> None:
+    home, abroad = buses
+    before = await home.stream_length(subjects.USAGE_STREAM)
+    await abroad.store(subjects.usage("edge", "e1"), b"usage", message_id="e1-1", timeout_s=DEADLINE_S)
+    assert await home.stream_length(subjects.USAGE_STREAM) == before + 1
+
+
+async def test_an_offer_stays_in_its_region_while_somebody_takes_it_there(buses: tuple[NATSBus, NATSBus]) -> None:
+    home, abroad = buses
+    lane, offers = subjects.job("default"), 50
+    at_home = await heard(home, lane, queue=subjects.JOB_QUEUE)
+    other = await heard(abroad, lane, queue=subjects.JOB_QUEUE)
+    only_abroad = await heard(abroad, subjects.job("pinned"), queue=subjects.JOB_QUEUE)
+
+    async def sent(bus: NATSBus, subject: str, counted: list[bytes]) -> None:
+        for _ in range(offers):
+            bus.publish(subject, b"offer")
+        await eventually(lambda: _is(len(counted) >= offers, True), within_s=DEADLINE_S, what="all have arrived")
+
+    await sent(home, lane, at_home)
+    assert (len(at_home), len(other)) == (offers, 0)
+    await sent(abroad, lane, other)
+    assert (len(at_home), len(other)) == (offers, offers)
+    await sent(home, subjects.job("pinned"), only_abroad)
+
+
+async def _is(found: object, wanted: object) -> bool:
+    return found == wanted
+
+
+async def _holds(bus: NATSBus, token: str, value: bytes) -> bool:
+    return await bus.kv_get(MODELS, token) == value

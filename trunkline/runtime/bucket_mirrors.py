@@ -1,0 +1,100 @@
+"""The buckets of the home region, mirrored into another one. Called by `trunkline mirror`.
+
+Each region's NATS is a JetStream domain of its own, so a mirror has the name that the bucket has at home, and services
+read it as they read the bucket there. Writes at home are not heard across the domains; a mirror says again what it has
+stored, on the bucket's own subjects, so whoever hears of a change finds it here.
+"""
+
+from typing import NamedTuple
+
+from nats.aio.client import Client
+from nats.errors import Error as NATSError
+from nats.js.api import ExternalStream, RePublish, StorageType, StreamConfig, StreamSource
+from nats.js.client import JetStreamContext
+from nats.js.errors import APIError, NotFoundError
+
+from trunkline.bus import subjects
+
+API_TIMEOUT_S = 10.0
+
+
+class MirrorError(Exception):
+    """A region cannot be made; says why and what to do."""
+
+
+class Mirror(NamedTuple):
+    """A bucket in this region.
+
+    Attributes:
+        bucket: its name.
+        made: it was not here before.
+        entries: how many it holds now.
+        lag: messages that are still to come.
+    """
+
+    bucket: str
+    made: bool
+    entries: int
+    lag: int
+
+
+def configuration(bucket: str, home: str, replicas: int) -> StreamConfig:
+    """Return that of a mirror.
+
+    Args:
+        bucket: name of it.
+        home: JetStream domain of the home region.
+        replicas: nodes of this region that hold it.
+    """
+    name, entries = subjects.kv_stream(bucket), subjects.kv_entry(bucket, ">")
+    return StreamConfig(
+        name=name,
+        mirror=StreamSource(name=name, external=ExternalStream(api=f"$JS.{home}.API")),
+        storage=StorageType.FILE,
+        num_replicas=replicas,
+        max_msgs_per_subject=1,
+        republish=RePublish(src=entries, dest=entries),
+    )
+
+
+async def mirror_buckets(client: Client, home: str, replicas: int) -> list[Mirror]:
+    """Make the mirrors that are missing.
+
+    Args:
+        client: connected to the region's NATS, as a user who may do anything.
+        home: JetStream domain of the home region.
+        replicas: nodes of this region that hold each.
+
+    Raises:
+        MirrorError: see there.
+    """
+    jetstream = client.jetstream(timeout=API_TIMEOUT_S)
+    try:
+        domain = (await jetstream.account_info()).domain
+        if not domain:
+            raise MirrorError("this NATS has no JetStream domain: give each region's NATS one of its own")
+        if domain == home:
+            raise MirrorError(f"this NATS is that of {home}: connect to the one of the other region")
+        return [await _mirror(jetstream, bucket, home, replicas) for bucket in subjects.KV_BUCKETS]
+    except (NATSError, TimeoutError) as error:
+        reason = error.description if isinstance(error, APIError) else type(error).__name__
+        raise MirrorError(f"JetStream does not do it: {reason}") from error
+
+
+async def _mirror(jetstream: JetStreamContext, bucket: str, home: str, replicas: int) -> Mirror:
+    name = subjects.kv_stream(bucket)
+    try:
+        found = await jetstream.stream_info(name)
+    except NotFoundError:
+        made = await jetstream.add_stream(configuration(bucket, home, replicas))
+        return Mirror(bucket, True, made.state.messages, _lag(made.mirror))
+    if found.config.mirror is None:
+        raise MirrorError(
+            f"bucket {bucket} is here, and no mirror: services that belong to home have run in this region; delete "
+            f"the stream {name} here if nothing else needs it"
+        )
+    return Mirror(bucket, False, found.state.messages, _lag(found.mirror))
+
+
+def _lag(mirror: object) -> int:
+    return int(getattr(mirror, "lag", 0) or 0)
