@@ -1,0 +1,103 @@
+"""Postgres is lost long after its last backup: the streamed log brings back the rest (docs/operating/backup.md)."""
+
+# ruff: noqa: ASYNC221, S603 - Postgres's own programs
+
+import os
+import pwd
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+
+from tests.support.servers import ENVIRONMENT, PostgresServer, Server, server_directory
+from tests.support.waiting import eventually
+from trunkline.store.migrate import migrate
+from trunkline.store.schema import SchemaState, read_state
+
+RESTORE_COMMAND = "cp {log}/%f %p || cp {log}/%f.partial %p"
+"""The last piece of the log is not whole yet, and has another name."""
+
+_WRITTEN = "select flush_lsn >= pg_current_wal_lsn() from pg_stat_replication where application_name = 'pg_receivewal'"
+
+
+@contextmanager
+def _running(server: PostgresServer, command: list[str]) -> Iterator[None]:
+    """Run one of Postgres's programs as the server's user for the length of the block."""
+    process = subprocess.Popen(command, env=ENVIRONMENT, cwd="/", user=server._user, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _folder(path: Path, user: str | None) -> Path:
+    path.mkdir(mode=0o700)
+    if user is not None:
+        os.chown(path, pwd.getpwnam(user).pw_uid, -1)
+    return path
+
+
+async def test_the_log_brings_back_what_came_after_the_last_backup() -> None:
+    with server_directory("archived") as directory:
+        server = PostgresServer(directory)
+        binaries, user = server._isready.parent, server._user
+        log, base = _folder(directory / "log", user), _folder(directory / "base", user)
+        restored = None
+        server.start()
+        try:
+            await migrate(server.admin_dsn)
+            stream = [f"--dbname={server.admin_dsn}", f"--directory={log}", "--synchronous"]
+            with _running(server, [str(binaries / "pg_receivewal"), *stream]):
+                connection = await asyncpg.connect(server.admin_dsn)
+
+                async def archived() -> bool:
+                    return bool(await connection.fetchval(_WRITTEN))
+
+                await eventually(archived, within_s=20, what="the log is streamed")
+                subprocess.run(
+                    [
+                        binaries / "pg_basebackup",
+                        f"--dbname={server.admin_dsn}",
+                        f"--pgdata={base}",
+                        "--checkpoint=fast",
+                    ],
+                    check=True,
+                    env=ENVIRONMENT,
+                    cwd="/",
+                    user=user,
+                )
+                await connection.execute("insert into accounts (name) values ('of after the backup')")
+                await eventually(archived, within_s=20, what="the log is written")
+                await connection.close()
+                server.kill()
+
+            with (base / "postgresql.auto.conf").open("a") as settings:
+                settings.write(
+                    f"restore_command = '{RESTORE_COMMAND.format(log=log)}'\nrecovery_target_timeline = 'current'\n"
+                )
+            (base / "recovery.signal").touch()
+            command = [str(binaries / "postgres"), "-D", str(base), *server._command[3:]]
+            restored = Server(command, server.port, directory / "restored.log", user).start()
+
+            async def open_for_writing() -> bool:
+                try:
+                    connection = await asyncpg.connect(server.admin_dsn)
+                except asyncpg.CannotConnectNowError:
+                    return False
+                try:
+                    return not await connection.fetchval("select pg_is_in_recovery()")
+                finally:
+                    await connection.close()
+
+            await eventually(open_for_writing, within_s=30, what="recovery has ended")
+            connection = await asyncpg.connect(server.admin_dsn)
+            assert await connection.fetchval("select name from accounts") == "of after the backup"
+            assert await read_state(connection) == SchemaState((), ())
+            await connection.close()
+        finally:
+            server.kill()
+            if restored is not None:
+                restored.kill()
