@@ -7,7 +7,7 @@ WORKDIR /build
 COPY requirements/ requirements/
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/build.txt \
  && python -m venv --without-pip /opt/trunkline \
- && python -m uv pip install --no-cache --python /opt/trunkline/bin/python --require-hashes -r requirements/base.txt
+ && python -m uv pip install --no-cache --python /opt/trunkline/bin/python --require-hashes -r requirements/tracing.txt
 # The project last: a change of its code leaves the layers above as they are.
 COPY pyproject.toml README.md ./
 COPY trunkline/ trunkline/
@@ -23,5 +23,5 @@ ENV PATH=/opt/trunkline/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001
 # Edge, console, and the ops ports of the five roles.
 EXPOSE 8080 8081 9101 9102 9103 9104 9105
-ENTRYPOINT ["python", "-P", "-m"]
+ENTRYPOINT ["python", "-P", "-m", "trunkline.runtime.container"]
 CMD ["services.edge"]

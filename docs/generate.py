@@ -1,4 +1,4 @@
-"""Writes what is made from declarations: pages of docs, the OpenAPI document, and the command line's client of it.
+"""Writes what is made from declarations: docs, the OpenAPI document, the CLI's client, NATS's permissions, dashboards.
 
 ``make docs`` runs it; with ``--check`` it changes nothing and fails if a page is stale, which the tests do. The
 metrics come from a running stack, since each process knows its own best.
@@ -6,18 +6,22 @@ metrics come from a running stack, since each process knows its own best.
 
 import argparse
 import dataclasses
+import functools
 import importlib
 import json
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import typer.main
 
+from deploy.grafana.boards import files as dashboards
 from docs.generate_admin_api import admin_api_page, cli_client_text, openapi_text
 from services.console.config import ConsoleSettings
 from services.dispatcher.config import DispatcherSettings
@@ -26,7 +30,8 @@ from services.health.config import HealthSettings
 from services.metering.config import MeteringSettings
 from tests.support.fault_kinds import Fault, Seen
 from tests.support.fault_table import GROUPS
-from trunkline.cli.settings import ConsoleAccess, DatabaseAccess, EdgeAccess
+from trunkline.bus.permissions_text import authorization_text
+from trunkline.cli.settings import BusAccess, ConsoleAccess, DatabaseAccess, DoctorAccess, EdgeAccess
 from trunkline.dev.prepare import DevSettings
 from trunkline.protocol.fidelity import TABLE
 from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT, OPENAI_RESPONSES
@@ -35,8 +40,17 @@ from trunkline.runtime.process import ProcessSettings
 DOCS = Path(__file__).parent
 OPERATING = DOCS / "operating"
 CLIENT = DOCS.parent / "trunkline" / "cli" / "client.py"
+NATS_PERMISSIONS = DOCS.parent / "deploy" / "nats" / "permissions.conf"
+RULES = DOCS.parent / "deploy" / "prometheus" / "rules"
+CLUSTER_RULES = DOCS.parent / "deploy" / "k8s" / "components" / "monitoring" / "rules.yaml"
 READY_TIMEOUT_S = 60.0
 GENERATED = "<!-- Made by `make docs` from the declarations in the code. Do not edit. -->\n\n"
+GENERATED_CONFIGURATION = """\
+# Made by `make docs` from trunkline/bus/permissions.py. Do not edit.
+# The passwords are variables of the server's environment: letters and digits, a letter first.
+
+"""
+GENERATED_OBJECTS = "# Made by `make docs` from deploy/prometheus/rules. Do not edit.\n"
 
 SETTINGS = {
     "Every service": ProcessSettings,
@@ -47,7 +61,9 @@ SETTINGS = {
     "console": ConsoleSettings,
     "trunkline: commands that talk to the console": ConsoleAccess,
     "trunkline chat": EdgeAccess,
+    "trunkline doctor": DoctorAccess,
     "trunkline migrate": DatabaseAccess,
+    "trunkline backup, restore and mirror": BusAccess,
     "trunkline dev": DevSettings,
 }
 
@@ -173,6 +189,23 @@ def fidelity_page() -> str:
     return "".join(lines)
 
 
+def nats_permissions_text() -> str:
+    """Return deploy/nats/permissions.conf."""
+    return GENERATED_CONFIGURATION + authorization_text()
+
+
+def cluster_rules_text() -> str:
+    """Return deploy/k8s/components/monitoring/rules.yaml: kustomize cannot make objects of files itself."""
+    objects = [GENERATED_OBJECTS]
+    for path in sorted(RULES.glob("*.yml")):
+        objects.append(
+            "---\napiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata:\n"
+            f"  name: trunkline-{path.stem}\n  labels: {{app.kubernetes.io/part-of: trunkline}}\nspec:\n"
+        )
+        objects.append(textwrap.indent(path.read_text(), "  "))
+    return "".join(objects)
+
+
 def faults_page() -> str:
     """Return docs/faults.md, from the table that the tests bring about."""
     lines = [
@@ -215,13 +248,16 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="fail if a page is stale; change nothing")
     check = parser.parse_args().check
     stale = []
-    pages = {
+    pages: dict[Path, Callable[[], str]] = {
         CLIENT: cli_client_text,  # first: the commands need it
         DOCS / "openapi.json": openapi_text,
         OPERATING / "admin-api.md": admin_api_page,
         OPERATING / "settings.md": settings_page,
         OPERATING / "commands.md": commands_page,
         OPERATING / "metrics.md": metrics_page,
+        NATS_PERMISSIONS: nats_permissions_text,
+        CLUSTER_RULES: cluster_rules_text,
+        **{path: functools.partial(str, text) for path, text in dashboards().items()},
         DOCS / "fidelity.md": fidelity_page,
         DOCS / "faults.md": faults_page,
     }

@@ -117,6 +117,8 @@ def _answer(described: Mapping[str, Any], call: list[str]) -> tuple[str, str]:
     if content is None:
         return "None", _laid_out("        self.send(", call, ")", 8)
     ((media, form),) = content.items()
+    if "schema" not in form:
+        return "AbstractContextManager[HTTPResponse]", _laid_out("        return self.opened(", call, ")", 8)
     kind = _type(form["schema"])
     match media:
         case "application/json":

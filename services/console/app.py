@@ -42,6 +42,7 @@ from services.console.probes_api import ProbesAPI
 from services.console.projector import Projector
 from services.console.proxies import behind
 from services.console.public_prices_api import PublicPricesAPI
+from services.console.reseal_api import ResealAPI
 from services.console.savings_api import SavingsAPI
 from services.console.shell import Shell
 from services.console.spending_api import SpendingAPI
@@ -59,14 +60,18 @@ from trunkline.bus.messages import Beat
 from trunkline.policy.addresses import TrustedProxies
 from trunkline.policy.fetching import FetchRules, parse_networks
 from trunkline.policy.vault import Vault, parse_masters
-from trunkline.runtime import config
+from trunkline.runtime import config, connection_watch
+from trunkline.runtime.connection_watch import ConnectionWatch
 from trunkline.runtime.http_client import HTTPClientPool
 from trunkline.runtime.http_fetch import SystemResolver
 from trunkline.runtime.http_post import HTTPPoster
 from trunkline.runtime.process import Process
 from trunkline.runtime.smtp import SMTPMailer, SMTPServer
+from trunkline.runtime.tls import listening
+from trunkline.runtime.upstream_guard import UpstreamGuard
 from trunkline.store import database
 from trunkline.store.database import Database
+from trunkline.store.schema import SchemaGate
 
 log = structlog.get_logger()
 
@@ -89,6 +94,7 @@ class Console:
     def __init__(self, process: Process, settings: ConsoleSettings, pool: Database) -> None:
         self._process = process
         metrics = ConsoleMetrics(process.registry)
+        self._gate = SchemaGate(pool, process.clock)
         self._projector = Projector(pool, process.bus, clock=process.clock, metrics=metrics)
         self._upkeep = Upkeep(pool, clock=process.clock, metrics=metrics)
         self._historian = Historian(
@@ -110,22 +116,30 @@ class Console:
         self._peers = Peers(process.bus, process.clock)
         self._live = Live(process.bus, pool, clock=process.clock, tasks=process.tasks)
         self._news = ChannelNews(process.bus, clock=process.clock, tasks=process.tasks)
+        guard = UpstreamGuard(settings.upstream_allow, clock=process.clock)
+        self._upstreams = HTTPClientPool(clock=process.clock, tasks=process.tasks, guard=guard)
         context = Context(
             database=pool,
             clock=process.clock,
             pepper=settings.key_pepper.encode(),
             vault=Vault(parse_masters(settings.master_keys)),
             projector=self._projector,
+            upstream_networks=guard.networks,
         )
         # To addresses that an operator has set: the edges, and the OpenID provider.
         self._outside = HTTPClientPool(clock=process.clock, tasks=process.tasks)
         self._people = People(context, settings, self._mailer, self._outside)
         shell = Shell(settings.admin_key, self._people.sessions, AuditLog(pool), metrics)
+        self._watch = ConnectionWatch(process.clock)
         proxies = behind(TrustedProxies(settings.trusted_proxies))
-        app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[proxies, shell.middleware()])
+        app = web.Application(
+            client_max_size=BODY_BYTES_MAX, middlewares=[self._watch.middleware(), proxies, shell.middleware()]
+        )
         app.on_response_prepare.append(answer_headers.complete)
         app.router.add_routes(self._routes(context, settings, metrics))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S, keepalive_timeout=connection_watch.IDLE_S
+        )
         self._site: web.TCPSite | None = None
         self._loops: list[asyncio.Task[None]] = []
         self.port = 0
@@ -162,7 +176,8 @@ class Console:
             PublicPricesAPI(context, settings.status_groups),
             BillingAPI(context, room, settings.invoice_issuer.replace("\\n", "\n"), settings.top_up_url),
             ImportsAPI(context, room),
-            ProbesAPI(context),
+            ResealAPI(context, self._peers),
+            ProbesAPI(context, self._upstreams),
             ExplainAPI(context, self._process.bus, self._live),
             LiveAPI(self._live, self._people.sessions, self._process.clock),
             StatusAPI(context.database, settings.status_groups, settings.status_url, clock=self._process.clock),
@@ -174,16 +189,20 @@ class Console:
         """Begin to project and to answer."""
         await self._peers.start()
         await self._live.start()
+        spawn, gate = self._process.tasks.spawn, self._gate
         self._loops = [
-            self._process.tasks.spawn(self._projector.run(), name="projector"),
-            self._process.tasks.spawn(self._news.start(), name="channel_news"),
-            self._process.tasks.spawn(self._people.run(), name="letters"),
-            self._process.tasks.spawn(self._upkeep.run(), name="upkeep"),
-            self._process.tasks.spawn(self._deliverer.run(), name="deliverer"),
-            self._process.tasks.spawn(self._historian.run(), name="historian"),
+            spawn(gate.run(), name="schema"),
+            spawn(gate.then(self._projector.run), name="projector"),
+            spawn(self._news.start(), name="channel_news"),
+            spawn(gate.then(self._people.run), name="letters"),
+            spawn(gate.then(self._upkeep.run), name="upkeep"),
+            spawn(gate.then(self._deliverer.run), name="deliverer"),
+            spawn(gate.then(self._historian.run), name="historian"),
         ]
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, host, port)
+        self._loops.append(spawn(self._watch.run(self._runner), name="connection_watch"))
+        tls = None if self._process.tls is None else listening(self._process.tls)
+        self._site = web.TCPSite(self._runner, host, port, ssl_context=tls)
         try:
             await self._site.start()
         except OSError as error:
@@ -193,6 +212,8 @@ class Console:
 
     def not_ready(self) -> list[str]:
         """See `runtime.process.Service`."""
+        if self._gate.waits_for:
+            return [self._gate.waits_for]
         return [] if self._projector.postgres_up else ["postgres"]
 
     def beat(self, beat: Beat) -> Beat:
@@ -212,6 +233,7 @@ class Console:
         await self._live.stop()
         await self._process.tasks.end(*self._loops)
         self._people.close()
+        self._upstreams.close()
         self._resolver.close()
         if self._mailer is not None:
             self._mailer.close()

@@ -3,7 +3,6 @@
 import contextlib
 from typing import Final
 
-import aiohttp
 import msgspec
 
 from trunkline.bus.snapshots import ChannelSnapshot, ProbeKind, SealedCredential
@@ -12,9 +11,11 @@ from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.policy.admin_probes import ChannelTested
 from trunkline.policy.probe_call import ProbeAnswer, ProbeCall, probe_call, read_answer
 from trunkline.policy.probing import PAID_KINDS, ProbeResult, probed_model
+from trunkline.policy.upstream_addresses import NOT_ALLOWED
 from trunkline.policy.upstream_models import read_page
 from trunkline.protocol.error_body import read_error_body
 from trunkline.protocol.upstream_error import cleaned
+from trunkline.runtime.http_client import HTTPClientPool
 from trunkline.runtime.probe_http import ProbeFailedError, send_probe
 
 LIST_TIMEOUT_S = 5.0
@@ -37,6 +38,7 @@ OURS: Final = {
     ProbeResult.UNREACHABLE: Fault(
         ErrorType.UPSTREAM_UNREACHABLE, "No connection, or it broke off before an answer came."
     ),
+    ProbeResult.FORBIDDEN: Fault(ErrorType.UPSTREAM_ADDRESS, NOT_ALLOWED),
     ProbeResult.UNUSABLE: Fault(
         ErrorType.GATEWAY_INTERNAL, "No request can be made of the base URL and this credential. Correct them."
     ),
@@ -70,29 +72,29 @@ class Trial:
         self._credential = credential
         self._secret = secret
 
-    async def run(self, session: aiohttp.ClientSession, model: str | None) -> ChannelTested:
+    async def run(self, pool: HTTPClientPool, model: str | None) -> ChannelTested:
         """Ask what costs least and says something: the list of models, or else a model."""
         if model is None:
-            tested = await self._ask(session, ProbeKind.MODELS, None)
+            tested = await self._ask(pool, ProbeKind.MODELS, None)
             model = probed_model(self._channel)
             if tested.status not in NO_LIST or model is None:
                 return tested
         usual = self._channel.probe.kind
-        tested = await self._ask(session, usual if usual in PAID_KINDS else ProbeKind.COMPLETION, model)
+        tested = await self._ask(pool, usual if usual in PAID_KINDS else ProbeKind.COMPLETION, model)
         if tested.kind is ProbeKind.COMPLETION and tested.result is ProbeResult.DENIED:
             # It may be one that gives no answers, only embeddings.
             with contextlib.suppress(FaultError):
-                embedded = await self._ask(session, ProbeKind.EMBEDDING, model)
+                embedded = await self._ask(pool, ProbeKind.EMBEDDING, model)
                 return embedded if embedded.result is ProbeResult.PASSED else tested
         return tested
 
-    async def _ask(self, session: aiohttp.ClientSession, kind: ProbeKind, model: str | None) -> ChannelTested:
+    async def _ask(self, pool: HTTPClientPool, kind: ProbeKind, model: str | None) -> ChannelTested:
         call = probe_call(self._channel, kind, model or "", self._secret)
         timeout_s = ANSWER_TIMEOUT_S if kind in PAID_KINDS else LIST_TIMEOUT_S
         began, status = self._clock.now(), None
         fault: Fault | None
         try:
-            said = await send_probe(session, call, timeout_s=timeout_s, bytes_max=ANSWER_BYTES_MAX)
+            said = await send_probe(pool, call, timeout_s=timeout_s, bytes_max=ANSWER_BYTES_MAX)
         except ProbeFailedError as error:
             result, fault = error.result, OURS[error.result]
         else:

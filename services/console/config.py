@@ -7,8 +7,12 @@ from trunkline.policy.addresses import networks_fault
 from trunkline.policy.fetching import check_networks, check_ports
 from trunkline.policy.vault import check_masters
 from trunkline.runtime.config import setting
-from trunkline.runtime.process import ProcessSettings
 from trunkline.runtime.smtp import SECURITIES, STARTTLS
+from trunkline.runtime.tls import TLSContext, pair_faults, server_tls
+from trunkline.runtime.upstream_guard import UpstreamSettings
+
+CERTIFICATE = "TRUNKLINE_CONSOLE_CERTIFICATE_PATH"
+KEY = "TRUNKLINE_CONSOLE_KEY_PATH"
 
 SECRET_CHARS_MIN = 16
 
@@ -55,7 +59,7 @@ def _page_url(url: str) -> str | None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ConsoleSettings(ProcessSettings):
+class ConsoleSettings(UpstreamSettings):
     """Settings of the console."""
 
     host: str = setting(
@@ -64,6 +68,10 @@ class ConsoleSettings(ProcessSettings):
         help="Address of the admin API; open it to others only behind TLS.",
     )
     port: int = setting("TRUNKLINE_CONSOLE_PORT", 8081, help="Port of the admin API; 0 takes a free one.")
+    certificate_path: str = setting(
+        CERTIFICATE, "", help="Certificate (PEM) of the console, with its chain; empty: plain HTTP."
+    )
+    key_path: str = setting(KEY, "", help="Its key (PEM, without a password).")
     public_url: str = setting(
         "TRUNKLINE_CONSOLE_PUBLIC_URL",
         "",
@@ -187,3 +195,11 @@ class ConsoleSettings(ProcessSettings):
     smtp_user: str = setting("TRUNKLINE_SMTP_USER", "", help="Name to log in with; empty to send without.")
     smtp_password: str = setting("TRUNKLINE_SMTP_PASSWORD", "", help="Its password.", secret=True)
     smtp_from: str = setting("TRUNKLINE_SMTP_FROM", "trunkline@localhost", help="Address that mails come from.")
+
+    def faults(self) -> list[str]:
+        """See `runtime.config.load`."""
+        return [*super().faults(), *pair_faults(CERTIFICATE, self.certificate_path, KEY, self.key_path)]
+
+    def public_tls(self) -> TLSContext | None:
+        """See `runtime.process.ProcessSettings`."""
+        return server_tls("console", self.certificate_path, self.key_path)

@@ -11,6 +11,8 @@ from trunkline.core.clock import Clock
 from trunkline.policy.changes import Change
 from trunkline.policy.configuration import Configuration
 from trunkline.policy.configuration_file import load
+from trunkline.policy.fetching import Network
+from trunkline.policy.upstream_addresses import check_base_urls
 from trunkline.policy.vault import NONCE_BYTES, Vault
 from trunkline.store.apply import apply_configuration
 from trunkline.store.configuration import lock_configuration, read_names
@@ -26,6 +28,7 @@ class Context:
         pepper: of the keyed hashes.
         vault: seals credentials.
         projector: rebuilds the projection.
+        upstream_networks: that channels may lead to although they are not public.
     """
 
     database: Database
@@ -33,6 +36,7 @@ class Context:
     pepper: bytes
     vault: Vault
     projector: Projector
+    upstream_networks: tuple[Network, ...] = ()
 
     def seal(self, credential: int, secret: str) -> SealedCredential:
         """Encrypt an upstream secret."""
@@ -56,7 +60,9 @@ class Context:
             ConfigurationError: with every fault.
         """
         # No environment: a client must not be able to read the console's own.
-        return load(parsed, {}, await read_names(connection), self.clock.wall_ms())
+        configuration = load(parsed, {}, await read_names(connection), self.clock.wall_ms())
+        check_base_urls(configuration.channels, self.upstream_networks)
+        return configuration
 
     async def apply(self, connection: Connection, configuration: Configuration) -> list[Change]:
         """Apply a configuration; see `store.apply`."""

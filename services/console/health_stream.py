@@ -67,7 +67,6 @@ class HealthStream:
             BusError: the stream cannot be read now.
         """
         await self.close()
-        await self._bus.ensure_streams()  # the broker may be a new one
         try:
             info = await self._bus.jetstream.stream_info(subjects.HEALTH_STREAM)
             # A broker that was set back to an older state has fewer messages than were read.

@@ -19,6 +19,7 @@ from trunkline.policy.imports.remarks import Imported
 from trunkline.policy.imports.writing import yaml_text
 from trunkline.policy.keys import mint
 from trunkline.policy.operations import imports as operations
+from trunkline.policy.upstream_addresses import check_base_urls
 from trunkline.store.configuration import ConflictError, NotFoundError, read_names
 
 RANDOM_BYTES: Final = 64
@@ -81,6 +82,7 @@ class ImportsAPI:
             async with self._context.changing() as connection:
                 names, now_ms = await read_names(connection), self._context.clock.wall_ms()
                 configuration = load(imported.configuration, stand_ins, names, now_ms)
+                check_base_urls(configuration.channels, self._context.upstream_networks)
                 changes = tuple(await self._context.apply(connection, configuration))
                 raise _OnlyLookedError
         except _OnlyLookedError:

@@ -37,6 +37,10 @@ from trunkline.store.database import Connection
 
 RANDOM_BYTES = 64
 
+KEYS_OF_ACCOUNT_MAX = 1000
+"""Keys that an account's own people may make, where anybody may register: each is kept in the bucket that all edges
+read, and may take half a megabyte of it. Operators make any number."""
+
 
 class KeysAPI:
     """Handlers under ``/keys`` and ``/accounts/{account}/keys``, but for limits and budgets.
@@ -103,6 +107,7 @@ class KeysAPI:
             account_id = await find_account(connection, account)
             await _check(connection, account, entry)
             await _check_caller(connection, request, groups=new.groups, user=new.user)
+            await _check_room(connection, request, account_id)
             if await connection.fetchval(
                 "select exists (select from keys where account_id = $1 and name = $2)", account_id, new.name
             ):
@@ -211,6 +216,19 @@ async def _check(connection: Connection, account: str, key: KeyEntry | Key) -> N
     if key.user is not None:
         checker.owner(account, key.user, "")
     refuse(faults)
+
+
+async def _check_room(connection: Connection, request: web.Request, account_id: int) -> None:
+    """Refuse a key that would be one too many.
+
+    Raises:
+        ConflictError: see there.
+    """
+    if caller_of(request).operator:
+        return
+    if await connection.fetchval("select count(*) from keys where account_id = $1", account_id) >= KEYS_OF_ACCOUNT_MAX:
+        most = f"{KEYS_OF_ACCOUNT_MAX} keys, as many as its people may make"
+        raise ConflictError(f"the account has {most}; delete some, or ask an operator")
 
 
 async def _check_caller(

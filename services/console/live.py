@@ -112,7 +112,8 @@ class Live:
         # What only a newer version can read is left out of the picture.
         with contextlib.suppress(msgspec.MsgspecError):
             beat = messages.decode_beat(message.data)
-            self._board.receive_beat(beat, self._clock.now(), self._clock.wall_ms())
+            if beat.role == subjects.beating_role(message.subject):
+                self._board.receive_beat(beat, self._clock.now(), self._clock.wall_ms())
 
     def _outcomes(self, message: Message) -> None:
         with contextlib.suppress(msgspec.MsgspecError):

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from trunkline.runtime.metrics import zeroed
+
 
 class ConsoleMetrics:
     """The console's metrics, on the registry of its process."""
@@ -16,14 +18,27 @@ class ConsoleMetrics:
         self.projected = Counter(
             "trunkline_console_projected", "Outbox entries written to KV, by bucket.", ["bucket"], registry=registry
         )
-        self.projection_failures = Counter(
-            "trunkline_console_projection_failures",
-            "Projections that stopped and were or will be tried again, by what was away.",
-            ["dependency"],
-            registry=registry,
+        self.projection_failures = zeroed(
+            Counter(
+                "trunkline_console_projection_failures",
+                "Projections that stopped and were or will be tried again, by what was away.",
+                ["dependency"],
+                registry=registry,
+            ),
+            ("nats", "postgres"),
         )
         self.projecting = Gauge(
             "trunkline_console_projecting", "Whether this replica is the one that projects.", registry=registry
+        )
+        self.outbox_entries = Gauge(
+            "trunkline_console_outbox_entries",
+            "Changes of the configuration that are not in KV yet.",
+            registry=registry,
+        )
+        self.outbox_age_seconds = Gauge(
+            "trunkline_console_outbox_age_seconds",
+            "How long the oldest change of the configuration has waited to be written to KV; 0 if none waits.",
+            registry=registry,
         )
         self.upkeep_failures = Counter(
             "trunkline_console_upkeep_failures",
@@ -31,11 +46,15 @@ class ConsoleMetrics:
             registry=registry,
         )
         self.alerts = Counter("trunkline_console_alerts", "Alerts found by the sweep.", registry=registry)
-        self.deliveries = Counter(
-            "trunkline_console_alert_deliveries",
-            "Tries to deliver an alert, by channel and result: delivered, failed (tried again later), given_up.",
-            ["channel", "result"],
-            registry=registry,
+        self.deliveries = zeroed(
+            Counter(
+                "trunkline_console_alert_deliveries",
+                "Tries to deliver an alert, by channel and result: delivered, failed (tried again later), given_up.",
+                ["channel", "result"],
+                registry=registry,
+            ),
+            ("email", "webhook"),
+            ("delivered", "failed", "given_up"),
         )
         self.payments = Counter(
             "trunkline_console_payments",
@@ -44,11 +63,15 @@ class ConsoleMetrics:
             ["provider", "result"],
             registry=registry,
         )
-        self.history = Counter(
-            "trunkline_console_history",
-            "Messages of health read from its stream, by result: stored, refused (not to be read or not believable).",
-            ["result"],
-            registry=registry,
+        self.history = zeroed(
+            Counter(
+                "trunkline_console_history",
+                "Messages of health read from its stream, by result: stored, refused (not to be read or not "
+                "believable).",
+                ["result"],
+                registry=registry,
+            ),
+            ("stored", "refused"),
         )
         self.history_failures = Counter(
             "trunkline_console_history_failures",

@@ -1,24 +1,18 @@
 """Which processes live, from their beats: what `trunkline doctor` is told."""
 
+import math
+from collections.abc import Collection
+
 from trunkline.bus import messages, subjects
 from trunkline.bus.messages import Beat
 from trunkline.bus.port import Bus, Message
 from trunkline.core.clock import Clock
 from trunkline.core.limits import BEAT_INTERVAL_S, BEATS_MISSED_MAX
 from trunkline.policy.admin_api import Check, Peer
-
-ROLES = ("edge", "dispatcher", "metering", "health")
-"""What a working gateway has at least one of, beside the console that answers."""
+from trunkline.policy.diagnosis import Heard, fleet_checks
 
 PEERS_MAX = 10_000
 """Processes remembered; beats of more are not kept."""
-
-_WITHOUT = {
-    "edge": "no client can connect",
-    "dispatcher": "no request is served",
-    "metering": "usage waits in the stream and balances do not move",
-    "health": "channels keep the weights that they had",
-}
 
 
 class Peers:
@@ -32,6 +26,7 @@ class Peers:
         self._bus = bus
         self._clock = clock
         self._beats: dict[str, tuple[float, Beat]] = {}
+        self._heard_all_at = math.inf
 
     @property
     def connected(self) -> bool:
@@ -41,9 +36,21 @@ class Peers:
     async def start(self) -> None:
         """Listen to the beats of all roles."""
         await self._bus.subscribe(subjects.alive_of("*"), self._heard)
+        self._heard_all_at = self._clock.now() + BEAT_INTERVAL_S * BEATS_MISSED_MAX
+
+    async def heard_all(self) -> None:
+        """Return once everybody who lives has been heard: soon after the start, then at once."""
+        while (wait_s := self._heard_all_at - self._clock.now()) > 0:
+            await self._clock.sleep(min(wait_s, BEAT_INTERVAL_S))
+
+    async def miss_ended(self) -> None:
+        """Return once those that have ended until now are not taken for alive any more."""
+        await self._clock.sleep(BEAT_INTERVAL_S * BEATS_MISSED_MAX)
 
     def _heard(self, message: Message) -> None:
         beat = messages.decode_beat(message.data)
+        if beat.role != subjects.beating_role(message.subject):
+            return  # whoever sends it may not speak for that role
         if len(self._beats) >= PEERS_MAX:
             self._forget()
         if len(self._beats) < PEERS_MAX:
@@ -67,12 +74,18 @@ class Peers:
             )
         )
 
+    def without_master(self, roles: Collection[str], master: int) -> list[str]:
+        """Return which processes of some roles live and do not hold a master key, by its version."""
+        self._forget()
+        return sorted(
+            beat.process for _, beat in self._beats.values() if beat.role in roles and master not in beat.masters
+        )
+
     def checks(self) -> list[Check]:
-        """Return one check per role: whether a process of it works."""
-        working = [peer.role for peer in self.alive() if not peer.draining]
-        return [
-            Check(role, True, f"{count} alive")
-            if (count := working.count(role))
-            else Check(role, False, f"None is alive: {_WITHOUT[role]}. Start one, or look at its log.")
-            for role in ROLES
-        ]
+        """Return what they tell of the fleet's condition."""
+        self._forget()
+        now, wall_ms = self._clock.now(), self._clock.wall_ms()
+        # What our clock showed when each was heard is what it shows now, less the time since.
+        return fleet_checks(
+            [Heard(beat, beat.sent_ms - wall_ms + round((now - at) * 1000)) for at, beat in self._beats.values()]
+        )

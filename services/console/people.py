@@ -42,7 +42,8 @@ class People:
         self, context: Context, settings: ConsoleSettings, mailer: SMTPMailer | None, outside: HTTPClientPool
     ) -> None:
         public_url = settings.public_url.rstrip("/")
-        self.sessions = LoginSessions(context, public_url)
+        # With a certificate of its own it is reached over https, under whatever name.
+        self.sessions = LoginSessions(context, public_url or ("https://" if settings.certificate_path else ""))
         self._passwords = Passwords()
         self._letters = Letters(mailer, context.clock) if mailer is not None and public_url else None
         self.provider = _provider(settings, outside, context.clock)

@@ -7,7 +7,6 @@ wants to know before a job finds out.
 import contextlib
 from collections.abc import Iterator
 
-import aiohttp
 from aiohttp import web
 
 from services.console.channel_trial import LIST_TIMEOUT_S, NO_MODELS, OURS, Trial, provider_words
@@ -21,7 +20,8 @@ from trunkline.policy.operations import probes as operations
 from trunkline.policy.probe_call import read_answer
 from trunkline.policy.upstream_models import PAGES_MAX, ModelsPage, discovered, list_call, read_page
 from trunkline.policy.vault import VaultError
-from trunkline.runtime.probe_http import ProbeFailedError, probe_session, send_probe
+from trunkline.runtime.http_client import HTTPClientPool
+from trunkline.runtime.probe_http import ProbeFailedError, send_probe
 from trunkline.store.configuration import NotFoundError
 from trunkline.store.configuration_writes import find_channel
 from trunkline.store.outbox import read_channels
@@ -42,10 +42,12 @@ class ProbesAPI:
 
     Args:
         context: of the console.
+        pool: connections to upstreams, with their guard.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, pool: HTTPClientPool) -> None:
         self._context = context
+        self._pool = pool
         self._under_way = 0
 
     def routes(self) -> list[web.RouteDef]:
@@ -71,8 +73,7 @@ class ProbesAPI:
         credential = _credential(channel, wanted.credential)
         trial = Trial(channel, credential, self._open(credential), clock=self._context.clock)
         with self._place():
-            async with probe_session(1) as session:
-                return answer(await trial.run(session, wanted.model))
+            return answer(await trial.run(self._pool, wanted.model))
 
     async def _discover(self, request: web.Request) -> web.Response:
         channel = await self._channel(request.match_info["channel"])
@@ -80,24 +81,21 @@ class ProbesAPI:
         names: list[str] = []
         cursor, pages = "", 0
         with self._place():
-            async with probe_session(1) as session:
-                while pages < PAGES_MAX:
-                    page = await self._page(session, channel, secret, cursor)
-                    names += page.names
-                    pages += 1
-                    # The same cursor again would bring the same page.
-                    if not page.cursor or page.cursor == cursor:
-                        cursor = ""
-                        break
-                    cursor = page.cursor
+            while pages < PAGES_MAX:
+                page = await self._page(channel, secret, cursor)
+                names += page.names
+                pages += 1
+                # The same cursor again would bring the same page.
+                if not page.cursor or page.cursor == cursor:
+                    cursor = ""
+                    break
+                cursor = page.cursor
         return answer(discovered(channel, names, complete=not cursor))
 
-    async def _page(
-        self, session: aiohttp.ClientSession, channel: ChannelSnapshot, secret: str | None, cursor: str
-    ) -> ModelsPage:
+    async def _page(self, channel: ChannelSnapshot, secret: str | None, cursor: str) -> ModelsPage:
         call = list_call(channel, secret, cursor)
         try:
-            said = await send_probe(session, call, timeout_s=LIST_TIMEOUT_S, bytes_max=PAGE_BYTES_MAX)
+            said = await send_probe(self._pool, call, timeout_s=LIST_TIMEOUT_S, bytes_max=PAGE_BYTES_MAX)
         except ProbeFailedError as error:
             fault = OURS[error.result]
             raise RequestError(502, fault.type, f"{_NOT_HAD}. {fault.message}") from None

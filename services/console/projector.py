@@ -14,7 +14,7 @@ from nats.errors import Error as NATSError
 from nats.js.errors import NoKeysError
 
 from services.console.metrics import ConsoleMetrics
-from trunkline.bus import subjects
+from trunkline.bus import permissions, subjects
 from trunkline.bus.port import BusError
 from trunkline.core.clock import Clock
 from trunkline.policy.admin_api import Rebuilt
@@ -158,7 +158,7 @@ class Projector:
 
     async def _refill(self, connection: Connection) -> None:
         """Rebuild if the broker has lost a bucket, as one with new storage has."""
-        await self._bus.ensure_streams()
+        await self._bus.ensure_streams(permissions.STREAMS["console"])
         empty = [bucket for bucket in BUCKETS if not await self._messages(bucket)]
         rows = {
             bucket: await connection.fetchval(f"select exists (select from {bucket})")  # noqa: S608 - four constants
@@ -173,7 +173,7 @@ class Projector:
 
     async def _messages(self, bucket: str) -> int:
         try:
-            info = await self._bus.jetstream.stream_info(f"KV_{bucket}")
+            info = await self._bus.jetstream.stream_info(subjects.kv_stream(bucket))
         except (NATSError, TimeoutError) as error:
             raise BusError(f"bucket {bucket} cannot be read: {type(error).__name__}") from error
         return int(info.state.messages)

@@ -40,13 +40,13 @@ class SecondFactor:
         """
         if login.totp is None:
             return None
-        secret = self._context.vault.open_for(_owner(login.id), login.totp)
+        secret = self._context.vault.open_for(owner_of(login.id), login.totp)
         return totp.accepted_step(secret, typed, self._context.clock.wall_ms() // 1000, login.totp_last_step)
 
     def new_secret(self, login: Login) -> tuple[str, Sealed]:
         """Return a secret for an app, and how it is stored."""
         secret = totp.secret(secrets.token_bytes(totp.SECRET_BYTES))
-        return secret, self._context.vault.seal_for(_owner(login.id), secret, secrets.token_bytes(NONCE_BYTES))
+        return secret, self._context.vault.seal_for(owner_of(login.id), secret, secrets.token_bytes(NONCE_BYTES))
 
     def new_codes(self, login: Login) -> tuple[tuple[str, ...], list[bytes]]:
         """Return recovery codes, and how they are stored."""
@@ -57,5 +57,6 @@ class SecondFactor:
         return keyed_hash(Domain.RECOVERY, f"{login_id}:{code}", self._context.pepper)
 
 
-def _owner(login_id: int) -> str:
+def owner_of(login_id: int) -> str:
+    """Return whose the sealed secret of an app is, for the vault."""
     return f"totp:{login_id}"

@@ -15,7 +15,8 @@ from trunkline.policy.admin_api import Check, HealthReport, UsageRow
 from trunkline.policy.operations import PARTS, system
 from trunkline.policy.operations.openapi import document
 from trunkline.policy.operations.operation import JSON
-from trunkline.store import account_views, outbox, usage
+from trunkline.store import account_views, usage
+from trunkline.store.condition import read_condition
 from trunkline.store.configuration import read_names
 from trunkline.store.configuration_writes import find_account
 from trunkline.store.database import Connection, StoreError
@@ -70,19 +71,19 @@ class SystemAPI:
         return answer([names.row(summary) for summary in rows])
 
     async def _health(self, _request: web.Request) -> web.Response:
-        checks = [await self._check_postgres(), self._check_nats()]
-        return answer(HealthReport((*checks, *self._peers.checks()), self._peers.alive()))
+        first, *others = await self._check_postgres()
+        checks = [first, self._check_nats(), *self._peers.checks(), *others]
+        return answer(HealthReport(tuple(checks), self._peers.alive()))
 
     async def _show_openapi(self, _request: web.Request) -> web.Response:
         return web.Response(body=_openapi(), content_type=JSON)
 
-    async def _check_postgres(self) -> Check:
+    async def _check_postgres(self) -> list[Check]:
         try:
             async with self._context.database.connection() as connection:
-                waiting = await outbox.backlog(connection)
+                return await read_condition(connection, self._context.vault)
         except StoreError as error:
-            return Check("postgres", False, f"{error}. Start it, or correct DATABASE_URL of console and metering.")
-        return Check("postgres", True, f"answers; {waiting} changes wait to be projected")
+            return [Check("postgres", False, f"{error}. Start it, or correct DATABASE_URL of console and metering.")]
 
     def _check_nats(self) -> Check:
         if self._peers.connected:

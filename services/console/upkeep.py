@@ -1,6 +1,7 @@
 """What the console does by the clock: takes back what is left of trials, tells owners what they asked to be told.
 
-Every replica does it; rows that one works on are locked, and what is done has a name that is there once.
+It looks how far the projection is behind, too. Every replica does it; rows that one works on are locked, and what is
+done has a name that is there once.
 """
 
 import datetime as dt
@@ -20,6 +21,7 @@ from trunkline.store.database import Connection, Database, StoreError
 from trunkline.store.guesses import forget_guesses
 from trunkline.store.login_subjects import forget_states
 from trunkline.store.logins import forget_unconfirmed
+from trunkline.store.outbox import lag
 from trunkline.store.sessions import forget_sessions
 from trunkline.store.trials import due_trials, end_trial
 
@@ -50,7 +52,7 @@ class Upkeep:
 
     async def once(self) -> None:
         """Do what is to be done now. What cannot be done keeps nothing else from it, and is tried again."""
-        for work in (self._end_trials, self._sweep, self._forget):
+        for work in (self._end_trials, self._sweep, self._forget, self._look_at_outbox):
             try:
                 await work()
             except (StoreError, asyncpg.PostgresError) as error:
@@ -61,6 +63,12 @@ class Upkeep:
         async with self._database.connection() as connection:
             raised, self._swept_to = await sweep(connection, self._swept_to, self._clock.wall_ms())
         self._metrics.alerts.inc(raised)
+
+    async def _look_at_outbox(self) -> None:
+        async with self._database.connection() as connection:
+            waiting = await lag(connection)
+        self._metrics.outbox_entries.set(waiting.entries)
+        self._metrics.outbox_age_seconds.set(waiting.age_s)
 
     async def _forget(self) -> None:
         async with self._database.connection() as connection:

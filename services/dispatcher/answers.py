@@ -65,10 +65,12 @@ class AnswerFacts(NamedTuple):
     Attributes:
         usage: in disjoint buckets; empty if nothing was produced.
         output: whether the client got anything for it.
+        finish_reason: the provider's word for why it ended; empty if it said none.
     """
 
     usage: Usage
     output: bool
+    finish_reason: str = ""
 
     @classmethod
     def none(cls) -> "AnswerFacts":
@@ -77,7 +79,13 @@ class AnswerFacts(NamedTuple):
 
 
 class Used(Protocol):
-    """What reads usage beside an answer."""
+    """What reads usage beside an answer.
+
+    Attributes:
+        finish_reason: why it ended; empty until that is known.
+    """
+
+    finish_reason: str
 
     @property
     def units(self) -> Units | None:
@@ -99,13 +107,13 @@ def read_facts(used: Used, count_input: CountInput) -> AnswerFacts:
     """Return what was used so far: the last report, else a count."""
     units = used.units
     if units is not None:
-        return AnswerFacts(Usage(units, UsageSource.REPORTED), output=used.first_output)
+        return AnswerFacts(Usage(units, UsageSource.REPORTED), used.first_output, used.finish_reason)
     if not used.first_output:
         # Nothing for the client; but what the provider read costs us all the same.
         read = Units() if used.opening is None else msgspec.structs.replace(used.opening, output=0, reasoning=0)
         return AnswerFacts(Usage(read, UsageSource.COUNTED), output=False)
     counted = counted_units(used.opening, used.output_tokens_counted(), count_input)
-    return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True)
+    return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True, finish_reason=used.finish_reason)
 
 
 class StreamAnswer(Protocol):
@@ -318,8 +326,10 @@ class PlainAnswer:
         if answer is None or answer.error is not None:
             return AnswerFacts.none()
         if answer.units is not None:
-            return AnswerFacts(Usage(answer.units, UsageSource.REPORTED), output=True)
+            return AnswerFacts(
+                Usage(answer.units, UsageSource.REPORTED), output=True, finish_reason=answer.finish_reason
+            )
         if not answer.output:
             return AnswerFacts.none()
         counted = counted_units(answer.opening, answer.output_tokens_counted, self.count_input)
-        return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True)
+        return AnswerFacts(Usage(counted, UsageSource.COUNTED), output=True, finish_reason=answer.finish_reason)

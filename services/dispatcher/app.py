@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
+from services.dispatcher.attempt_trace import AttemptTraces
 from services.dispatcher.catalog import USER_AGENT, Catalog
 from services.dispatcher.checkpoints import Checkpoints
 from services.dispatcher.config import DispatcherSettings
@@ -30,6 +31,8 @@ from trunkline.runtime.http_fetch import HTTPFetcher, SystemResolver
 from trunkline.runtime.kv_view import KVView
 from trunkline.runtime.metrics import ReadGauge
 from trunkline.runtime.process import Process
+from trunkline.runtime.tracing import Tracer, open_tracer
+from trunkline.runtime.upstream_guard import UpstreamGuard
 from trunkline.runtime.usage_outbox import UsageOutbox, open_outbox
 
 TICK_S = 0.25
@@ -50,20 +53,23 @@ class Dispatcher:
         process: from the skeleton.
         settings: of the dispatcher.
         usage: publishes what was used.
+        tracer: of the process.
     """
 
-    def __init__(self, process: Process, settings: DispatcherSettings, usage: UsageOutbox) -> None:
+    def __init__(self, process: Process, settings: DispatcherSettings, usage: UsageOutbox, tracer: Tracer) -> None:
         self._process = process
         self._lanes = settings.lanes
         clock, tasks, bus = process.clock, process.tasks, process.bus
         metrics = DispatcherMetrics(process.registry)
         vault = Vault(parse_masters(settings.master_keys))
-        self._edges = Fleet()
+        self._masters = vault.versions
+        self._edges = Fleet(process.region)
         self._dispatchers = Fleet()
         self._table: JobTable[JobEntry] = JobTable(jobs_max=settings.jobs_max, body_bytes_max=settings.bodies_bytes_max)
         self._catalog = Catalog(vault, process.entropy, clock=clock, metrics=metrics)
         self._usage = usage
-        self._pool = HTTPClientPool(clock=clock, tasks=tasks)
+        guard = UpstreamGuard(settings.upstream_allow, clock=clock)
+        self._pool = HTTPClientPool(clock=clock, tasks=tasks, guard=guard)
         settlement = Settlement(
             self._usage, OutcomeOutbox(bus, process.id, clock=clock, tasks=tasks), clock=clock, metrics=metrics
         )
@@ -71,7 +77,8 @@ class Dispatcher:
         rules = FetchRules(parse_networks(settings.fetch_allow), frozenset(map(int, settings.fetch_ports)))
         fetcher = HTTPFetcher(self._pool, rules, self._resolver, agent=USER_AGENT)
         media = MediaFetcher(fetcher, metrics=metrics)
-        self._runner = JobRunner(self._catalog, self._pool, media, settlement, clock=clock)
+        traces = AttemptTraces(tracer, upstream=settings.trace_upstream)
+        self._runner = JobRunner(self._catalog, self._pool, media, settlement, clock=clock, traces=traces)
         self._checkpoints = Checkpoints(bus, process.id, self._runner.attempts, settlement, clock=clock, tasks=tasks)
         self._intake = Intake(
             bus,
@@ -142,6 +149,7 @@ class Dispatcher:
             stored=self._usage.stored,
             lanes=self._lanes,
             unstored=len(self._usage),
+            masters=self._masters,
         )
 
     async def drain(self) -> None:
@@ -172,10 +180,11 @@ class Dispatcher:
 @contextlib.asynccontextmanager
 async def open_dispatcher(process: Process, settings: DispatcherSettings) -> AsyncIterator[Dispatcher]:
     """Start a dispatcher; see `runtime.process.main`."""
-    usage = await open_outbox(process, settings)
-    dispatcher = Dispatcher(process, settings, usage)
-    await dispatcher.start()
-    try:
-        yield dispatcher
-    finally:
-        await dispatcher.stop()
+    async with open_tracer(process, settings) as tracer:
+        usage = await open_outbox(process, settings)
+        dispatcher = Dispatcher(process, settings, usage, tracer)
+        await dispatcher.start()
+        try:
+            yield dispatcher
+        finally:
+            await dispatcher.stop()

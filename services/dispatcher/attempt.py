@@ -24,8 +24,10 @@ from trunkline.core.clock import Clock, Timer
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.usage import Units, Usage, UsageSource
 from trunkline.policy.routing import Candidate
+from trunkline.protocol import gen_ai
 from trunkline.protocol.upstream_error import RetryClass, UpstreamError, read_upstream_error
 from trunkline.runtime.http_client import ClientConnection, HTTPClientError
+from trunkline.runtime.tracing import Span
 
 
 @dataclasses.dataclass(slots=True)
@@ -72,6 +74,9 @@ class Attempt:
         hear: called with the headers of an answer.
         clock: of the process.
         rest_of: the answer that it goes on with; None for one that begins its own.
+
+    Attributes:
+        span: of it, None where its request is not traced.
     """
 
     def __init__(
@@ -108,6 +113,7 @@ class Attempt:
         self.began = self._heard = clock.now()
         self.first_output_at = 0.0
         self.committed = False
+        self.span: Span | None = None
         self.ended: asyncio.Future[AttemptResult] = asyncio.get_running_loop().create_future()
 
     def facts(self) -> AnswerFacts:
@@ -188,6 +194,8 @@ class Attempt:
         """Output has come: from here on the job stays with this attempt."""
         self.first_output_at = self._clock.now()
         self.committed = True
+        if self.span is not None:
+            self.span.event(gen_ai.OUTPUT_BEGINS)
         self._entry.won(self)
         self.seat.underway.first_output(self.first_output_at - self.began, self.first_output_at)
         held, self._held = self._held, b""

@@ -7,11 +7,13 @@ from trunkline.core import limits
 from trunkline.policy.fetching import USUAL_PORTS, check_networks, check_ports
 from trunkline.policy.vault import check_masters
 from trunkline.runtime.config import at_least, setting
+from trunkline.runtime.tracing import TraceSettings
+from trunkline.runtime.upstream_guard import UpstreamSettings
 from trunkline.runtime.usage_outbox import SpoolSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DispatcherSettings(SpoolSettings):
+class DispatcherSettings(SpoolSettings, UpstreamSettings, TraceSettings):
     """Settings of the dispatcher."""
 
     master_keys: str = setting(
@@ -41,6 +43,12 @@ class DispatcherSettings(SpoolSettings):
         help="Networks, such as 10.1.2.0/24, from which pictures that clients name by URL are fetched although they "
         "are not public: whatever answers a GET there can be reached by every client.",
         check=check_networks,
+    )
+    trace_upstream: bool = setting(
+        "TRUNKLINE_TRACE_UPSTREAM",
+        False,
+        help="Whether providers get the traceparent of a traced call, in place of the client's: for models of one's "
+        "own that are traced, too.",
     )
     fetch_ports: tuple[str, ...] = setting(
         "TRUNKLINE_FETCH_PORTS", USUAL_PORTS, help="Ports that such a URL may name.", check=check_ports

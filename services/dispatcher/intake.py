@@ -116,10 +116,10 @@ class Intake:
         if verdict is Verdict.TAKE:
             self._take(frame, envelope, part, now)
             if envelope.waiting:
-                self._turns.waits(envelope.edge, envelope.waiting)
+                self._waits(envelope.edge, envelope.waiting)
                 self._share_room()
         elif verdict in {Verdict.FULL, Verdict.DRAINING}:
-            self._turns.waits(envelope.edge, envelope.waiting + 1)
+            self._waits(envelope.edge, envelope.waiting + 1)
             fail = messages.encode(Fail(_BUSY, elsewhere=True, dispatcher=self._dispatcher))
             self._publish(envelope.reply, frames.encode(Kind.FAIL, frame.offer, frame.job, 0, fail))
 
@@ -127,6 +127,8 @@ class Intake:
         machine = DispatchJob(self._dispatcher, frame.job, frame.offer, envelope, part)
         entry = JobEntry(machine, self._bus, now + envelope.deadline_s)
         self._table.add(frame.job, entry, envelope.body_bytes)
+        if self._edges.is_far(envelope.edge):
+            self._metrics.jobs_far.inc()
         if machine.state is DispatchState.RECEIVING:
             entry.publish(machine.accept())  # the edge waits for it to send the rest of the body
         else:
@@ -139,6 +141,9 @@ class Intake:
         finally:
             self._table.remove(entry.machine.job, entry, entry.machine.envelope.body_bytes, self._clock.now())
             self._share_room()
+
+    def _waits(self, edge: str, jobs: int) -> None:
+        self._turns.waits(edge, jobs, far=self._edges.is_far(edge))
 
     def _share_room(self) -> None:
         """Tell the edges at which jobs wait of the room there is, in turn."""
@@ -199,7 +204,7 @@ class Intake:
         self._edges.receive(beat, now)
         self._table.delay_s(beat.process, beat.clock_ms, round(now * 1000), now)
         if any(lane in self._lanes for lane in beat.lanes):
-            self._turns.waits(beat.process, 1)
+            self._waits(beat.process, 1)
 
     def announce(self) -> None:
         """Send ACCEPTED for the jobs taken since the last time that have no answer yet. Called by the tick."""

@@ -11,6 +11,7 @@ import structlog
 
 from services.dispatcher.answers import AnswerFacts, TranslatedStream
 from services.dispatcher.attempt import OUT_OF_TIME, OUTRUN, Attempt, AttemptResult
+from services.dispatcher.attempt_trace import AttemptTraces
 from services.dispatcher.catalog import Catalog, Seat
 from services.dispatcher.continuation import Continuation
 from services.dispatcher.course import Course
@@ -27,11 +28,15 @@ from trunkline.policy.routing import Candidate
 from trunkline.policy.vault import VaultError
 from trunkline.protocol.upstream_error import RetryClass
 from trunkline.protocol.vendor import AssistantPrefix
-from trunkline.runtime.http_client import ClientConnection, HTTPClientError, HTTPClientPool, Target
+from trunkline.runtime.http_client import ClientConnection, HTTPClientError, HTTPClientPool, NotAllowedError, Target
+from trunkline.runtime.tracing import NO_TRACER
 
 log = structlog.get_logger()
 
 _UNREACHABLE = Fault(ErrorType.UPSTREAM_UNREACHABLE, "The provider could not be reached.")
+_NOT_ALLOWED = Fault(ErrorType.UPSTREAM_ADDRESS, _UNREACHABLE.message)
+"""Which addresses there are inside is nobody's business outside: the log tells the operator what to set."""
+
 _FAILED = Fault(ErrorType.GATEWAY_INTERNAL, "The gateway failed on this request. Please retry.")
 
 
@@ -44,6 +49,7 @@ class JobRunner:
         fetcher: fetches what requests name by URL.
         settlement: books what each attempt used and how it went.
         clock: of the process.
+        traces: begins the spans of attempts.
     """
 
     def __init__(
@@ -54,12 +60,14 @@ class JobRunner:
         settlement: Settlement,
         *,
         clock: Clock,
+        traces: AttemptTraces | None = None,
     ) -> None:
         self._catalog = catalog
         self._pool = pool
         self._fetcher = fetcher
         self._settlement = settlement
         self._clock = clock
+        self._traces = traces or AttemptTraces(NO_TRACER)
         self._active: dict[Attempt, None] = {}  # in the order in which they began, so that a simulation repeats itself
 
     async def run(self, entry: JobEntry) -> None:
@@ -149,7 +157,7 @@ class JobRunner:
         entry = course.entry
         number = entry.offer * limits.ATTEMPTS_PER_OFFER_MAX + entry.attempts
         entry.attempts += 1
-        return Attempt(
+        attempt = Attempt(
             entry,
             candidate,
             number,
@@ -160,6 +168,9 @@ class JobRunner:
             clock=self._clock,
             rest_of=rest,
         )
+        if entry.machine.envelope.trace:
+            attempt.span = self._traces.begin(course, attempt, None if rest is None else rest.fault)
+        return attempt
 
     async def _passage(
         self, course: Course, candidate: Candidate, media: JobMedia, rest: Continuation | None
@@ -348,7 +359,7 @@ class JobRunner:
             log.exception("credential_unreadable", channel=candidate.channel.name, error=str(error))
             fault = Fault(ErrorType.UPSTREAM_CREDENTIAL, "The gateway cannot use its credential for this provider.")
             return AttemptResult(fault, RetryClass.OTHER_CREDENTIAL)
-        wire = _request(entry, attempt.passage, head)
+        wire = _request(self._traces.sent(attempt), attempt.passage, head)
         entry.began(attempt)
         self._active[attempt] = None
         try:
@@ -375,6 +386,8 @@ class JobRunner:
             entry.tell(attempt)
         try:
             connection = await self._connect(attempt, target)
+        except NotAllowedError:
+            return AttemptResult(_NOT_ALLOWED, RetryClass.OTHER_CHANNEL)
         except HTTPClientError:
             return AttemptResult(_UNREACHABLE, RetryClass.OTHER_CHANNEL)
         if connection is not None:
@@ -418,8 +431,7 @@ class JobRunner:
             attempt.tick(now)
 
 
-def _request(entry: JobEntry, passage: Passage, head: bytes) -> bytes:
-    traceparent = entry.machine.envelope.traceparent
+def _request(traceparent: str, passage: Passage, head: bytes) -> bytes:
     trace = f"traceparent: {traceparent}\r\n".encode("latin-1") if traceparent else b""
     body = passage.body
     lengths = (passage.body_type.encode("latin-1"), len(body))

@@ -14,6 +14,9 @@ class DispatcherMetrics:
         self.offers = Counter(
             "trunkline_dispatcher_offers", "Offers of jobs by what was decided.", ["verdict"], registry=registry
         )
+        self.jobs_far = Counter(
+            "trunkline_dispatcher_jobs_far", "Jobs taken from edges of other regions.", registry=registry
+        )
         self.attempts = Counter(
             "trunkline_dispatcher_attempts",
             "Upstream calls by channel and outcome: ok, or the error type.",
@@ -22,7 +25,7 @@ class DispatcherMetrics:
         )
         self.first_token_seconds = Histogram(
             "trunkline_dispatcher_first_token_seconds",
-            "From the start of an attempt to its first output.",
+            "From the start of a streamed attempt to its first output.",
             ["channel"],
             buckets=LATENCY_BUCKETS_S,
             registry=registry,

@@ -311,7 +311,14 @@ def _translated(
 
 def _whole(meter: AnswerMeter, error: UpstreamError | None) -> WholeAnswer:
     counted = meter.output_tokens_counted() if meter.units is None else 0
-    return WholeAnswer(meter.units, counted, error, output=meter.first_output, opening=meter.opening)
+    return WholeAnswer(
+        meter.units,
+        counted,
+        error,
+        output=meter.first_output,
+        opening=meter.opening,
+        finish_reason=meter.finish_reason,
+    )
 
 
 def _beside(leg: Leg, endpoint: Endpoint) -> Passage:

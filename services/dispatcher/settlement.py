@@ -2,6 +2,7 @@
 
 from services.dispatcher.answers import AnswerFacts
 from services.dispatcher.attempt import OUT_OF_TIME, Attempt, AttemptResult
+from services.dispatcher.attempt_trace import end_span
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.joined_answer import JoinedStream
 from services.dispatcher.metrics import ChannelCounters, DispatcherMetrics
@@ -47,7 +48,9 @@ class Settlement:
         """Tell health and the metrics of an attempt that has ended; returns its usage event, which is to be added."""
         error = None if result.fault is None else result.fault.type
         event = self._event(entry, attempt, facts, error, charged=charged)
-        self._count(attempt, facts, error, event.first_token_ms / 1000)
+        self._count(attempt, facts, error, event.first_token_ms / 1000 if event.stream else 0.0)
+        if attempt.span is not None:
+            end_span(attempt.span, attempt, result, facts, charged=charged)
         if error not in _SAYS_NOTHING and result.fault is not OUT_OF_TIME:
             self._outcomes.add(
                 AttemptOutcome(
@@ -109,6 +112,7 @@ class Settlement:
             variant=variant() if variant is not None and facts.usage.units.images else "",
             asked=envelope.asked or ("" if candidate.model == envelope.model else envelope.model),
             continues=attempt.rest_of is not None,
+            trace=envelope.trace if attempt.span is None else attempt.span.traceparent,
         )
 
     def _count(self, attempt: Attempt, facts: AnswerFacts, error: ErrorType | None, first_token_s: float) -> None:
@@ -118,7 +122,8 @@ class Settlement:
             counters = self._counters[name] = ChannelCounters(self._metrics, name)
         counters.attempts(error).inc()
         if first_token_s:
-            counters.first_token_seconds.observe(first_token_s)
+            exemplar = None if attempt.span is None else attempt.span.exemplar
+            counters.first_token_seconds.observe(first_token_s, exemplar)
         units = facts.usage.units
         if units.any():
             tokens_in, tokens_out = counters.tokens[facts.usage.source]

@@ -8,6 +8,8 @@ The queue is served when a dispatcher says that it has room (`bus.edge_turns`): 
 to it by name. Dispatchers are told each second, by the edge's beat, in which lanes jobs wait. So nothing that is lost
 on the way stops the queue for longer, and no dispatcher with room is idle for longer than a message takes, save for
 such a loss. One of the version before tells nobody: what its beats say counts where nothing else is heard.
+
+Dispatchers of other regions are no part of that until `policy.leaving` says so.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,9 +22,11 @@ from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.admission import LaneAdmission, Refused
 from trunkline.policy.fair_queue import Refusal, Ticket
+from trunkline.policy.leaving import Leaving
 
 LOOK_S = 0.05
-"""How often it is looked for jobs that have waited long enough: so much longer than allowed one may wait."""
+"""How often it is looked for jobs that have waited long enough: so much longer than allowed one may wait, and so much
+later than it could one leaves its region."""
 
 UNTOLD_S = 2.5
 """A dispatcher that tells of its room has done so by then: each second it hears that jobs wait, and looks for room."""
@@ -51,6 +55,7 @@ class Admission:
         clock, metrics: of the process.
         fleet: the living dispatchers.
         refuse: called with each job that has waited long enough, and what to tell its client.
+        offer: called with jobs to offer to a dispatcher, as `take` returns them, and with its process id.
     """
 
     def __init__(
@@ -61,15 +66,18 @@ class Admission:
         metrics: EdgeMetrics,
         fleet: Fleet,
         refuse: Callable[[JobEntry, Fault], None],
+        offer: Callable[[Iterable[tuple[JobEntry, int]], str], None],
     ) -> None:
         self._wait_s = wait_s
         self._clock = clock
         self._metrics = metrics
         self._fleet = fleet
         self._refuse = refuse
+        self._offer = offer
         self._lanes: dict[str, LaneAdmission[JobEntry]] = {}
         self._rested: dict[str, LaneAdmission[JobEntry]] = {}  # what was learnt of lanes in which none waits now
         self._told_at: dict[str, float] = {}
+        self._leaving: dict[str, Leaving] = {}
         self._looking = False
 
     def __contains__(self, lane: str) -> bool:
@@ -116,18 +124,22 @@ class Admission:
 
         It matters behind the last one: the dispatcher is not to speak again before it has all of them.
         """
+        if self._fleet.is_far(room.dispatcher):
+            leaving = tuple(lane for lane in room.lanes if self.may_leave(lane))
+            return self._take(Room(room.dispatcher, room.jobs, leaving))
         self._told_at.update(dict.fromkeys(room.lanes, self._clock.now()))
         return self._take(room)
 
     def take_untold(self, beat: Beat) -> list[tuple[JobEntry, int]]:
         """Return the jobs to offer to a dispatcher whose beat shows room of which it does not tell, as `take`."""
-        if beat.draining or not self._lanes:
+        if beat.draining or not self._lanes or self._fleet.is_far(beat.process):
             return []
         return self._take(Room(beat.process, min(beat.room, UNTOLD_JOBS_MAX), self._untold(beat.lanes)))
 
     def take_next(self, dispatcher: str, lane: str) -> list[tuple[JobEntry, int]]:
         """Return the job to offer to a dispatcher that does not tell of its room, and has just taken one."""
-        return self._take(Room(dispatcher, 1, self._untold((lane,))))
+        untold = () if self._fleet.is_far(dispatcher) else self._untold((lane,))
+        return self._take(Room(dispatcher, 1, untold))
 
     def _untold(self, lanes: Iterable[str]) -> tuple[str, ...]:
         long_ago = self._clock.now() - UNTOLD_S
@@ -151,6 +163,8 @@ class Admission:
         if ticket is not None:
             now = self._clock.now()
             self._metrics.wait_seconds.observe(now - ticket.since)
+            if self._fleet.is_far(entry.machine.dispatcher or ""):
+                self.left(entry.lane)
             self._lanes[entry.lane].entered(ticket, now)
             self._close_if_empty(entry.lane)
 
@@ -166,6 +180,37 @@ class Admission:
         if ticket is not None:
             self._metrics.waiting.labels(entry.lane).dec()
         return ticket
+
+    # --- other regions -----------------------------------------------------------------------------------------
+
+    def may_leave(self, lane: str) -> bool:
+        """Whether jobs of a lane may be offered to dispatchers of other regions."""
+        now = self._clock.now()
+        return self._leaves(lane).allowed(self._full_since(lane, now), now)
+
+    def left(self, lane: str) -> None:
+        """A job of a lane goes to a dispatcher of another region."""
+        self._leaves(lane).left(self._clock.now())
+
+    def _leaves(self, lane: str) -> Leaving:
+        found = self._leaving.get(lane)
+        if found is None:
+            found = self._leaving[lane] = Leaving()
+        return found
+
+    def _full_since(self, lane: str, now: float) -> float:
+        """Return from when on jobs of a lane have found no room in this region."""
+        if self._fleet.pick((), lane) is None:
+            return float("-inf")  # nobody serves it here
+        admission = self._lanes.get(lane)
+        since = None if admission is None else admission.queue.since
+        return now if since is None else since
+
+    def _scout(self, lane: str, now: float) -> None:
+        """Offer a job that waits to a dispatcher of another region whose beats show room, if it is time for that."""
+        dispatcher = self._fleet.pick_far((), lane)
+        if dispatcher is not None and self._leaves(lane).scout(self._full_since(lane, now), now):
+            self._offer(self._take(Room(dispatcher, 1, (lane,))), dispatcher)
 
     # --- lanes -------------------------------------------------------------------------------------------------
 
@@ -191,13 +236,15 @@ class Admission:
             self._rested[lane] = admission
 
     def _look(self) -> None:
-        """Refuse what has waited long enough."""
+        """Refuse what has waited long enough, and let jobs leave that have waited for long enough here."""
         now = self._clock.now()
         for lane, admission in list(self._lanes.items()):
             for ticket, refused in admission.take_late(now):
                 self._without_ticket(ticket.job)
                 self._refuse(ticket.job, self._late(lane, refused))
             self._close_if_empty(lane)
+            if lane in self:
+                self._scout(lane, now)
         self._looking = bool(self._lanes)
         if self._looking:
             self._clock.call_later(LOOK_S, self._look)
@@ -205,7 +252,7 @@ class Admission:
     # --- words -------------------------------------------------------------------------------------------------
 
     def _late(self, lane: str, refused: Refused) -> Fault:
-        if self._fleet.pick((), lane) is None:
+        if not self._fleet.serves(lane):
             self._metrics.admission_refused.labels(_NO_DISPATCHER.type.value).inc()
             return _NO_DISPATCHER
         return self._fault(refused)

@@ -8,6 +8,7 @@ import msgspec
 from services.edge.allowances import Allowances, Grace
 from services.edge.client_job import ClientJob
 from services.edge.config import EdgeSettings
+from services.edge.identification import Identification
 from services.edge.job_board import JobBoard
 from services.edge.key_ring import KeyRing
 from services.edge.metrics import EdgeMetrics
@@ -32,6 +33,7 @@ from trunkline.runtime.kv_view import KVView
 from trunkline.runtime.logging import LineLog
 from trunkline.runtime.metrics import ReadGauge
 from trunkline.runtime.process import Process
+from trunkline.runtime.tracing import Tracer, open_tracer
 from trunkline.runtime.usage_outbox import UsageOutbox, open_outbox
 
 DRAIN_POLL_S = 0.05
@@ -47,17 +49,21 @@ class Edge:
         process: from the skeleton.
         settings: of the edge.
         outbox: publishes the usage of lost dispatchers.
+        tracer: of the process.
     """
 
-    def __init__(self, process: Process, settings: EdgeSettings, outbox: UsageOutbox) -> None:
+    def __init__(self, process: Process, settings: EdgeSettings, outbox: UsageOutbox, tracer: Tracer) -> None:
         self._process = process
         self._keepalive_s = settings.keepalive_s
         clock, tasks, bus = process.clock, process.tasks, process.bus
         self._metrics = EdgeMetrics(process.registry)
-        self._fleet = Fleet()
+        self._fleet = Fleet(process.region)
         self._models = Models()
         self._lines = LineLog(clock)
         self._keys = KeyRing(bus, settings.key_pepper.encode(), clock=clock, tasks=tasks, metrics=self._metrics)
+        self._identification = Identification(
+            self._keys, settings.failed_keys_per_minute, clock=clock, metrics=self._metrics
+        )
         grace = Grace(settings.allowance_grace_s, nano_from_usd(settings.allowance_grace_usd))
         self._allowances = Allowances(
             bus, process.id, process.entropy, grace, clock=clock, tasks=tasks, metrics=self._metrics
@@ -82,7 +88,7 @@ class Edge:
             jobs_max=settings.jobs_max,
             deadline_s=settings.job_deadline_s,
             mint=JobIDMint(process.entropy),
-            keys=self._keys,
+            identification=self._identification,
             models=self._models,
             payments=self._payments,
             board=self._board,
@@ -92,6 +98,7 @@ class Edge:
             metrics=self._metrics,
             request_log=RequestLog(self._lines, process.id, clock),
             proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,
+            tracer=tracer,
         )
         self._server = HTTPServer(
             self._path.begin,
@@ -100,6 +107,7 @@ class Edge:
                 body_bytes_max=settings.body_bytes_max,
                 bodies_bytes_max=settings.bodies_bytes_max,
                 request_read_timeout_s=settings.request_read_timeout_s,
+                connections_max=settings.connections_max,
             ),
             clock=clock,
             tasks=tasks,
@@ -108,6 +116,11 @@ class Edge:
             ("trunkline_edge_jobs", "Jobs in flight.", lambda: self._path.in_flight),
             ("trunkline_edge_jobs_settling", "Jobs whose use is still to be told.", lambda: self._board.settling),
             ("trunkline_edge_connections", "Client connections.", lambda: len(self._server)),
+            (
+                "trunkline_edge_failed_key_addresses",
+                "Addresses that have lately tried a wrong key.",
+                lambda: self._identification.addresses,
+            ),
             ("trunkline_edge_usage_unconfirmed", "Usage events kept until stored.", lambda: len(self._keeper)),
             ("trunkline_edge_dispatchers", "Dispatchers heard of.", lambda: len(self._fleet)),
         ):
@@ -119,6 +132,8 @@ class Edge:
     def _settled(self, client: ClientJob, usage: UsageEvent | None, *, lost: bool) -> None:
         result = "lost" if lost else "nothing" if usage is None else "used"
         self._metrics.settled[result].inc()
+        if usage is not None and client.first_byte and usage.attempt % limits.ATTEMPTS_PER_OFFER_MAX == 0:
+            self._metrics.overhead_seconds.observe(client.first_byte - client.begun - usage.first_token_ms / 1000)
         self._payments.settle(client, usage, lost=lost)
 
     async def start(self, host: str, port: int) -> None:
@@ -138,7 +153,7 @@ class Edge:
         process.tasks.spawn(self._tick(), name="edge_tick")
         process.tasks.spawn(self._keep_alive(), name="edge_keep_alive")
         try:
-            await self._server.start(host, port)
+            await self._server.start(host, port, process.tls)
         except OSError as error:
             config.exit_with_faults([f"the public port {port} cannot be bound: {error.strerror}"])
 
@@ -212,10 +227,11 @@ class Edge:
 @contextlib.asynccontextmanager
 async def open_edge(process: Process, settings: EdgeSettings) -> AsyncIterator[Edge]:
     """Start an edge; see `runtime.process.main`."""
-    outbox = await open_outbox(process, settings)
-    edge = Edge(process, settings, outbox)
-    await edge.start(settings.host, settings.port)
-    try:
-        yield edge
-    finally:
-        await edge.stop()
+    async with open_tracer(process, settings, ratio=settings.trace_ratio, trust=settings.trace_trust) as tracer:
+        outbox = await open_outbox(process, settings)
+        edge = Edge(process, settings, outbox, tracer)
+        await edge.start(settings.host, settings.port)
+        try:
+            yield edge
+        finally:
+            await edge.stop()

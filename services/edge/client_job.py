@@ -11,6 +11,7 @@ from trunkline.protocol.dialect import ClientDialect, ClientRequest
 from trunkline.protocol.names import OPENAI_CHAT
 from trunkline.protocol.routing_wish import RoutingWish
 from trunkline.runtime.http_exchange import Exchange
+from trunkline.runtime.tracing import Span
 
 
 class ClientJob:
@@ -44,6 +45,7 @@ class ClientJob:
         "outcome",
         "request_id",
         "served",
+        "span",
         "status",
         "strategy",
         "told",
@@ -76,6 +78,7 @@ class ClientJob:
         self.offers = 0
         self.status = 0
         self.channel = ""
+        self.span: Span | None = None
         self.outcome = ""
 
     @property

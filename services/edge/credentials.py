@@ -15,7 +15,7 @@ from trunkline.runtime.http_exchange import Request
 _PLACES = ("authorization", "x-api-key", "x-goog-api-key", "api-key", "?key")
 _OWN_PLACES = {ANTHROPIC: ("x-api-key",), GEMINI: ("x-goog-api-key", "?key")}
 
-_NO_KEY = Fault(
+NO_KEY = Fault(
     ErrorType.CLIENT_UNAUTHENTICATED,
     "No API key was sent. Send it as 'Authorization: Bearer sk-tl-…', or as this dialect's SDK does.",
 )
@@ -43,7 +43,7 @@ def find_secret(request: Request, dialect: str) -> str:
         if well_formed(secret):
             return secret
         any_sent = True
-    raise FaultError(_MALFORMED_KEY if any_sent else _NO_KEY)
+    raise FaultError(_MALFORMED_KEY if any_sent else NO_KEY)
 
 
 def _sent(request: Request, places: tuple[str, ...]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from services.edge.client_job import ClientJob
 from services.edge.job_entry import JobEntry
 from services.edge.metrics import EdgeMetrics
 from services.edge.relay import Relay
+from services.edge.request_trace import event
 from services.edge.usage_keeper import UsageKeeper
 from trunkline.bus import frames, messages, subjects
 from trunkline.bus.edge_job import (
@@ -105,7 +106,9 @@ class JobBoard:
         self._settling: OrderedDict[JobID, JobEntry] = OrderedDict()
         self._by_reply: dict[str, JobEntry] = {}
         self._opened = 0
-        self._admission = Admission(wait_s, clock=clock, metrics=metrics, fleet=fleet, refuse=self._refuse)
+        self._admission = Admission(
+            wait_s, clock=clock, metrics=metrics, fleet=fleet, refuse=self._refuse, offer=self._offer
+        )
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -170,6 +173,7 @@ class JobBoard:
             commands = entry.machine.receive(frame, self._clock.now())
             dispatcher = None if entry.ticket is None else entry.machine.dispatcher
             if dispatcher is not None:
+                event(entry.client, "trunkline.admission.over")
                 self._admission.got_in(entry)
             self._run(entry, commands)
             if dispatcher is not None:
@@ -211,6 +215,8 @@ class JobBoard:
         """Look at the clock for every job. Called about once a second."""
         now = self._clock.now()
         for entry in list(self._entries.values()):
+            if entry.machine.dispatcher is not None:
+                self._fleet.meet(entry.machine.dispatcher, now)
             self._run(entry, entry.machine.tick(now))
         while self._settling and now - next(iter(self._settling.values())).left_at >= limits.SETTLE_WAIT_S:
             self._give_up_oldest()
@@ -274,6 +280,7 @@ class JobBoard:
             case Reoffer(fault, full):
                 self._reoffer(entry, fault, full=full)
             case Wait():
+                event(entry.client, "trunkline.admission.waits", {"trunkline.lane": entry.lane})
                 refusal = self._admission.wait(entry)
                 if refusal is not None:
                     self._refuse(entry, refusal)
@@ -291,14 +298,25 @@ class JobBoard:
 
     def _reoffer(self, entry: JobEntry, fault: Fault, *, full: bool) -> None:
         self._metrics.offers.labels(fault.type.value).inc()
-        # One that has waited was offered where there was to be room: the others have none.
-        chosen = None if full and entry.ticket is not None else self._fleet.pick(entry.machine.tried, entry.lane)
+        event(entry.client, "trunkline.offered.again", {"error.type": fault.type.value})
+        chosen = self._next_of(entry, full=full)
         if chosen is not None:
             self._run(entry, entry.machine.offer(self._clock.now(), chosen))
         elif full:
             self._run(entry, entry.machine.wait())
         else:
             self._run(entry, entry.machine.give_up(fault))
+
+    def _next_of(self, entry: JobEntry, *, full: bool) -> str | None:
+        """Return where to offer a job that was not taken; None if it is to wait, or there is nobody else."""
+        if full and entry.ticket is not None:
+            return None  # one that has waited was offered where there was to be room: the others have none
+        chosen = self._fleet.pick(entry.machine.tried, entry.lane)
+        if chosen is None and (not full or self._admission.may_leave(entry.lane)):
+            chosen = self._fleet.pick_far(entry.machine.tried, entry.lane)
+            if chosen is not None:
+                self._admission.left(entry.lane)
+        return chosen
 
     def _end(self, entry: JobEntry, outcome: str) -> None:
         client = entry.client

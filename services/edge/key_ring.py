@@ -3,7 +3,8 @@
 A change of a key is announced on the bucket's own subjects; the edge drops what it remembers of that key and
 reads it again when it is next used, so that a revocation holds everywhere as soon as the announcement arrives.
 The broker may announce a change before it has stored it: what is read in between is overruled and not remembered.
-After a reconnect everything is dropped, since announcements may have been missed.
+After a reconnect every key is read again when it is next used, since announcements may have been missed. Where it
+cannot be read, since the bucket has no leader yet, what was known of it counts for a little longer.
 """
 
 import asyncio
@@ -30,6 +31,13 @@ STORED_WITHIN_S = 5.0
 """How long an announcement goes before what is read. The broker stores a change within a millisecond, a busy one
 within some; a bucket's first change may take longer."""
 
+DOUBTED_KEPT_S = 30.0
+"""How long a key that was known before a reconnect is good where it cannot be read: the broker that was lost may have
+led the bucket, and NATS takes 4 to 9 s to choose another. A key revoked meanwhile is good no longer than this."""
+
+DOUBTED_READ_S = 1.0
+"""How long reading such a key may take before what was known of it is used."""
+
 _UNKNOWN_KEY = Fault(ErrorType.CLIENT_UNAUTHENTICATED, "This API key does not exist or was revoked. Check the key.")
 _UNREADABLE = Fault(
     ErrorType.GATEWAY_NOT_READY, "The key cannot be checked at the moment. Please retry.", retry_after_ms=1000
@@ -40,6 +48,13 @@ class _Announcement(NamedTuple):
     """A change that was heard of: the new value (empty for a deletion), and until when it goes before a read one."""
 
     data: bytes
+    until: float
+
+
+class _Doubted(NamedTuple):
+    """A key as it was before a reconnect, and until when it is good."""
+
+    key: CompiledKey
     until: float
 
 
@@ -59,7 +74,9 @@ class KeyRing:
         self._tasks = tasks
         self._metrics = metrics
         self._known: OrderedDict[str, CompiledKey] = OrderedDict()
+        self._doubted: OrderedDict[str, _Doubted] = OrderedDict()
         self._unknown: OrderedDict[str, float] = OrderedDict()
+        self._seen: OrderedDict[str, None] = OrderedDict()
         self._reading: dict[str, asyncio.Task[CompiledKey | Fault | None]] = {}
         self._announced: OrderedDict[str, _Announcement] = OrderedDict()
 
@@ -71,6 +88,7 @@ class KeyRing:
     def _changed(self, message: Message) -> None:
         name = message.subject.rpartition(".")[2]
         self._known.pop(name, None)
+        self._doubted.pop(name, None)
         self._unknown.pop(name, None)
         # A look-up under way may have read the old value: let nobody else wait for it.
         self._reading.pop(name, None)
@@ -85,10 +103,19 @@ class KeyRing:
 
     def _connection_changed(self, connected: bool) -> None:
         if connected:
-            self._known.clear()
+            self._doubt_all()
             self._unknown.clear()
             self._reading.clear()
             self._announced.clear()
+
+    def _doubt_all(self) -> None:
+        now = self._clock.now()
+        while self._doubted and next(iter(self._doubted.values())).until <= now:
+            self._doubted.popitem(last=False)
+        self._doubted |= {name: _Doubted(key, now + DOUBTED_KEPT_S) for name, key in self._known.items()}
+        while len(self._doubted) > limits.KEYS_CACHED_MAX:
+            self._doubted.popitem(last=False)
+        self._known.clear()
 
     def cached(self, secret: str) -> CompiledKey | None:
         """Return a key that is known here.
@@ -105,6 +132,12 @@ class KeyRing:
         if until is not None and until > self._clock.now():
             raise FaultError(_UNKNOWN_KEY)
         return None
+
+    def has_seen(self, secret: str) -> bool:
+        """Return whether a key was good here before, or was just announced: to look it up is no guess."""
+        name = key_hash(secret, self._pepper)
+        announced = self._announced.get(name)
+        return name in self._seen or (announced is not None and bool(announced.data))
 
     async def find(self, secret: str) -> CompiledKey:
         """Return a key, from the bucket if need be; parallel look-ups of one key share one read.
@@ -130,14 +163,17 @@ class KeyRing:
         """
         me = asyncio.current_task()
         try:
-            value = await self._bus.kv_get(subjects.KV_KEYS, name)
-        except BusError:
-            return _UNREADABLE
+            async with asyncio.timeout(DOUBTED_READ_S if name in self._doubted else None):
+                value = await self._bus.kv_get(subjects.KV_KEYS, name)
+        except (BusError, TimeoutError):
+            doubted = self._doubted.get(name)
+            return doubted.key if doubted is not None and self._clock.now() < doubted.until else _UNREADABLE
         finally:
             # Still the current look-up: no change was announced meanwhile, so its result may be kept.
             current = self._reading.get(name) is me
             if current:
                 del self._reading[name]
+        self._doubted.pop(name, None)
         self._metrics.key_lookups.labels("unknown" if value is None else "found").inc()
         announced = self._announced.get(name)
         overruled = announced is not None and announced.data != (value or b"") and self._clock.now() < announced.until
@@ -159,5 +195,9 @@ class KeyRing:
                 self._unknown.popitem(last=False)
         else:
             self._known[name] = key
+            self._seen[name] = None
+            self._seen.move_to_end(name)
+            if len(self._seen) > limits.KEYS_CACHED_MAX:
+                self._seen.popitem(last=False)
             if len(self._known) > limits.KEYS_CACHED_MAX:
                 self._known.popitem(last=False)

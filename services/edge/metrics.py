@@ -2,9 +2,12 @@
 
 from collections import Counter as Tally
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 
-from trunkline.runtime.metrics import LATENCY_BUCKETS_S
+from trunkline.bus.subjects import DEFAULT_LANE
+from trunkline.core.errors import ErrorType
+from trunkline.policy.fair_queue import Refusal
+from trunkline.runtime.metrics import LATENCY_BUCKETS_S, zeroed
 
 
 class EdgeMetrics:
@@ -38,19 +41,31 @@ class EdgeMetrics:
             buckets=LATENCY_BUCKETS_S,
             registry=registry,
         )
-        self.first_byte_seconds = Histogram(
+        first_byte = Histogram(
             "trunkline_edge_first_byte_seconds",
-            "From the whole request to the first byte of a chat answer.",
+            "From the whole request to the first byte of a chat answer, by its form: stream, or whole, where nothing "
+            "comes before all of it is made.",
+            ["form"],
             buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self.first_byte_seconds = {True: first_byte.labels("stream"), False: first_byte.labels("whole")}
+        self.overhead_seconds = Summary(
+            "trunkline_edge_overhead_seconds",
+            "What the gateway itself added until the first byte of an answer, waiting for room included; of those that "
+            "the first channel gave.",
             registry=registry,
         )
 
     def _count_admission(self, registry: CollectorRegistry) -> None:
-        self.offers = Counter(
-            "trunkline_edge_reoffers",
-            "Jobs offered again, by the error type of the last offer.",
-            ["why"],
-            registry=registry,
+        self.offers = zeroed(
+            Counter(
+                "trunkline_edge_reoffers",
+                "Jobs offered again, by the error type of the last offer.",
+                ["why"],
+                registry=registry,
+            ),
+            [each for each in ErrorType if each.startswith("gateway_")],
         )
         self.waiting = Gauge(
             "trunkline_edge_waiting",
@@ -58,18 +73,22 @@ class EdgeMetrics:
             ["lane"],
             registry=registry,
         )
+        self.waiting.labels(DEFAULT_LANE)  # from the start, at 0
         self.wait_seconds = Histogram(
             "trunkline_edge_wait_seconds",
             "How long the jobs that got in had waited for room at a dispatcher; those that never waited do not count.",
             buckets=LATENCY_BUCKETS_S,
             registry=registry,
         )
-        self.admission_refused = Counter(
-            "trunkline_edge_admission_refused",
-            "Jobs refused while all dispatchers were full: late, no_chance, account_full, all_full, and "
-            "gateway_no_dispatcher where none was left.",
-            ["why"],
-            registry=registry,
+        self.admission_refused = zeroed(
+            Counter(
+                "trunkline_edge_admission_refused",
+                "Jobs refused while all dispatchers were full: late, no_chance, account_full, all_full, and "
+                "gateway_no_dispatcher where none was left.",
+                ["why"],
+                registry=registry,
+            ),
+            [*Refusal, ErrorType.GATEWAY_NO_DISPATCHER],
         )
 
     def _count_jobs(self, registry: CollectorRegistry) -> None:
@@ -98,11 +117,21 @@ class EdgeMetrics:
         )
 
     def _count_questions(self, registry: CollectorRegistry) -> None:
+        self.failed_keys = Counter(
+            "trunkline_edge_failed_keys",
+            "Requests with a wrong key: malformed, unknown when it was looked up, or limited, where it was not looked "
+            "up since too many others of its address had been wrong.",
+            ["why"],
+            registry=registry,
+        )
         self.key_lookups = Counter(
             "trunkline_edge_key_lookups", "Look-ups of keys not in the cache.", ["result"], registry=registry
         )
-        self.allowance_draws = Counter(
-            "trunkline_edge_allowance_draws", "Requests for allowances by result.", ["result"], registry=registry
+        self.allowance_draws = zeroed(
+            Counter(
+                "trunkline_edge_allowance_draws", "Requests for allowances by result.", ["result"], registry=registry
+            ),
+            ("granted", "unanswered"),
         )
         self.inquiries = Counter(
             "trunkline_edge_inquiries",

@@ -50,4 +50,6 @@ class RequestLog:
                 "offers": client.offers,
                 "first_byte_ms": round((client.first_byte - client.begun) * 1000, 2) if client.first_byte else None,
             }
+        if client.span is not None:
+            line["trace_id"] = client.span.trace_id
         self._lines.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

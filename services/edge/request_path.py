@@ -16,18 +16,19 @@ from prometheus_client import Counter
 from services.edge import cors
 from services.edge.client_job import ClientJob
 from services.edge.count_limit import CountLimit
-from services.edge.credentials import find_secret
 from services.edge.deployments import with_model
+from services.edge.identification import Identification
 from services.edge.job_board import JobBoard
-from services.edge.key_ring import KeyRing
 from services.edge.metrics import EdgeMetrics
 from services.edge.models import Models
 from services.edge.payments import Payments
 from services.edge.relay import respond_with_fault
 from services.edge.request_log import RequestLog
+from services.edge.request_trace import end_span, event
 from services.edge.routes import METHODS, SELF_SERVICE, Match, Route, find_route, suggested_dialect
 from services.edge.routing_wishes import choose_model, read_wish
 from services.edge.self_service import SelfService
+from trunkline.bus import frames
 from trunkline.bus.messages import Envelope
 from trunkline.core import limits
 from trunkline.core.clock import Clock
@@ -35,6 +36,7 @@ from trunkline.core.errors import ErrorType, Fault, FaultError
 from trunkline.core.ids import JobIDMint
 from trunkline.policy.addresses import TrustedProxies
 from trunkline.policy.affinity import affinity_of
+from trunkline.policy.keys import CompiledKey
 from trunkline.policy.limit_states import limit_states
 from trunkline.policy.slices import Slice
 from trunkline.protocol import registry
@@ -42,6 +44,7 @@ from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT
 from trunkline.runtime.http_exchange import Exchange, Request
 from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.tracing import NO_TRACER, Tracer
 
 log = structlog.get_logger()
 
@@ -72,9 +75,10 @@ class RequestPath:
         edge: process id.
         jobs_max, deadline_s: see the settings.
         mint: makes job ids.
-        keys, models, payments, board, self_service: what the steps ask.
+        identification, models, payments, board, self_service: what the steps ask.
         clock, tasks, metrics, request_log: of the process.
         proxies: whose word on where a request comes from is taken; None for nobody's.
+        tracer: of the process.
     """
 
     def __init__(
@@ -84,7 +88,7 @@ class RequestPath:
         jobs_max: int,
         deadline_s: float,
         mint: JobIDMint,
-        keys: KeyRing,
+        identification: Identification,
         models: Models,
         payments: Payments,
         board: JobBoard,
@@ -94,12 +98,13 @@ class RequestPath:
         metrics: EdgeMetrics,
         request_log: RequestLog,
         proxies: TrustedProxies | None = None,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
         self._edge = edge
         self._jobs_max = jobs_max
         self._deadline_s = deadline_s
         self._mint = mint
-        self._keys = keys
+        self._identification = identification
         self._models = models
         self._payments = payments
         self._board = board
@@ -109,6 +114,7 @@ class RequestPath:
         self._metrics = metrics
         self._log = request_log
         self._proxies = proxies
+        self._tracer = tracer
         self._waiting = 0
         self._counted: dict[tuple[str, str], Counter] = {}
         self._count_limit = CountLimit()
@@ -153,7 +159,10 @@ class RequestPath:
             address = self._proxies.client_of(request.peer, request.headers.get("x-forwarded-for"))
             if address != request.peer:
                 exchange.request = request._replace(peer=address)
-        return ClientJob(exchange, self._mint.mint(self._clock.wall_ms()), self._clock.now())
+        client = ClientJob(exchange, self._mint.mint(self._clock.wall_ms()), self._clock.now())
+        if self._tracer.on:
+            client.span = self._tracer.request(exchange.request.headers.get("traceparent", ""))
+        return client
 
     def refuse(self, client: ClientJob, fault: Fault, *, close: bool = False) -> None:
         """End a request that got no job with an error response."""
@@ -186,6 +195,7 @@ class RequestPath:
                 waiting = steps[index](client)
                 index += 1
                 if waiting is not None:
+                    event(client, "trunkline.step.waits", {"trunkline.step": steps[index - 1].__name__})
                     self._waiting += 1
                     self._tasks.spawn(self._go_later(client, steps, index, waiting), name="request_waits")
                     return
@@ -208,6 +218,7 @@ class RequestPath:
             return
         finally:
             self._waiting -= 1
+        event(client, "trunkline.step.over")
         if client.exchange.ended:
             self._payments.give_up(client)
             client.outcome = ErrorType.CLIENT_GONE.value
@@ -219,16 +230,15 @@ class RequestPath:
 
     def identify(self, client: ClientJob) -> Awaitable[None] | None:
         """Whose request is it? First, so that strangers cost nothing more."""
-        secret = find_secret(client.exchange.request, client.dialect.name)
-        key = self._keys.cached(secret)
-        if key is None:
-            return self._identify_by_look_up(client, secret)
+        key = self._identification.identify(client.exchange.request, client.dialect.name)
+        if not isinstance(key, CompiledKey):
+            return self._identify_by_look_up(client, key)
         client.key = key
         self._check_key(client)
         return None
 
-    async def _identify_by_look_up(self, client: ClientJob, secret: str) -> None:
-        client.key = await self._keys.find(secret)
+    async def _identify_by_look_up(self, client: ClientJob, looking: Awaitable[CompiledKey]) -> None:
+        client.key = await looking
         self._check_key(client)
 
     def _check_key(self, client: ClientJob) -> None:
@@ -311,6 +321,8 @@ class RequestPath:
             hedge=client.model.routing.hedge,
             asked=client.moved_from,
             continues=client.model.routing.continues,
+            frames=frames.VERSION,
+            trace="" if client.span is None else client.span.traceparent,
         )
         self._board.open(client, envelope, request.body, client.model.lane)
         if len(request.body) > limits.OPEN_BODY_BYTES_MAX:
@@ -366,9 +378,12 @@ class RequestPath:
         if counted is None:
             counted = self._counted[route, client.outcome] = self._metrics.requests.labels(route, client.outcome)
         counted.inc()
-        self._metrics.request_seconds.observe(now - client.begun)
+        exemplar = None if client.span is None else client.span.exemplar
+        self._metrics.request_seconds.observe(now - client.begun, exemplar)
         if client.first_byte:
-            self._metrics.first_byte_seconds.observe(client.first_byte - client.begun)
+            self._metrics.first_byte_seconds[client.asked.stream].observe(client.first_byte - client.begun, exemplar)
+        if client.span is not None:
+            end_span(client, client.span, route)
         self._log.write(client, route, now)
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-import aiohttp
+import msgspec
 import structlog
 
 from services.health import metrics
@@ -16,18 +16,19 @@ from services.health.credential_reports import CredentialReports, read_last_even
 from services.health.history import History
 from services.health.judge import Judge
 from services.health.peers import Peers
-from services.health.prober import PROBES_AT_ONCE_MAX, Prober, ProbeReport
+from services.health.prober import Prober, ProbeReport
 from services.health.publisher import WeightPublisher, read_published
 from trunkline.bus import messages, snapshots, subjects
 from trunkline.bus.messages import Beat, CredentialEvent
 from trunkline.bus.port import BusError, Message, Unsubscribe
 from trunkline.bus.snapshots import ChannelSnapshot, ChannelWeight
-from trunkline.policy.probing import PAID_KINDS, REACHABLE, ProbeResult
+from trunkline.policy.probing import PAID_KINDS, REACHABLE, SAYS_NOTHING, ProbeResult
 from trunkline.policy.vault import Vault, parse_masters
 from trunkline.protocol import registry
+from trunkline.runtime.http_client import HTTPClientPool
 from trunkline.runtime.kv_view import KVView
-from trunkline.runtime.probe_http import probe_session
 from trunkline.runtime.process import Process
+from trunkline.runtime.upstream_guard import UpstreamGuard
 
 log = structlog.get_logger()
 
@@ -55,7 +56,6 @@ class HealthService:
     Args:
         process: what the skeleton gives.
         settings: see there.
-        session: for probes.
         found: see there.
     """
 
@@ -63,7 +63,6 @@ class HealthService:
         self,
         process: Process,
         settings: HealthSettings,
-        session: aiohttp.ClientSession,
         found: Found,
     ) -> None:
         self._process = process
@@ -74,9 +73,13 @@ class HealthService:
         self._access = AccessPublisher(process.bus, self._judge, self._peers, process.clock)
         self._credentials = CredentialReports(process.bus, self._peers, process.clock, found.credentials)
         self._history = History(process.bus, self._judge, self._peers, process.clock)
+        vault = Vault(parse_masters(settings.master_keys))
+        self._masters = vault.versions
+        guard = UpstreamGuard(settings.upstream_allow, clock=process.clock)
+        self._pool = HTTPClientPool(clock=process.clock, tasks=process.tasks, guard=guard)
         self._prober = Prober(
-            session,
-            Vault(parse_masters(settings.master_keys)),
+            self._pool,
+            vault,
             clock=process.clock,
             tasks=process.tasks,
             interval_s=settings.probe_interval_s,
@@ -115,6 +118,7 @@ class HealthService:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         self._prober.stop()
+        self._pool.close()
         await self._view.stop()
         for unsubscribe in self._subscriptions:
             await unsubscribe()
@@ -125,7 +129,7 @@ class HealthService:
 
     def beat(self, beat: Beat) -> Beat:
         """See `runtime.process.Service`."""
-        return beat
+        return msgspec.structs.replace(beat, masters=self._masters)
 
     async def drain(self) -> None:
         """See `runtime.process.Service`: the next one takes over as soon as it hears that this one drains."""
@@ -165,7 +169,7 @@ class HealthService:
     def _probed(self, channel: ChannelSnapshot, report: ProbeReport) -> None:
         now, result = self._clock.now(), report.result
         self._probes.labels(result.value).inc()
-        if result is not ProbeResult.UNUSABLE:
+        if result not in SAYS_NOTHING:
             self._judge.receive_probe(channel.id, passed=result in REACHABLE, now=now)
         if report.kind in PAID_KINDS and result in {ProbeResult.PASSED, ProbeResult.DENIED}:
             self._judge.receive_model(channel.id, report.model, allowed=result is ProbeResult.PASSED, now=now)
@@ -184,10 +188,9 @@ async def _find(process: Process) -> Found:
 async def open_service(process: Process, settings: HealthSettings) -> AsyncIterator[HealthService]:
     """Run health for the length of the block."""
     found = await _find(process)
-    async with probe_session(PROBES_AT_ONCE_MAX) as session:
-        service = HealthService(process, settings, session, found)
-        try:
-            await service.start()
-            yield service
-        finally:
-            await service.stop()
+    service = HealthService(process, settings, found)
+    try:
+        await service.start()
+        yield service
+    finally:
+        await service.stop()

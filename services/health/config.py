@@ -4,7 +4,7 @@ import dataclasses
 
 from trunkline.policy import vault
 from trunkline.runtime import config
-from trunkline.runtime.process import ProcessSettings
+from trunkline.runtime.upstream_guard import UpstreamSettings
 
 OPS_PORT = 9104
 
@@ -18,7 +18,7 @@ def _masters_fault(text: str) -> str | None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HealthSettings(ProcessSettings):
+class HealthSettings(UpstreamSettings):
     """What an operator may set."""
 
     master_keys: str = config.setting(

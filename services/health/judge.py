@@ -261,6 +261,17 @@ class Judge:
                 watched.refusals.refused,
             )
 
+    def channels_of_models(self) -> dict[str, int]:
+        """Return how many channels take jobs of each model now; 0 of those that nobody serves."""
+        serving: dict[str, int] = {}
+        for number, watched in self._watched.items():
+            channel, verdict = watched.channel, self.verdict(number)
+            out = channel.drained or channel.weight <= 0 or verdict is None or verdict.state is ChannelState.EJECTED
+            for model in channel.models:
+                serves = not out and model not in watched.refusals.refused
+                serving[model] = serving.get(model, 0) + serves
+        return serving
+
     def samples(self, at_ms: int) -> list[HealthSample]:
         """Return each channel's interval and begin the next one: those of whole channels first, then of models."""
         samples: list[HealthSample] = []

@@ -1,4 +1,4 @@
-"""Health's metrics. The label ``channel`` holds configured names only; series go when their channel goes."""
+"""Health's metrics. The labels ``channel`` and ``model`` hold configured names; series go when their channel goes."""
 
 from collections.abc import Iterator
 
@@ -54,7 +54,17 @@ class ChannelMetrics(Collector):
             ejections.add_metric(labels, standing.ejections)
             spared.add_metric(labels, float(standing.spared))
             refused.add_metric(labels, len(standing.refused))
-        yield from (state, weight, ejections, spared, refused)
+        yield from (state, weight, ejections, spared, refused, self._models())
+
+    def _models(self) -> Metric:
+        serving = GaugeMetricFamily(
+            "trunkline_model_channels",
+            "Channels that take jobs of a model now: neither ejected nor drained, and not refused the model.",
+            labels=["model"],
+        )
+        for model, channels in self._judge.channels_of_models().items():
+            serving.add_metric([model], channels)
+        return serving
 
 
 class CredentialMetrics(Collector):

@@ -6,12 +6,9 @@ no host but the configured one.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
 
-import aiohttp
 import structlog
 
 from trunkline.bus.snapshots import ChannelSnapshot, ProbeKind, SealedCredential
@@ -20,7 +17,8 @@ from trunkline.core.errors import FaultError
 from trunkline.policy.probe_call import ProbeCall, probe_call, read_answer
 from trunkline.policy.probing import PAID_KINDS, PaidProbes, ProbeResult, next_kind, probed_model
 from trunkline.policy.vault import Vault, VaultError
-from trunkline.runtime.probe_http import ProbeFailedError, send_probe
+from trunkline.runtime.http_client import HTTPClientPool
+from trunkline.runtime.probe_http import ProbeFailedError, open_only, send_probe
 from trunkline.runtime.tasks import TaskSet
 
 log = structlog.get_logger()
@@ -40,8 +38,6 @@ takes a hundredth of it, the longest embedding a quarter."""
 
 ANSWER_TIMEOUT_S_MIN = 20.0
 """For an answer of a model: some are loaded only when they are asked, and all may have to wait their turn."""
-
-_HTTPS_PORT, _HTTP_PORT = 443, 80
 
 
 class ProbeReport(NamedTuple):
@@ -101,7 +97,7 @@ class Prober:
     """Starts the probes that are due.
 
     Args:
-        session: shared by all probes.
+        pool: connections to upstreams, with their guard.
         vault: opens credentials.
         clock, tasks: of the process.
         interval_s, timeout_s: see the settings.
@@ -116,7 +112,7 @@ class Prober:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
+        pool: HTTPClientPool,
         vault: Vault,
         *,
         clock: Clock,
@@ -128,7 +124,7 @@ class Prober:
         pays: Callable[[], bool],
         on_report: OnReport,
     ) -> None:
-        self._session = session
+        self._pool = pool
         self._vault = vault
         self._clock = clock
         self._tasks = tasks
@@ -237,8 +233,10 @@ class Prober:
         slot.turn += 1
         try:
             call = probe_call(channel, kind, model, self._opened(credential))
-        except VaultError:
-            log.warning("credential_unopened", channel=channel.name, credential=credential and credential.id)
+        except VaultError as error:
+            log.warning(
+                "credential_unopened", channel=channel.name, credential=credential and credential.id, error=str(error)
+            )
             return ProbeResult.UNUSABLE
         except FaultError:
             log.warning("probe_impossible", channel=channel.name, kind=kind.value)
@@ -258,7 +256,7 @@ class Prober:
 
     async def _send(self, channel: ChannelSnapshot, call: ProbeCall, timeout_s: float) -> ProbeResult:
         try:
-            answer = await send_probe(self._session, call, timeout_s=timeout_s, bytes_max=PROBE_BODY_BYTES_MAX)
+            answer = await send_probe(self._pool, call, timeout_s=timeout_s, bytes_max=PROBE_BODY_BYTES_MAX)
         except ProbeFailedError as error:
             return error.result
         return read_answer(channel, call, answer, self._clock.wall_ms()).result
@@ -266,17 +264,7 @@ class Prober:
     async def _connect(self, channel: ChannelSnapshot) -> ProbeResult:
         """Open a connection and close it again."""
         try:
-            parts = urlsplit(channel.base_url)
-            port = parts.port or (_HTTPS_PORT if parts.scheme == "https" else _HTTP_PORT)
-            async with asyncio.timeout(self._timeout_s):
-                _, writer = await asyncio.open_connection(parts.hostname, port)
-        except TimeoutError:
-            return ProbeResult.TIMEOUT
-        except OSError:
-            return ProbeResult.UNREACHABLE
-        except ValueError:
-            return ProbeResult.UNUSABLE
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+            await open_only(self._pool, channel.base_url, timeout_s=self._timeout_s)
+        except ProbeFailedError as error:
+            return error.result
         return ProbeResult.PASSED

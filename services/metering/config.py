@@ -3,11 +3,11 @@
 import dataclasses
 
 from trunkline.runtime.config import at_least, setting
-from trunkline.runtime.process import ProcessSettings
+from trunkline.runtime.tracing import TraceSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MeteringSettings(ProcessSettings):
+class MeteringSettings(TraceSettings):
     """Settings of metering."""
 
     database_url: str = setting(

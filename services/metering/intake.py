@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nats.aio.msg import Msg
 from nats.errors import Error as NATSError
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from trunkline.bus import subjects
+from trunkline.bus import permissions, subjects
 from trunkline.bus.port import BusError
 from trunkline.runtime.nats_bus import NATSBus
-
-DURABLE = "metering"
 
 ACK_WAIT_S = 30.0
 """A batch that is not acknowledged by then goes to another replica: longer than a settlement takes, and short enough
@@ -24,6 +22,20 @@ FETCH_WAIT_S = 0.5
 
 GATHER_S = 0.02
 """How long to wait for company of a first message: one transaction for many events. A balance is this much older."""
+
+
+class Queue(NamedTuple):
+    """Where the stream stands.
+
+    Attributes:
+        messages: that are not settled yet.
+        settled: number in the stream up to which all are.
+        published: number of the newest, at least.
+    """
+
+    messages: int
+    settled: int
+    published: int
 
 
 class Delivery(Protocol):
@@ -57,8 +69,8 @@ class Intake(Protocol):
             BusError: the stream cannot be read now.
         """
 
-    async def queued(self) -> int:
-        """Return how many messages are not settled yet, over all replicas.
+    async def queue(self) -> Queue:
+        """Return what is not settled yet, over all replicas.
 
         Raises:
             BusError: the stream cannot be asked now.
@@ -137,11 +149,11 @@ class NATSIntake:
 
     async def _subscribe(self) -> JetStreamContext.PullSubscription:
         # The broker may be a new one without our stream.
-        await self._bus.ensure_streams()
+        await self._bus.ensure_streams(permissions.STREAMS["metering"])
         try:
             subscription: JetStreamContext.PullSubscription = await self._bus.jetstream.pull_subscribe(
                 subjects.USAGE_SUBJECTS,
-                durable=DURABLE,
+                durable=subjects.USAGE_CONSUMER,
                 stream=subjects.USAGE_STREAM,
                 config=ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=self._ack_wait_s),
             )
@@ -158,10 +170,15 @@ class NATSIntake:
         except NATSError:
             return  # the connection is gone, and the subscription with it
 
-    async def queued(self) -> int:
-        """See `Intake.queued`."""
+    async def queue(self) -> Queue:
+        """See `Intake.queue`."""
         try:
-            info = await self._bus.jetstream.consumer_info(subjects.USAGE_STREAM, DURABLE)
+            info = await self._bus.jetstream.consumer_info(subjects.USAGE_STREAM, subjects.USAGE_CONSUMER)
         except (NATSError, TimeoutError) as error:
             raise BusError(f"the usage stream cannot be asked: {type(error).__name__}") from error
-        return (info.num_pending or 0) + (info.num_ack_pending or 0)
+        pending, delivered, settled = info.num_pending or 0, info.delivered, info.ack_floor
+        return Queue(
+            messages=pending + (info.num_ack_pending or 0),
+            settled=settled.stream_seq if settled is not None else 0,
+            published=(delivered.stream_seq if delivered is not None else 0) + pending,
+        )

@@ -1,9 +1,9 @@
 """Metrics of metering. Labels are closed sets of words."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from trunkline.core.money import NANO_PER_USD
-from trunkline.runtime.metrics import LATENCY_BUCKETS_S, ReadCounter, ReadGauge
+from trunkline.runtime.metrics import LATENCY_BUCKETS_S, ReadCounter, ReadGauge, zeroed
 from trunkline.store.settlement import SettledBatch
 
 
@@ -12,21 +12,26 @@ class MeteringMetrics:
 
     Attributes:
         queue_messages: usage messages in the stream that are not settled yet.
+        queue_age_s: how long at least the oldest of them has waited.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._booked_nano = {"charge": 0, "cost": 0}
         self.queue_messages = 0
+        self.queue_age_s = 0.0
         self._count_settling(registry)
         self._count_answers(registry)
         self._count_upkeep(registry)
 
     def _count_settling(self, registry: CollectorRegistry) -> None:
-        self.events = Counter(
-            "trunkline_metering_events",
-            "Usage events by result: settled for the first time, duplicate, or refused and set aside.",
-            ["result"],
-            registry=registry,
+        self.events = zeroed(
+            Counter(
+                "trunkline_metering_events",
+                "Usage events by result: settled for the first time, duplicate, or refused and set aside.",
+                ["result"],
+                registry=registry,
+            ),
+            ("settled", "duplicate", "refused"),
         )
         self.messages_refused = Counter(
             "trunkline_metering_messages_refused",
@@ -54,6 +59,13 @@ class MeteringMetrics:
                 lambda: self.queue_messages,
             )
         )
+        registry.register(
+            ReadGauge(
+                "trunkline_metering_queue_age_seconds",
+                "How long at least the oldest of these messages has waited; 0 if none waits.",
+                lambda: self.queue_age_s,
+            )
+        )
 
     def _count_answers(self, registry: CollectorRegistry) -> None:
         self.draws = Counter(
@@ -76,16 +88,33 @@ class MeteringMetrics:
         )
 
     def _count_upkeep(self, registry: CollectorRegistry) -> None:
-        self.postgres_failures = Counter(
-            "trunkline_metering_postgres_failures",
-            "Uses of Postgres that failed and were or will be tried again.",
-            ["use"],
+        self.postgres_failures = zeroed(
+            Counter(
+                "trunkline_metering_postgres_failures",
+                "Uses of Postgres that failed and were or will be tried again.",
+                ["use"],
+                registry=registry,
+            ),
+            ("allowances", "inquiries", "ledger", "retention", "settlement", "upkeep"),
+        )
+        self.leases_dropped = zeroed(
+            Counter(
+                "trunkline_metering_leases_dropped",
+                "Leases ended, by why: closed by their edge, or lost with it.",
+                ["why"],
+                registry=registry,
+            ),
+            ("closed", "lost"),
+        )
+        self.ledger_mismatches = Gauge(
+            "trunkline_metering_ledger_mismatches",
+            "What did not agree when the ledger was last looked at: the sum of all balances, and the charges of the "
+            "newest attempts.",
             registry=registry,
         )
-        self.leases_dropped = Counter(
-            "trunkline_metering_leases_dropped",
-            "Leases ended, by why: closed by their edge, or lost with it.",
-            ["why"],
+        self.ledger_looked_at = Gauge(
+            "trunkline_metering_ledger_looked_at_timestamp_seconds",
+            "When that was, as Unix time; 0 if it has not been yet.",
             registry=registry,
         )
         self.orphans = Counter(

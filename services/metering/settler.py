@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from services.metering.metrics import MeteringMetrics
+from services.metering.settle_trace import trace_settled
 from services.metering.terms import TermsBook
 from trunkline.bus import messages
 from trunkline.bus.allowance import MeterKind, Period
@@ -14,6 +15,7 @@ from trunkline.policy.discounts import Discounts
 from trunkline.policy.meters import AccountTerms, counts, has_budgets, meters_of
 from trunkline.policy.periods import span_at
 from trunkline.policy.pricing import PriceBook
+from trunkline.runtime.tracing import NO_TRACER, Tracer
 from trunkline.store.database import Connection, Database
 from trunkline.store.prices import PriceMark, load_price_book, read_mark
 from trunkline.store.settlement import BudgetPeriod, RefusedContentError, settle
@@ -31,14 +33,23 @@ class Settler:
     Args:
         database: to settle in.
         terms: which budgets count an event.
-        clock, metrics: of the process.
+        clock, metrics, tracer: of the process.
     """
 
-    def __init__(self, database: Database, terms: TermsBook, *, clock: Clock, metrics: MeteringMetrics) -> None:
+    def __init__(
+        self,
+        database: Database,
+        terms: TermsBook,
+        *,
+        clock: Clock,
+        metrics: MeteringMetrics,
+        tracer: Tracer = NO_TRACER,
+    ) -> None:
         self._database = database
         self._terms = terms
         self._clock = clock
         self._metrics = metrics
+        self._tracer = tracer
         self._book = PriceBook({}, {}, {})
         self._mark: PriceMark | None = None
         self._checked = 0.0
@@ -78,7 +89,10 @@ class Settler:
                 keys.setdefault(event.account, set()).add(event.key)
             terms = await self._terms.load(connection, keys)
             batch = await settle(connection, events, book, lambda event: _budgets(event, terms))
-        self._metrics.settled(batch, self._clock.now() - began)
+        took_s = self._clock.now() - began
+        self._metrics.settled(batch, took_s)
+        if self._tracer.on:
+            trace_settled(self._tracer, events, batch, took_s)
         return batch.events
 
     async def _current_prices(self, events: Sequence[UsageEvent]) -> PriceBook:

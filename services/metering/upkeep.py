@@ -8,6 +8,7 @@ from services.metering.intake import Intake
 from services.metering.leases import LeaseEnds
 from services.metering.metrics import MeteringMetrics
 from services.metering.orphans import Orphans
+from services.metering.queue_age import QueueAge
 from trunkline.bus.port import BusError
 from trunkline.core.clock import Clock
 from trunkline.store.allowances import read_accounts
@@ -51,6 +52,7 @@ class Upkeep:
         self._leases = leases
         self._clock = clock
         self._metrics = metrics
+        self._age = QueueAge()
         self._stopping = False
         self.postgres_away = True
 
@@ -77,9 +79,11 @@ class Upkeep:
 
     async def _read_queue(self) -> None:
         try:
-            self._metrics.queue_messages = await self._intake.queued()
+            queue = await self._intake.queue()
         except BusError:
-            return  # the last figure stands; that the bus is away shows elsewhere
+            return  # the last figures stand; that the bus is away shows elsewhere
+        self._metrics.queue_messages = queue.messages
+        self._metrics.queue_age_s = self._age.age_s(queue, self._clock.now())
 
     async def _check_postgres(self) -> None:
         async with self._database.connection() as connection:

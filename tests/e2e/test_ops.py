@@ -7,6 +7,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -35,6 +36,15 @@ def test_probes(surface: Surface, role: str) -> None:
 
 
 @pytest.mark.parametrize("role", SERVICES)
+def test_crash_dumps_hold_nothing(surface: Surface, role: str) -> None:
+    for entry in surface.ready.processes[role]:
+        process = Path(f"/proc/{entry.pid}")
+        (limit,) = (line for line in (process / "limits").read_text().splitlines() if line.startswith("Max core file"))
+        assert limit.split()[-3:-1] == ["0", "0"]
+        assert int((process / "coredump_filter").read_text(), 16) == 0
+
+
+@pytest.mark.parametrize("role", SERVICES)
 def test_metrics_parse_and_say_what_they_are(surface: Surface, role: str) -> None:
     for entry in surface.ready.processes[role]:
         metrics = {metric.name: metric for metric in surface.metrics(entry.ops_url)}
@@ -44,7 +54,7 @@ def test_metrics_parse_and_say_what_they_are(surface: Surface, role: str) -> Non
         assert "trunkline_bus_dropped" in metrics
         for name, metric in own.items():
             assert metric.documentation.endswith("."), name
-            assert metric.type in {"counter", "gauge", "histogram"}, name
+            assert metric.type in {"counter", "gauge", "histogram", "summary"}, name
 
 
 @pytest.mark.parametrize("role", SERVICES)

@@ -3,12 +3,15 @@
 import pytest
 
 from tests.support.evidence import Evidence, gather
+from trunkline.bus.permissions import OPERATOR, ROLES
 from trunkline.policy import keys
 
 OUTPUT = "dev.log"
 """What `trunkline dev` prints for a person: a key and the admin key are among it, on purpose."""
 
 SECRETS_FILE = "data folder/secrets.json"
+
+PLANTED = ("prompt", "answer", "credential", "key", "collector_key")
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +33,13 @@ def test_search_finds_what_must_be_there(evidence: Evidence) -> None:
     assert "ciphertext" not in evidence.tables["public.credentials"]
     assert len(evidence.tables["public.credentials"].splitlines()) > 1
     assert len(evidence.refusals) > 25
+    assert planted.collector_key in evidence.environments["edge"]
+    assert "trunkline_trace_spans_dropped" in evidence.metrics
     for log in ("edge", "dispatcher", "metering", "health", "console", "nats", "postgres", "upstream"):
         assert f"data folder/logs/{log}-1.log" in evidence.files
 
 
-@pytest.mark.parametrize("name", ["prompt", "answer", "credential", "key"])
+@pytest.mark.parametrize("name", PLANTED)
 def test_planted_strings_are_in_no_file(evidence: Evidence, name: str) -> None:
     """Neither in logs, nor in what NATS and Postgres keep on disk."""
     found = evidence.holders(evidence.planted.all()[name])
@@ -47,9 +52,11 @@ def test_secrets_of_the_stack_are_in_their_own_file_alone(evidence: Evidence) ->
         assert evidence.holders(evidence.own[name]) == {SECRETS_FILE}
     assert not evidence.holders(evidence.own["postgres_password"], "data folder/logs")
     assert not evidence.holders(evidence.own["postgres_password"], "data folder/nats")
+    for role in ROLES:
+        assert evidence.holders(evidence.own[f"nats_{role}"]) == {SECRETS_FILE}
 
 
-@pytest.mark.parametrize("name", ["prompt", "answer", "credential", "key"])
+@pytest.mark.parametrize("name", PLANTED)
 def test_planted_strings_are_in_no_table(evidence: Evidence, name: str) -> None:
     secret = evidence.planted.all()[name]
     forms = (secret, secret.encode().hex())
@@ -62,7 +69,7 @@ def test_secrets_of_the_stack_are_in_no_table_and_no_metric(evidence: Evidence) 
         assert secret not in evidence.metrics
 
 
-@pytest.mark.parametrize("name", ["prompt", "answer", "credential", "key"])
+@pytest.mark.parametrize("name", PLANTED)
 def test_planted_strings_are_in_no_metric(evidence: Evidence, name: str) -> None:
     assert "trunkline_edge_requests_total" in evidence.metrics
     assert evidence.planted.all()[name] not in evidence.metrics
@@ -71,7 +78,7 @@ def test_planted_strings_are_in_no_metric(evidence: Evidence, name: str) -> None
 def test_refusals_hold_no_secret(evidence: Evidence) -> None:
     """An upstream's own words reach the client where they help, but never with a credential in them."""
     planted = evidence.planted
-    for secret in (planted.credential, planted.key, *evidence.own.values()):
+    for secret in (planted.credential, planted.key, planted.collector_key, *evidence.own.values()):
         assert [name for name, refusal in evidence.refusals.items() if secret in refusal] == []
 
 
@@ -105,4 +112,7 @@ def test_each_process_is_given_only_what_it_needs(evidence: Evidence) -> None:
     assert given(own["master_keys"]) == {"dispatcher", "health", "console"}
     assert given(own["key_pepper"]) == {"edge", "console"}
     assert given(own["postgres_password"]) == {"metering", "console"}
+    for role in ROLES:
+        assert given(own[f"nats_{role}"]) == {role, "nats"}
+    assert given(own[f"nats_{OPERATOR}"]) == {"nats"}
     assert given(evidence.planted.credential) == set()

@@ -250,7 +250,7 @@ async def test_request_without_a_listener_or_an_answer(cluster: Cluster) -> None
 
 async def test_store_keeps_each_message_id_once(cluster: Cluster) -> None:
     async def store(payload: bytes, message_id: str) -> None:
-        await cluster.first.store(subjects.usage("p"), payload, message_id=message_id, timeout_s=WITHIN_S)
+        await cluster.first.store(subjects.usage("edge", "p"), payload, message_id=message_id, timeout_s=WITHIN_S)
 
     await store(b"a", "1")
     await store(b"b", "2")

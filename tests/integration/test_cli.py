@@ -255,6 +255,17 @@ async def test_credentials_and_history_have_their_commands(cli: CLI, bus: NATSBu
     assert (await cli.run("history", "main", "--by", "week")).err.startswith("trunkline: by must be one of minute")
 
 
+async def test_sealing_anew_has_its_command_and_says_what_it_could_not_do(cli: CLI, database: Database) -> None:
+    async with database.connection() as connection:
+        await add_credential(connection, await add_channel(connection, "main", ["m"]), "mark")
+        await connection.execute("update credentials set master = 7")
+    for arguments, code in ((["--dry-run"], 0), ([], 1)):
+        run = await cli.run("credentials", "reseal", *arguments)
+        assert run.code == code, run.err
+        first, _, row = run.out.splitlines()
+        assert (first, row.split()) == ("0 sealed anew with master key 1", ["7", "1", "0", "no"])
+
+
 async def test_chat_streams_an_answer_and_says_when_it_was_cut(edge_url: str) -> None:
     cli = CLI({"TRUNKLINE_BASE_URL": edge_url, "TRUNKLINE_API_KEY": SECRET})
     assert await cli.run("chat", "gpt-4o-mini", "hi") == (0, "Hello, world\n", "")

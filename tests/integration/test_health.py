@@ -123,6 +123,7 @@ def settings(nats_url: str) -> HealthSettings:
         master_keys="1:" + base64.b64encode(MASTER).decode(),
         probe_interval_s=0.2,
         probe_timeout_s=0.5,
+        upstream_allow=("127.0.0.0/8",),
     )
 
 

@@ -165,6 +165,10 @@ GARBAGE = {
     "a NUL in a value": b"HTTP/1.1 200 OK\r\nx: \0\r\n\r\n",
     "another protocol": b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
     "an endless head": b"HTTP/1.1 200 OK\r\nx: " + b"y" * 5 * HEAD_BYTES_MAX,
+    "endless trailer fields": CHUNKED
+    + b"1\r\nx\r\n0\r\n"
+    + b"".join(b"x%d: y\r\n" % number for number in range(HEAD_BYTES_MAX)),
+    "an endless chunk extension": CHUNKED + b"1;" + b"y" * 5 * HEAD_BYTES_MAX,
     "TLS": b"\x15\x03\x01\x00\x02\x02\x46",
 }
 

@@ -213,7 +213,7 @@ async def test_a_cut_answer_does_not_look_whole(version: bytes) -> None:
     async with serving() as server:
         server.handle = hold
         client = await server.connect()
-        client.send(b"GET / HTTP/%b\r\n\r\n" % version)
+        client.send(b"GET / HTTP/%b\r\nhost: x\r\n\r\n" % version)
         exchange = await server.asked()
         exchange.start(200, b"", b"half")
         if version == b"1.1":
@@ -397,18 +397,63 @@ async def test_draining_closes_idle_connections_and_lets_the_others_finish() -> 
 @on_both_loops
 async def test_too_many_connections_are_turned_away() -> None:
     async with serving(ServerLimits(connections_max=2)) as server:
+        server.handle = hold
         first, second = await server.connect(), await server.connect()
         for client in (first, second):
             client.send(GET)
-            await client.answer()
+        await server.asked(2)
         third = await server.connect()
         assert await third.closed()
         await until(lambda: len(server.server) == 2, "it is forgotten")
         first.close()
         await until(lambda: len(server.server) == 1, "it is forgotten")
+        server.handle = echo
         fourth = await server.connect()
         fourth.send(GET)
         assert (await fourth.answer()).status == 200
+
+
+@on_both_loops
+async def test_where_it_is_full_the_longest_idle_connection_makes_room() -> None:
+    async with serving(ServerLimits(connections_max=3)) as server:
+        silent, idle, busy = await server.connect(), await server.connect(), await server.connect()
+        idle.send(GET)
+        assert (await idle.answer()).status == 200
+        server.handle = hold
+        busy.send(GET)
+        await server.asked(2)
+        await server.clock.advance(1.0)
+
+        fourth = await server.connect()
+        assert await silent.closed()  # it has the shorter time
+        assert len(server.server) == 3
+        fifth = await server.connect()
+        assert await fifth.closed()  # room is made only so often, however many come
+        server.handle = echo
+        fourth.send(GET)
+        assert (await fourth.answer()).status == 200
+        await server.clock.advance(SWEEP_INTERVAL_S)
+        sixth = await server.connect()
+        assert await idle.closed()
+        for client in (fourth, sixth):
+            client.send(GET)
+            assert (await client.answer()).status == 200
+        server.exchanges[1].respond(200, b"", b"done")
+        assert (await busy.answer()).body == b"done"
+
+
+@on_both_loops
+async def test_room_is_made_by_whoever_holds_most() -> None:
+    async with serving(ServerLimits(connections_max=5)) as server:
+        alone = await server.connect("127.0.0.2")
+        hoard = [await server.connect("127.0.0.3") for _ in range(4)]
+        newcomer = await server.connect("127.0.0.2")
+        newcomer.send(GET)
+        assert (await newcomer.answer()).status == 200
+        alone.send(GET)
+        assert (await alone.answer()).status == 200
+        await until(lambda: len(server.server) == 5, "one has gone")
+        assert [client.reader.at_eof() for client in hoard].count(True) == 1
 
 
 @on_both_loops

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.both_loops import on_both_loops
 from tests.support.http_serving import Client, Serving, hold, post, serving, until
+from tests.support.malformed_requests import CHUNKED, HEAD, MALFORMED
 from trunkline.core.errors import ErrorType
 from trunkline.runtime.http_request_reader import HEAD_BYTES_MAX, ServerLimits
 from trunkline.runtime.http_server import LINGER_S
@@ -13,8 +14,6 @@ from trunkline.runtime.http_server import LINGER_S
 SMALL = ServerLimits(
     body_bytes_max=1000, headers_max=20, header_line_bytes_max=200, request_read_timeout_s=10.0, keep_alive_s=30.0
 )
-HEAD = b"POST / HTTP/1.1\r\nhost: x\r\n"
-CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
 KIB = 1024
 
 
@@ -26,33 +25,6 @@ async def refused(server: Serving, client: Client, kind: ErrorType) -> None:
     assert await client.closed()
     assert [fault.type for fault in server.faults] == [kind]
     assert server.exchanges == []
-
-
-MALFORMED = {
-    "no request at all": b"hello\r\n\r\n",
-    "length and chunks": HEAD + b"content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-    "chunks and length": HEAD + b"transfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n",
-    "two lengths": HEAD + b"content-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
-    "a negative length": HEAD + b"content-length: -1\r\n\r\n",
-    "a length with a sign": HEAD + b"content-length: +3\r\n\r\nabc",
-    "a length beyond 64 bits": HEAD + b"content-length: 99999999999999999999999\r\n\r\n",
-    "chunks inside chunks": HEAD + b"transfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-    "chunks not last": HEAD + b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-    "a bad chunk size": CHUNKED + b"zz\r\nabc\r\n0\r\n\r\n",
-    "a chunk size beyond 64 bits": CHUNKED + b"fffffffffffffffff\r\nabc\r\n0\r\n\r\n",
-    "a chunk longer than its size": CHUNKED + b"3\r\nabcdef\r\n0\r\n\r\n",
-    "a NUL in the target": b"GET /\0 HTTP/1.1\r\nhost: x\r\n\r\n",
-    "a NUL in a value": b"GET / HTTP/1.1\r\nhost: x\0\r\n\r\n",
-    "a space in a name": b"GET / HTTP/1.1\r\nho st: x\r\n\r\n",
-    "a space before a colon": b"GET / HTTP/1.1\r\nhost : x\r\n\r\n",
-    "a folded value": b"GET / HTTP/1.1\r\nhost: x\r\n y\r\n\r\n",
-    "bare line feeds": b"GET / HTTP/1.1\nhost: x\n\n",
-    "no version": b"GET /\r\n\r\n",
-    "another version": b"GET / HTTP/3.0\r\nhost: x\r\n\r\n",
-    "HTTP/2 without asking": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "a tunnel": b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n",
-    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50),
-}
 
 
 @pytest.mark.parametrize("wire", MALFORMED.values(), ids=MALFORMED)
@@ -260,3 +232,48 @@ async def test_many_slow_clients_do_not_keep_others_from_being_served() -> None:
         await server.clock.advance(11)
         answers = await asyncio.gather(*(client.answer() for client in slow))
         assert {answer.body.decode() for answer in answers} == {ErrorType.CLIENT_TOO_SLOW.value}
+
+
+@on_both_loops
+async def test_what_stands_behind_a_malformed_request_is_never_read() -> None:
+    """It may be half a request of another, whom a proxy has put on the same connection."""
+    hidden = b"GET /hidden HTTP/1.1\r\nhost: x\r\n\r\n"
+    for wire in MALFORMED.values():
+        async with serving(SMALL) as server:
+            client = await server.connect()
+            client.send(wire + hidden)
+            assert (await client.rest()).count(b"HTTP/1.1 ") == 1
+            client.send(hidden)
+            assert server.exchanges == []
+
+
+@on_both_loops
+async def test_the_host_in_a_target_is_no_path_of_ours() -> None:
+    """Nothing here goes by a host, so one that differs from the header changes nothing: it stays in the path."""
+    async with serving(SMALL) as server:
+        client = await server.connect()
+        client.send(b"GET http://other/a HTTP/1.1\r\nhost: x\r\n\r\n")
+        await client.answer()
+        assert [exchange.request.path for exchange in server.exchanges] == ["http://other/a"]
+
+
+@on_both_loops
+async def test_http_1_0_needs_no_host() -> None:
+    async with serving(SMALL) as server:
+        client = await server.connect()
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert (await client.answer()).status == 200
+
+
+@on_both_loops
+async def test_a_thousand_offers_of_http_2_at_once_are_as_many_requests() -> None:
+    """Each is read anew without its offer: not within the reading of the one before, and without a copy of the rest."""
+    offer = b"GET / HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n"
+    many = 3000
+    async with serving(SMALL) as server:
+        client = await server.connect()
+        client.send(offer * many)
+        for _ in range(many):
+            assert (await client.answer()).status == 200
+        assert server.faults == []
+        assert len(server.exchanges) == many

@@ -1,6 +1,7 @@
 """Users, keys, their secrets, limits and budgets, through the admin API on real Postgres and NATS."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +12,9 @@ from tests.support.console import PEPPER, AdminClient, running_console
 from tests.support.waiting import eventually
 from trunkline.bus import snapshots, subjects
 from trunkline.bus.snapshots import KeyPolicy
+from trunkline.core.limits import MODEL_NAME_CHARS_MAX
 from trunkline.policy.admin_accounts import OVERLAP_S_DEFAULT, OVERLAP_S_MAX
+from trunkline.policy.configuration_checks import KEY_MODELS_MAX, KEY_NETWORKS_MAX, KEY_STARS_MAX
 from trunkline.policy.keys import key_hash, well_formed
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_bus import NATSBus
@@ -367,3 +370,46 @@ async def test_bad_input_is_refused_with_words_and_changes_nothing(client: Admin
         assert answer.status == status, (path, error)
         assert says in " ".join([error["message"], *error.get("faults", ())]), (path, error)
     assert [(await client.call("GET", path)).body for path in ("/accounts", "/users", "/keys")] == before
+
+
+def large_body(body: dict[str, Any]) -> io.BytesIO:
+    """Return a body as aiohttp wants large ones: as a file."""
+    return io.BytesIO(msgspec.json.encode(body))
+
+
+async def test_a_key_too_large_for_the_bus_does_not_hold_up_what_others_change(
+    client: AdminClient, projection: Projection
+) -> None:
+    """Members make keys; an entry that NATS never takes would stand in the outbox before all others for good."""
+    for large in ({"models": [f"{number}-{'m' * 240}" for number in range(5000)]}, {"allow_ips": ["::1"] * 300_000}):
+        refused = await client.call("POST", "/accounts/acme/keys", large_body({"name": "large", **large}))
+        assert refused.status == 400
+    await projection.becomes(await new_key(client), models=("*",))
+    for change, fault in (
+        ({"models": ["a"] * (KEY_MODELS_MAX + 1)}, "models: must name at most 500 models or patterns"),
+        ({"models": ["a*"] * (KEY_STARS_MAX + 1)}, "models: must have at most 128 times * in all patterns"),
+        ({"allow_ips": ["::1"] * (KEY_NETWORKS_MAX + 1)}, "allow_ips: must name at most 500 networks"),
+    ):
+        refused = await client.call("PATCH", KEY, change)
+        assert (refused.status, refused.body["error"]["faults"]) == (400, [fault])
+    wide = "\U0001d7d8" * (MODEL_NAME_CHARS_MAX - 3)
+    most = [f"{number:03}{wide}" for number in range(KEY_MODELS_MAX)]
+    assert (await client.call("PATCH", KEY, {"models": most, "allow_ips": ["::1"] * KEY_NETWORKS_MAX})).status == 200
+    await projection.becomes(await new_key(client, name="next"), models=("*",))
+
+
+async def test_what_no_message_holds_is_refused_whoever_configures_it(
+    client: AdminClient, projection: Projection
+) -> None:
+    """Operators, too."""
+    models = {f"{number}-{'m' * 240}": "m" for number in range(5000)}
+    large = {
+        "channels": [{**CONFIGURATION["channels"][0], "models": models}],
+        "models": [{"name": name, "free": True} for name in models],
+    }
+    refused = await client.call("POST", "/apply", large_body(large))
+    assert refused.status == 400
+    (fault,) = refused.body["error"]["faults"]
+    assert fault.startswith("channels: an entry takes 12")
+    assert fault.endswith("KiB, and NATS takes 1024; give it fewer models, patterns or rules")
+    await projection.becomes(await new_key(client), models=("*",))

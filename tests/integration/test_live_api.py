@@ -118,7 +118,7 @@ async def test_history_comes_at_once_and_then_each_second(console: RunningConsol
 async def test_a_refused_credential_and_the_queue_are_in_the_picture(
     console: RunningConsole, bus: NATSBus, database: Database
 ) -> None:
-    await bus.store(subjects.usage("p"), messages.encode(UsageBatch(())), message_id="1", timeout_s=5)
+    await bus.store(subjects.usage("edge", "p"), messages.encode(UsageBatch(())), message_id="1", timeout_s=5)
     async with database.connection() as connection:
         await connection.execute(
             "insert into credential_states (credential_id, refused_at, status, heard_at)"

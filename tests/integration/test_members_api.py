@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from services.console import keys_api
 from tests.support.console import AdminClient, running_console
 from tests.support.people import Browser, browser, new_login
 from trunkline.runtime.nats_bus import NATSBus
@@ -126,6 +127,23 @@ async def test_who_is_taken_out_has_no_key_left(office: Office) -> None:
     user = (await office.owner.call("GET", "/accounts/acme/users/member")).body
     assert (user["login"], user["keys"]) == (None, 2)
     assert (await office.admin.call("DELETE", f"{MEMBERS}/member")).status == 404
+
+
+async def test_people_make_so_many_keys_and_operators_more(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever registers may have an account to themselves, and what is in keys is kept by all edges' broker."""
+    monkeypatch.setattr(keys_api, "KEYS_OF_ACCOUNT_MAX", 2)
+    assert (await office.member.call("POST", KEYS, {"name": "one"})).status == 201
+    assert (await office.site.call("POST", KEYS, {"name": "two"})).status == 201
+    for person in (office.member, office.owner):
+        refused = await person.call("POST", KEYS, {"name": "three"})
+        assert refused.status == 409
+        assert refused.body["error"]["message"] == (
+            "The account has 2 keys, as many as its people may make; delete some, or ask an operator."
+        )
+    assert (await office.site.call("POST", KEYS, {"name": "three"})).status == 201
+    for name in ("two", "three"):
+        assert (await office.site.call("DELETE", f"{KEYS}/{name}")).status == 204
+    assert (await office.member.call("POST", KEYS, {"name": "three"})).status == 201
 
 
 async def test_members_have_and_see_keys_of_their_own_alone(office: Office) -> None:

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.metering.consumer import Consumer
-from services.metering.intake import Delivery, NATSIntake
+from services.metering.intake import Delivery, NATSIntake, Queue
 from services.metering.metrics import MeteringMetrics
 from services.metering.settler import PRICES_AGE_MAX_S, Settler
 from services.metering.terms import TermsBook
@@ -69,8 +69,8 @@ class DiesBeforeAck:
     async def fetch(self) -> Sequence[Delivery]:
         return [_Unacknowledged(delivery, self.committed) for delivery in await self._intake.fetch()]
 
-    async def queued(self) -> int:
-        return await self._intake.queued()
+    async def queue(self) -> Queue:
+        return await self._intake.queue()
 
 
 class _Unacknowledged:
@@ -92,7 +92,7 @@ class _Unacknowledged:
 
 async def publish(bus: NATSBus, events: Sequence[UsageEvent], *, message_id: str) -> None:
     payload = messages.encode(UsageBatch(tuple(events)))
-    await bus.store(subjects.usage("dispatcher-1"), payload, message_id=message_id, timeout_s=5)
+    await bus.store(subjects.usage("dispatcher", "dispatcher-1"), payload, message_id=message_id, timeout_s=5)
 
 
 async def rows(database: Database) -> int:
@@ -104,7 +104,7 @@ async def rows(database: Database) -> int:
 async def until_settled(database: Database, replica: Replica, count: int) -> None:
     async def settled() -> bool:
         try:
-            return await rows(database) == count and await replica.intake.queued() == 0
+            return await rows(database) == count and (await replica.intake.queue()).messages == 0
         except (StoreError, BusError):
             return False
 
@@ -172,14 +172,14 @@ async def test_a_message_that_is_no_batch_is_set_aside_and_blocks_nothing(
     bus: NATSBus, database: Database, tasks: TaskSet, account: int
 ) -> None:
     poison = b"\x93 not a batch"
-    await bus.store(subjects.usage("stranger"), poison, message_id="poison", timeout_s=5)
+    await bus.store(subjects.usage("dispatcher", "stranger"), poison, message_id="poison", timeout_s=5)
     await publish(bus, [usage_event(account=account)], message_id="good")
     replica = Replica(bus, database, tasks)
     replica.start()
     await until_settled(database, replica, 1)
     async with database.connection() as connection:
         kept = await connection.fetchrow("select subject, reason, payload from usage_refused")
-    assert tuple(kept) == (subjects.usage("stranger"), "not a usage batch", poison)
+    assert tuple(kept) == (subjects.usage("dispatcher", "stranger"), "not a usage batch", poison)
     assert replica.registry.get_sample_value("trunkline_metering_messages_refused_total") == 1
 
 

@@ -110,12 +110,12 @@ async def test_the_leases_of_an_edge_end_when_it_has_been_silent_for_long_enough
 async def test_not_before_the_usage_stream_has_been_settled_past_its_end_by_whichever_replica(rig: Rig) -> None:
     await rig.write(lease("edge-1"))
     await rig.beat("edge-1")
-    await rig.bus.store(subjects.usage("dispatcher-1"), b"of its last job", message_id="1", timeout_s=5)
+    await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"of its last job", message_id="1", timeout_s=5)
     assert await rig.sweeps(int(3 * LEASE_LOST_S)) == [1]
     # Another replica has it in hand; what comes later is of no account.
     (delivery,) = await NATSIntake(rig.bus, 1).fetch()
     assert await rig.sweeps(3) == [1]
-    await rig.bus.store(subjects.usage("dispatcher-1"), b"later", message_id="2", timeout_s=5)
+    await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"later", message_id="2", timeout_s=5)
     await delivery.ack()
 
     async def gone() -> bool:
@@ -131,7 +131,7 @@ async def test_a_stream_that_is_never_empty_does_not_keep_leases(rig: Rig) -> No
     intake = NATSIntake(rig.bus, 1)
     left = [1]
     for turn in range(int(LEASE_LOST_S) + 10):
-        await rig.bus.store(subjects.usage("dispatcher-1"), b"x", message_id=str(turn), timeout_s=5)
+        await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"x", message_id=str(turn), timeout_s=5)
         if turn >= 3:  # settlement is three seconds behind
             (delivery,) = await intake.fetch()
             await delivery.ack()
@@ -142,7 +142,7 @@ async def test_a_stream_that_is_never_empty_does_not_keep_leases(rig: Rig) -> No
 async def test_a_stream_that_counts_anew_does_not_keep_leases(rig: Rig) -> None:
     await rig.write(lease("edge-1"))
     for number in range(5):
-        await rig.bus.store(subjects.usage("dispatcher-1"), b"x", message_id=str(number), timeout_s=5)
+        await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"x", message_id=str(number), timeout_s=5)
     await rig.sweeps(2)
     await rig.bus.jetstream.delete_stream(subjects.USAGE_STREAM)
     await rig.bus.ensure_streams()
@@ -254,7 +254,7 @@ async def test_one_of_which_something_was_never_booked_ends_after_a_while(
 
 
 async def test_and_later_if_settlement_is_behind(rig: Rig, database: Database) -> None:
-    await rig.bus.store(subjects.usage("dispatcher-1"), b"x", message_id="1", timeout_s=5)
+    await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"x", message_id="1", timeout_s=5)
     reported_ms = await database_ms(database) - round((LEASE_LOST_S + 5) * 1000)
     for _ in range(10):
         await rig.beat("edge-1")

@@ -63,7 +63,7 @@ class Rig:
 
     async def publish(self, *events: UsageEvent) -> None:
         payload = messages.encode(UsageBatch(events))
-        await self.bus.store(subjects.usage("edge-1"), payload, message_id=events[0].job.hex(), timeout_s=5)
+        await self.bus.store(subjects.usage("edge", "edge-1"), payload, message_id=events[0].job.hex(), timeout_s=5)
 
     async def silence(self) -> None:
         """A dispatcher that was heard until now is silent for long enough."""

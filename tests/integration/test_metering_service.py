@@ -70,7 +70,7 @@ async def test_allowances_are_the_balances_and_follow_what_is_settled(
         assert wallet(grants[2]) == (0, 0, 0, SliceState.SPENT)
         assert grants[3].slices == ()
         batch = messages.encode(UsageBatch((usage_event(account=rich, lease=1),)))
-        await bus.store(subjects.usage("dispatcher-1"), batch, message_id="one", timeout_s=5)
+        await bus.store(subjects.usage("dispatcher", "dispatcher-1"), batch, message_id="one", timeout_s=5)
         assert of_rich.lease.apply(grants[1], SystemClock().now())
 
         async def overdrawn() -> bool:

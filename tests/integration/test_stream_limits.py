@@ -5,7 +5,8 @@ import pytest
 from tests.support.servers import Server, free_port, nats_binary, server_directory
 from trunkline.bus import subjects
 from trunkline.runtime import nats_bus
-from trunkline.runtime.nats_bus import HEALTH_AGE_S, HEALTH_BYTES_MAX, NATSBus
+from trunkline.runtime.nats_bus import NATSBus
+from trunkline.runtime.nats_streams import HEALTH_AGE_S, HEALTH_BYTES_MAX
 from trunkline.runtime.tasks import TaskSet
 
 HEALTH = subjects.HEALTH_STREAM

@@ -42,7 +42,7 @@ async def stored_events(bus: NATSBus) -> list[UsageEvent]:
 
 def new_outbox(bus: NATSBus, process: str, tasks: TaskSet, spool: Spool) -> UsageOutbox:
     metrics = UsageMetrics(CollectorRegistry(), "dispatcher")
-    return UsageOutbox(bus, process, clock=SystemClock(), tasks=tasks, metrics=metrics, spool=spool)
+    return UsageOutbox(bus, "dispatcher", process, clock=SystemClock(), tasks=tasks, metrics=metrics, spool=spool)
 
 
 async def until_stored(outbox: UsageOutbox, count: int) -> None:

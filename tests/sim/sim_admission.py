@@ -58,6 +58,7 @@ class World:
         edges: how many there are.
         dispatchers: how many there are, with ``places`` each.
         wait_s: how long a job may wait.
+        service_s: how long it takes, on average.
         seed: of service times.
 
     Attributes:
@@ -75,6 +76,7 @@ class World:
         dispatchers: int = 2,
         places: int = 5,
         wait_s: float = 10.0,
+        service_s: float = SERVICE_S,
         seed: int = 1,
     ) -> None:
         self.now = 0.0
@@ -82,6 +84,7 @@ class World:
         self.waits_s: dict[int, list[float]] = defaultdict(list)
         self.refused: Counter[int] = Counter()
         self.retries_s: list[tuple[float, float]] = []
+        self._service_s = service_s
         self._random = random.Random(seed)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order: Iterator[int] = itertools.count()
@@ -115,9 +118,20 @@ class World:
         if len(self._lanes[client.edge].queue):
             self._wait(job)
         else:
-            untried = list(range(len(self._room)))
+            untried = self._near(client.edge)
             self._random.shuffle(untried)
             self._after(MESSAGE_S, partial(self._offered, job, None, untried, 0))
+
+    def _near(self, _edge: int) -> list[int]:
+        """Return the dispatchers that an edge asks first."""
+        return list(range(len(self._room)))
+
+    def _way_s(self, _edge: int, _dispatcher: int) -> float:
+        """Return how long a message takes."""
+        return MESSAGE_S
+
+    def _is_far(self, _edge: int, _dispatcher: int) -> bool:
+        return False
 
     def _wait(self, job: Job) -> None:
         lane = self._lanes[job.client.edge]
@@ -144,7 +158,7 @@ class World:
     def _beat(self, edge: int) -> None:
         if len(self._lanes[edge].queue):
             for dispatcher, turns in enumerate(self._turns):
-                turns.waits(str(edge), 1)
+                turns.waits(str(edge), 1, far=self._is_far(edge, dispatcher))
                 self._share(dispatcher)
         self._after(BEAT_S, partial(self._beat, edge))
 
@@ -154,7 +168,7 @@ class World:
         for ticket in tickets:
             waiting = len(queue) if ticket is tickets[-1] else 0
             self._after(
-                MESSAGE_S,
+                self._way_s(edge, dispatcher),
                 partial(self._offered, ticket.job, ticket, [dispatcher], waiting),
             )
 
@@ -164,24 +178,28 @@ class World:
         dispatcher, edge = untried.pop(0), job.client.edge
         turns = self._turns[dispatcher]
         turns.offered(str(edge))
+        way_s, far = self._way_s(edge, dispatcher), self._is_far(edge, dispatcher)
         if self._room[dispatcher] > 0:
             self._room[dispatcher] -= 1
-            self._got_in(job, ticket)
-            service_s = SERVICE_S * (0.5 + self._random.random())
+            self._got_in(job, ticket, dispatcher)
+            service_s = self._service_s * (0.5 + self._random.random())
             self._after(service_s, partial(self._served, job, dispatcher))
             if waiting:
-                turns.waits(str(edge), waiting)
+                turns.waits(str(edge), waiting, far=far)
                 self._share(dispatcher)
             return
-        turns.waits(str(edge), waiting + 1)
+        turns.waits(str(edge), waiting + 1, far=far)
         if untried:
-            self._after(2 * MESSAGE_S, partial(self._offered, job, ticket, untried, waiting))
+            self._after(2 * way_s, partial(self._offered, job, ticket, untried, waiting))
         elif ticket is None:
-            self._after(MESSAGE_S, partial(self._wait, job))
+            self._after(way_s, partial(self._refused_by_all, job, dispatcher))
         else:
-            self._after(MESSAGE_S, partial(self._lanes[edge].queue.put_back, ticket))
+            self._after(way_s, partial(self._lanes[edge].queue.put_back, ticket))
 
-    def _got_in(self, job: Job, ticket: Ticket[Job] | None) -> None:
+    def _refused_by_all(self, job: Job, _last: int) -> None:
+        self._wait(job)
+
+    def _got_in(self, job: Job, ticket: Ticket[Job] | None, _dispatcher: int) -> None:
         told = self._told.pop(job, None)
         if told is not None:
             self.retries_s.append((told[1], self.now - told[0]))
@@ -198,4 +216,4 @@ class World:
 
     def _share(self, dispatcher: int) -> None:
         for edge, jobs in self._turns[dispatcher].share(self._room[dispatcher], self.now):
-            self._after(MESSAGE_S, partial(self._room_heard, int(edge), dispatcher, jobs))
+            self._after(self._way_s(int(edge), dispatcher), partial(self._room_heard, int(edge), dispatcher, jobs))

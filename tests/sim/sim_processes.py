@@ -22,6 +22,7 @@ from services.dispatcher.outcome_outbox import OutcomeOutbox
 from services.dispatcher.settlement import Settlement
 from services.edge.allowances import Allowances, Grace
 from services.edge.client_job import ClientJob
+from services.edge.identification import Identification
 from services.edge.job_board import JobBoard
 from services.edge.key_ring import KeyRing
 from services.edge.metrics import EdgeMetrics
@@ -55,6 +56,7 @@ PEPPER = b"pepper of the simulation"
 SECRET = mint(bytes(range(64)))
 MASTERS = "1:" + base64.b64encode(bytes(32)).decode()
 DEADLINE_S = 15.0
+FAILED_KEYS_PER_MINUTE = 60
 DISPATCHER_JOBS_MAX = 12
 ADMISSION_WAIT_S = 2.0
 CHANNELS = (1, 2, 3)
@@ -116,7 +118,9 @@ class _Process:
 
     def outbox(self) -> UsageOutbox:
         metrics = UsageMetrics(CollectorRegistry(), self.role)
-        return UsageOutbox(self.bus, self.name, clock=self.clock, tasks=self.tasks, metrics=metrics, spool=None)
+        return UsageOutbox(
+            self.bus, self.role, self.name, clock=self.clock, tasks=self.tasks, metrics=metrics, spool=None
+        )
 
     def beat(self) -> Beat:
         raise NotImplementedError
@@ -170,7 +174,7 @@ class SimulatedEdge(_Process):
             jobs_max=1000,
             deadline_s=DEADLINE_S,
             mint=self._mint,
-            keys=self.keys,
+            identification=Identification(self.keys, FAILED_KEYS_PER_MINUTE, clock=clock, metrics=metrics),
             models=self.models,
             payments=self.payments,
             board=self.board,

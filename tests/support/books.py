@@ -8,7 +8,7 @@ from typing import NamedTuple
 import aiohttp
 import nats
 
-from tests.support.live_stack import LiveStack
+from tests.support.described_stack import DescribedStack
 from tests.support.waiting import eventually
 from trunkline.bus import subjects
 from trunkline.dev.demo.counts import ModelUsage
@@ -69,14 +69,14 @@ class AccountUsage(NamedTuple):
     charge_nano: int = 0
 
 
-async def account_usage(stack: LiveStack, account: str) -> AccountUsage:
+async def account_usage(stack: DescribedStack, account: str) -> AccountUsage:
     """Return what the ledger has of an account."""
     async with ledger_connection(stack) as connection:
         row = await connection.fetchrow(_OF_ACCOUNT, account)
     return AccountUsage(*row)
 
 
-async def _unrest(stack: LiveStack, http: aiohttp.ClientSession) -> list[str]:
+async def _unrest(stack: DescribedStack, http: aiohttp.ClientSession) -> list[str]:
     """Return what is still in flight."""
     found = {
         "jobs at edges": await stack.metric_sum(http, "edge", "trunkline_edge_jobs"),
@@ -90,8 +90,8 @@ async def _unrest(stack: LiveStack, http: aiohttp.ClientSession) -> list[str]:
     return [f"{what}: {count:g}" for what, count in found.items() if count]
 
 
-async def _stored_usage(stack: LiveStack) -> int:
-    client = await nats.connect(stack.ready.nats_url, connect_timeout=2, max_reconnect_attempts=1)
+async def _stored_usage(stack: DescribedStack) -> int:
+    client = await nats.connect(stack.ready.nats_url.split(","), connect_timeout=2, max_reconnect_attempts=1)
     try:
         return (await client.jetstream().stream_info(subjects.USAGE_STREAM)).state.messages
     finally:
@@ -105,7 +105,7 @@ async def reported_in_ledger(connection: Connection) -> dict[str, ModelUsage]:
 
 
 @contextlib.asynccontextmanager
-async def settlement_held_up(stack: LiveStack) -> AsyncIterator[None]:
+async def settlement_held_up(stack: DescribedStack) -> AsyncIterator[None]:
     """Run the block while metering waits in the middle of a settlement; balances can be read meanwhile."""
     async with ledger_connection(stack) as holding, ledger_connection(stack) as looking, holding.transaction():
         await holding.execute("lock table transfers in exclusive mode")
@@ -117,11 +117,13 @@ async def settlement_held_up(stack: LiveStack) -> AsyncIterator[None]:
         yield
 
 
-def ledger_connection(stack: LiveStack) -> AbstractAsyncContextManager[Connection]:
+def ledger_connection(stack: DescribedStack) -> AbstractAsyncContextManager[Connection]:
     return single_connection(stack.ready.postgres_dsn, application="trunkline-tests", command_timeout_s=10)
 
 
-async def assert_at_rest(stack: LiveStack, http: aiohttp.ClientSession, *, within_s: float = REST_TIMEOUT_S) -> None:
+async def assert_at_rest(
+    stack: DescribedStack, http: aiohttp.ClientSession, *, within_s: float = REST_TIMEOUT_S
+) -> None:
     """Wait until nothing is in flight anywhere.
 
     Raises:
@@ -140,7 +142,7 @@ async def assert_at_rest(stack: LiveStack, http: aiohttp.ClientSession, *, withi
 
 
 async def assert_books_agree(
-    stack: LiveStack,
+    stack: DescribedStack,
     http: aiohttp.ClientSession,
     *,
     within_s: float = REST_TIMEOUT_S,

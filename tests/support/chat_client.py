@@ -47,6 +47,8 @@ class Ending(StrEnum):
     """Something that is neither answer nor error: must never happen."""
     HUNG = "hung"
     """No end within `REQUEST_TIMEOUT_S`: must never happen."""
+    LEFT = "left"
+    """The client itself did not wait for the end."""
 
 
 PROPER = frozenset({Ending.WHOLE, Ending.REFUSED, Ending.IN_BAND})
@@ -156,6 +158,7 @@ class ChatClient:
         *,
         stream: bool = False,
         reuses: bool = False,
+        **fields: Any,
     ) -> Outcome:
         """Make a request as a load balancer does: where a connection is refused, another edge is tried.
 
@@ -166,9 +169,10 @@ class ChatClient:
             stream: as for `chat`.
             reuses: connections are kept. One that is closed just when it is used again, before any byte of an answer,
                 is then like one that was refused (RFC 9112 section 9.3.1).
+            fields: as for `chat`.
         """
         for attempt in range(RETRIES_MAX):
-            outcome = await self.chat(edges[(first + attempt) % len(edges)], script, stream=stream)
+            outcome = await self.chat(edges[(first + attempt) % len(edges)], script, stream=stream, **fields)
             closed = reuses and outcome.ending is Ending.CUT and not outcome.status
             if not (outcome.untaken or closed):
                 return outcome

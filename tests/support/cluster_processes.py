@@ -19,6 +19,9 @@ RUN_TIMEOUT_S = 60.0
 _PORT_SETTINGS = {"edge": "TRUNKLINE_EDGE_PORT", "console": "TRUNKLINE_CONSOLE_PORT"}
 """Their ports may be taken here; in the cluster each pod has its own."""
 
+_ENTRY = (sys.executable, "-P", "-m", "trunkline.runtime.container")
+"""As the image has it."""
+
 
 class ClusterHere:
     """What runs of it.
@@ -69,7 +72,7 @@ class ClusterHere:
             self._start(role, each.spec["args"], variables, port)
 
     def _start(self, role: str, arguments: list[str], variables: dict[str, str], port: int) -> None:
-        server = Server([sys.executable, "-P", "-m", *arguments], port, self._folder / f"{role}.log", None)
+        server = Server([*_ENTRY, *arguments], port, self._folder / f"{role}.log", None)
         server.environment |= variables
         self._servers.append(server.start())
 
@@ -80,7 +83,7 @@ class ClusterHere:
             if "configMap" in volume:
                 for name, text in named(OVERLAY, "ConfigMap", volume["configMap"]["name"])["data"].items():
                     (self._folder / name).write_text(self._here(text))
-        command = [sys.executable, "-P", "-m", *map(self._here, each.spec["args"])]
+        command = [*_ENTRY, *map(self._here, each.spec["args"])]
         done = subprocess.run(  # noqa: S603 - our own manifest's
             command,
             env=ENVIRONMENT | self._variables(each),

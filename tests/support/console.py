@@ -57,6 +57,7 @@ def settings(database_url: str, **others: str) -> ConsoleSettings:
             "TRUNKLINE_ADMIN_KEY": ADMIN_KEY,
             "TRUNKLINE_KEY_PEPPER": PEPPER,
             "TRUNKLINE_MASTER_KEYS": MASTER_KEYS,
+            "TRUNKLINE_UPSTREAM_ALLOW": "127.0.0.0/8,::1/128",
             **others,
         },
     )

@@ -7,6 +7,7 @@ import json
 import secrets
 import signal
 from pathlib import Path
+from typing import cast
 
 from tests.support.leaky_upstream import BEHAVIOURS, LeakyUpstream, running_leaky_upstream
 from tests.support.raw_http import NoAnswerError, RawClient, exchange, request
@@ -30,6 +31,7 @@ class Planted:
     answer: str = dataclasses.field(default_factory=lambda: f"planted answer {secrets.token_hex(6)}")
     credential: str = dataclasses.field(default_factory=lambda: f"planted.credential_{secrets.token_hex(4)}")
     key: str = dataclasses.field(default_factory=lambda: keys.mint(secrets.token_bytes(64)))
+    collector_key: str = dataclasses.field(default_factory=lambda: f"planted.collector_{secrets.token_hex(4)}")
 
     def all(self) -> dict[str, str]:
         """Return them by name."""
@@ -75,8 +77,14 @@ def gather() -> Evidence:
     with running_leaky_upstream(planted.answer) as upstream, server_directory("configuration") as directory:
         file = directory / "configuration.json"
         file.write_text(json.dumps(_configuration(planted, upstream.url)))
-        with running_surface("--config", str(file), "--log-level", "debug") as surface:
-            evidence = Evidence(planted, json.loads((surface.stack.data_dir / "secrets.json").read_text()))
+        settings = {
+            # Nobody listens there: what is not sent is logged.
+            "TRUNKLINE_TRACE_URL": "http://127.0.0.1:9",
+            "TRUNKLINE_TRACE_HEADERS": f"x-collector-key={planted.collector_key}",
+            "TRUNKLINE_TRACE_RATIO": "1",
+        }
+        with running_surface("--config", str(file), "--log-level", "debug", settings=settings) as surface:
+            evidence = Evidence(planted, _own_secrets(surface.stack.data_dir))
             _ask_for_everything(surface, evidence)
             _ask_in_every_dialect(surface, planted)
             _ask_in_the_playground(surface, planted)
@@ -257,6 +265,13 @@ def _look_at_processes(surface: Surface, evidence: Evidence) -> None:
     for role, entry in surface.processes(surface.ready.processes):
         evidence.commands[role] = Path(f"/proc/{entry.pid}/cmdline").read_text()
         evidence.environments[role] = Path(f"/proc/{entry.pid}/environ").read_text()
+
+
+def _own_secrets(data_dir: Path) -> dict[str, str]:
+    """Return the stack's secrets by name; passwords of NATS as ``nats_edge`` and so on."""
+    found: dict[str, str] = json.loads((data_dir / "secrets.json").read_text())
+    passwords = cast("dict[str, str]", found.pop("nats_passwords"))
+    return found | {f"nats_{user}": password for user, password in passwords.items()}
 
 
 async def _dump(dsn: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from trunkline.runtime.http_exchange import Exchange
 from trunkline.runtime.http_request_reader import ServerLimits
 from trunkline.runtime.http_server import HTTPServer
 from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.tls import TLSContext
 
 WITHIN_S = 5.0
 HOST = "127.0.0.1"
@@ -112,6 +114,7 @@ class Serving:
         handle: called with each request; by default it echoes method, path and body.
         exchanges: every request so far.
         faults: every refusal so far.
+        trust: of clients, over TLS.
     """
 
     def __init__(self, server_limits: ServerLimits) -> None:
@@ -122,6 +125,7 @@ class Serving:
         self.exchanges: list[Exchange] = []
         self.faults: list[Fault] = []
         self.port = 0
+        self.trust: ssl.SSLContext | None = None
         self._clients: list[Client] = []
 
     def _request(self, exchange: Exchange) -> None:
@@ -132,8 +136,17 @@ class Serving:
         self.faults.append(fault)
         exchange.respond(400, b"", fault.type.value.encode(), close=True)
 
-    async def connect(self) -> Client:
-        client = Client(*await asyncio.open_connection(HOST, self.port, limit=1 << 20))
+    async def connect(self, source: str = HOST) -> Client:
+        """Connect, from an address of the loopback."""
+        streams = await asyncio.open_connection(
+            HOST,
+            self.port,
+            limit=1 << 20,
+            local_addr=(source, 0),
+            ssl=self.trust,
+            server_hostname=None if self.trust is None else "localhost",
+        )
+        client = Client(*streams)
         self._clients.append(client)
         return client
 
@@ -151,10 +164,13 @@ class Serving:
 
 
 @contextlib.asynccontextmanager
-async def serving(server_limits: ServerLimits | None = None) -> AsyncIterator[Serving]:
-    """Run a server for the length of the block."""
+async def serving(
+    server_limits: ServerLimits | None = None, *, tls: TLSContext | None = None, trust: ssl.SSLContext | None = None
+) -> AsyncIterator[Serving]:
+    """Run a server for the length of the block; over TLS with what it presents and its clients trust."""
     running = Serving(server_limits or ServerLimits())
-    running.port = await running.server.start(HOST, 0)
+    running.trust = trust
+    running.port = await running.server.start(HOST, 0, tls)
     try:
         yield running
     finally:

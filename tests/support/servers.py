@@ -53,10 +53,14 @@ class Server:
         port: what it will listen on.
         log: file for its output.
         user: name of the user to run as, or None for our own.
+
+    Attributes:
+        environment: all of it, as the next `start` takes it.
     """
 
     def __init__(self, command: list[str], port: int, log: Path, user: str | None) -> None:
         self.port = port
+        self.environment = dict(ENVIRONMENT)
         self._command = command
         self._log = log
         self._user = user
@@ -78,7 +82,7 @@ class Server:
                 self._command,
                 stdout=output,
                 stderr=output,
-                env=ENVIRONMENT,
+                env=self.environment,
                 cwd="/",
                 user=user,
                 group=group,
@@ -122,13 +126,18 @@ def nats_binary() -> str:
 class NATSServer(Server):
     """nats-server with JetStream.
 
+    Args:
+        directory: for its data.
+        configuration: a file, or None.
+
     Attributes:
         url: for clients.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, configuration: Path | None = None) -> None:
         port = free_port()
         command = [nats_binary(), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(directory / "data")]
+        command += [] if configuration is None else ["-c", str(configuration)]
         super().__init__(command, port, directory / "nats.log", None)
         self._data = directory / "data"
         self.url = f"nats://127.0.0.1:{port}"

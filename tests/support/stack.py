@@ -116,12 +116,23 @@ class DevStack:
 def running_stack(
     directory: Path, *args: str, environment: Mapping[str, str | None] | None = None, port: int = 0
 ) -> Iterator[DevStack]:
-    """Run a stack for the length of the block; the arguments are those of `DevStack`."""
+    """Run a stack for the length of the block; the arguments are those of `DevStack`.
+
+    Raises:
+        AssertionError: a service did what `bus.permissions` does not let its role do.
+    """
     stack = DevStack(directory, *args, environment=environment, port=port)
     try:
         yield stack
     finally:
         stack.abandon()
+    assert not permission_refusals(stack.data_dir / "logs")
+
+
+def permission_refusals(logs: Path) -> list[str]:
+    """Return what services have logged of subjects that NATS refused them; see `bus.permissions`."""
+    lines = [line for log in logs.glob("*.log") for line in log.read_text().splitlines()]
+    return [line for line in lines if "bus_permission_refused" in line]
 
 
 def until(look: Callable[[], T | None], within_s: float, what: str) -> T:

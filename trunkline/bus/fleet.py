@@ -1,4 +1,8 @@
-"""Who lives, by the beats that were heard. Pure: edges keep one of dispatchers, dispatchers one of edges."""
+"""Who lives, by the beats that were heard. Pure: edges keep one of dispatchers, dispatchers one of edges.
+
+A process is far if it is of another region than this one. One that names no region is of every region, so that a
+cluster without regions is as one region, and one in which the setting is being rolled out is, too.
+"""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -18,10 +22,16 @@ class Member(NamedTuple):
 
 
 class Fleet:
-    """The living processes of one role."""
+    """The living processes of one role.
 
-    def __init__(self) -> None:
+    Args:
+        region: this process's own; empty: all others are near.
+    """
+
+    def __init__(self, region: str = "") -> None:
+        self._region = region
         self._members: dict[str, Member] = {}
+        self._met: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._members)
@@ -32,27 +42,58 @@ class Fleet:
     def receive(self, beat: Beat, now: float) -> None:
         """Note a beat."""
         self._members[beat.process] = Member(beat, now)
+        self._met.pop(beat.process, None)
+
+    def meet(self, process: str, now: float) -> None:
+        """A process was dealt with; if none of its beats was heard, it is lost as late as if this had been one.
+
+        It may have taken a job just after it was given up here, or be gone before its first beat has come.
+        """
+        if process not in self._members:
+            self._met.setdefault(process, now)
 
     def take_lost(self, now: float) -> list[str]:
         """Return the processes whose beats have stopped, each once."""
-        lost = [process for process, member in self._members.items() if now - member.heard > LOST_AFTER_S]
+        heard = {process: member.heard for process, member in self._members.items()} | self._met
+        lost = [process for process, at in heard.items() if now - at > LOST_AFTER_S]
         for process in lost:
-            del self._members[process]
+            self._members.pop(process, None)
+            self._met.pop(process, None)
         return lost
 
     def forgive(self, now: float) -> None:
         """Our own connection was away: silence until now says nothing about the others."""
         self._members = {process: Member(member.beat, now) for process, member in self._members.items()}
+        self._met = dict.fromkeys(self._met, now)
+
+    def is_far(self, process: str) -> bool:
+        """Whether a process is of another region, as far as it has been heard of."""
+        member = self._members.get(process)
+        return member is not None and self._far(member.beat)
+
+    def _far(self, beat: Beat) -> bool:
+        return bool(self._region and beat.region) and beat.region != self._region
 
     def pick(self, tried: Collection[str], lane: str) -> str | None:
-        """Return the dispatcher of a lane with the most room that was not tried yet, or None.
+        """Return the dispatcher of a lane with the most room that is near and was not tried yet, or None.
 
         One that reported no room is still better than none: its last beat is up to a second old.
         """
+        return self._most_room(tried, lane, far=False)
+
+    def pick_far(self, tried: Collection[str], lane: str) -> str | None:
+        """Return, as `pick`, a dispatcher of another region, but none that reported no room: asking it takes long."""
+        return self._most_room(tried, lane, far=True)
+
+    def serves(self, lane: str) -> bool:
+        """Whether any dispatcher takes jobs of a lane, in whichever region."""
+        return any(not beat.draining and lane in beat.lanes for beat, _ in self._members.values())
+
+    def _most_room(self, tried: Collection[str], lane: str, *, far: bool) -> str | None:
         best: tuple[int, str] | None = None
         for process, (beat, _) in self._members.items():
-            if process in tried or beat.draining or lane not in beat.lanes:
+            if process in tried or beat.draining or lane not in beat.lanes or self._far(beat) is not far:
                 continue
-            if best is None or (beat.room, process) > best:
+            if (best is None or (beat.room, process) > best) and (beat.room > 0 or not far):
                 best = (beat.room, process)
         return best[1] if best is not None else None

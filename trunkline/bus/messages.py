@@ -71,7 +71,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         body_bytes: length of the whole request body.
         credit: bytes of DATA the dispatcher may send before the first CREDIT.
         max_output: the client's own limit on output tokens, 0 for none.
-        traceparent: W3C trace context, empty if there is none.
+        traceparent: W3C trace context that the client sent, for the provider; empty if there is none.
         headers: those of the client's that its dialect lets go along, names in lower case.
         array: a stream is wanted as one JSON array (Gemini).
         user: whose key it is, 0 for nobody's.
@@ -84,6 +84,8 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         asked: the model that the client named, where a budget has put another in its place; else empty.
         waiting: jobs that wait at the edge for room where this one is offered, behind it.
         continues: an answer that breaks off may be gone on with by another channel.
+        frames: the newest version of frames that the edge reads; see docs/bus-protocol.md.
+        trace: the `traceparent` of the edge's own span; empty for a job that is not traced.
     """
 
     edge: str
@@ -113,6 +115,8 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     asked: str = ""
     waiting: int = 0
     continues: bool = False
+    frames: int = 1
+    trace: str = ""
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
@@ -153,6 +157,7 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True):
         asked: the model that the client named, if it is not ``model``.
         continues: it went on with the answer of an earlier attempt of the job, which is charged for both.
         joined_output: tokens of output of attempts that went on with this one, which the client pays with it.
+        trace: the `traceparent` of the attempt's span; empty for a job that is not traced.
     """
 
     job: bytes
@@ -179,6 +184,7 @@ class UsageEvent(msgspec.Struct, frozen=True, array_like=True):
     asked: str = ""
     continues: bool = False
     joined_output: int = 0
+    trace: str = ""
 
     @property
     def billed(self) -> Units:
@@ -317,6 +323,10 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
         waiting: jobs that wait for room at a dispatcher (edges).
         unstored: usage events that are not yet in JetStream, those on disk included (dispatchers). With ``stored`` it
             makes the number of upstream calls since the process started.
+        frames: the newest version of frames that it reads; see docs/bus-protocol.md.
+        release: of the program, such as ``1.4.0``; empty from one that did not tell yet.
+        masters: versions of the master keys that it holds (dispatchers, health).
+        region: where it runs; empty where there is only one.
     """
 
     role: str
@@ -333,6 +343,10 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
     streams: int = 0
     waiting: int = 0
     unstored: int = 0
+    frames: int = 1
+    release: str = ""
+    masters: tuple[int, ...] = ()
+    region: str = ""
 
 
 class AttemptOutcome(msgspec.Struct, frozen=True, array_like=True):

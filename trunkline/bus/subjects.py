@@ -16,6 +16,9 @@ WITHDRAW = "tl.withdraw"
 
 USAGE_STREAM = "USAGE"
 USAGE_SUBJECTS = "tl.usage.>"
+USAGE_CONSUMER = "metering"
+"""The durable consumer of that stream, shared by all replicas of metering."""
+
 CHECKPOINT_STREAM = "CHECKPOINTS"
 CHECKPOINT_SUBJECTS = "tl.checkpoint.>"
 """The last message on each subject is kept."""
@@ -32,6 +35,8 @@ KV_SETTINGS = "settings"
 KV_WEIGHTS = "weights"
 KV_ACCESS = "access"
 KV_BUCKETS = (KV_KEYS, KV_CHANNELS, KV_MODELS, KV_SETTINGS, KV_WEIGHTS, KV_ACCESS)
+
+_KV_STREAM_PREFIX = "KV_"
 
 DEFAULT_LANE = "default"
 
@@ -76,9 +81,14 @@ def alive_of(role: str) -> str:
     return f"tl.alive.{role}.*"
 
 
-def usage(process_id: str) -> str:
+def beating_role(subject: str) -> str:
+    """Return the role whose processes alone may say that they live on a subject; a beat itself may say any."""
+    return subject.split(".")[2]
+
+
+def usage(role: str, process_id: str) -> str:
     """Where a process publishes usage batches; part of the stream `USAGE_STREAM`."""
-    return f"tl.usage.{process_id}"
+    return f"tl.usage.{role}.{process_id}"
 
 
 def checkpoint(dispatcher_id: str, part: int) -> str:
@@ -104,6 +114,26 @@ def credential(channel_id: int, credential_id: int) -> str:
 def of_credential(subject: str) -> bool:
     """Return whether a message of the stream `HEALTH_STREAM` is about a credential; else it is a sample."""
     return ".credential." in subject
+
+
+def kv_stream(bucket: str) -> str:
+    """The stream behind a bucket."""
+    return f"{_KV_STREAM_PREFIX}{bucket}"
+
+
+def kv_bucket(stream: str) -> str | None:
+    """Return the bucket that a stream is behind, None for a stream of its own."""
+    return stream.removeprefix(_KV_STREAM_PREFIX) if stream.startswith(_KV_STREAM_PREFIX) else None
+
+
+def kv_entry(bucket: str, token: str) -> str:
+    """Where an entry of a bucket is written, and its change heard of."""
+    return f"$KV.{bucket}.{token}"
+
+
+def inbox(role: str) -> str:
+    """What all inboxes of a role's processes begin with; answers to their requests go there, and to nobody else."""
+    return f"_INBOX.{role}"
 
 
 def kv_token(name: str) -> str:

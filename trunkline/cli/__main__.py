@@ -8,6 +8,7 @@ import typer
 from trunkline.cli import (
     accounts,
     alerts,
+    backup,
     channels,
     chat,
     codes,
@@ -18,6 +19,7 @@ from trunkline.cli import (
     keys,
     ledger,
     logins,
+    mirror,
     payments,
     prices,
     terms,
@@ -59,6 +61,9 @@ app.add_typer(usage.usage, name="usage")
 app.command()(chat.chat)
 app.command()(doctor.doctor)
 app.command()(configure.migrate)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(mirror.mirror)
 app.add_typer(configure.projection, name="projection")
 
 

@@ -4,7 +4,7 @@ import contextlib
 import importlib
 from collections.abc import Iterator, Mapping
 from http.client import HTTPResponse
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -35,11 +35,13 @@ class AdminClient:
     Args:
         url: of the console.
         key: the admin key.
+        ca_path: file of the authorities that its certificate must come from; empty: those that the system trusts.
     """
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, ca_path: str = "") -> None:
         self._url = url.rstrip("/")
         self._key = key
+        self._ca_path = ca_path
 
     def send(self, method: str, *path: str | int, body: object = None, query: Query | None = None) -> bytes:
         """Send a request and return the body of its answer.
@@ -54,7 +56,7 @@ class AdminClient:
             CLIError: with the console's own words.
         """
         try:
-            answer = http.call(method, self._address(path, query), body=_content(body), headers=self._headers())
+            answer = http.call(method, self._address(path, query), **self._options(body))
         except CLIError as error:
             raise _unreachable(error) from error
         if 200 <= answer.status < 300:
@@ -81,7 +83,7 @@ class AdminClient:
             CLIError: with the console's own words; or the answer was cut off.
         """
         with contextlib.ExitStack() as stack:
-            opening = http.opened(method, self._address(path, query), body=_content(body), headers=self._headers())
+            opening = http.opened(method, self._address(path, query), **self._options(body))
             try:
                 response = stack.enter_context(opening)
             except CLIError as error:
@@ -108,8 +110,9 @@ class AdminClient:
         given = {name: _text(value) for name, value in (query or {}).items() if value is not None}
         return f"{self._url}{PREFIX}{segments}" + (f"?{urlencode(given, doseq=True)}" if given else "")
 
-    def _headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
+    def _options(self, body: object) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
+        return {"body": _content(body), "headers": headers, "ca_path": self._ca_path}
 
 
 def _content(body: object) -> bytes | None:
@@ -151,11 +154,11 @@ def _refusal(answer: http.Answer) -> CLIError:
     return CLIError(detail.message, faults=detail.faults)
 
 
-def client_of(url: str, key: str) -> "Client":
+def client_of(url: str, key: str, ca_path: str) -> "Client":
     """Return a client of a console; arguments as for `AdminClient`."""
     # By name: all that its methods take and return takes longer to load than --help may.
     client: type[Client] = importlib.import_module("trunkline.cli.client").Client
-    return client(url, key)
+    return client(url, key, ca_path)
 
 
 def connect() -> "Client":
@@ -165,4 +168,4 @@ def connect() -> "Client":
         SettingsError: one is missing.
     """
     access = config.load(ConsoleAccess)
-    return client_of(access.console_url, access.admin_key)
+    return client_of(access.console_url, access.admin_key, access.console_ca_path)

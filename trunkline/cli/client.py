@@ -82,7 +82,7 @@ from trunkline.policy.admin_imports import ImportPreview, ImportRequest
 from trunkline.policy.admin_live import LiveNow
 from trunkline.policy.admin_probes import ChannelTest, ChannelTested, DiscoveredModels
 from trunkline.policy.admin_square import ModelSquare
-from trunkline.policy.admin_supply import GroupUses, ModelPricing, TierUses
+from trunkline.policy.admin_supply import GroupUses, ModelPricing, Resealed, TierUses
 from trunkline.policy.admin_usage import UsageAttempts, UsageBreakdown, UsageOverview, UsageRequest
 from trunkline.policy.announcements import Announcement, AnnouncementChange, NewAnnouncement
 from trunkline.policy.configuration import (
@@ -636,6 +636,11 @@ class Client(AdminClient):
     def list_pricing(self) -> list[ModelPricing]:
         """List of each model what the installed list says of its price, and the prices that are to come."""
         return self.read(list[ModelPricing], "GET", "pricing")
+
+    def reseal_credentials(self, *, dry_run: bool | None = None) -> Resealed:
+        """Seal all credentials, and the secrets of authenticator apps, with the newest master key."""
+        query = {"dry_run": dry_run}
+        return self.read(Resealed, "POST", "credentials", "reseal", query=query)
 
     def apply_configuration(self, body: Configuration, *, dry_run: bool | None = None) -> Applied:
         """Make the system hold what a configuration says; what it does not name is left alone."""

@@ -46,6 +46,18 @@ def change_credential(
     render.show(render.credentials([admin.connect().change_credential(channel, credential, change)]))
 
 
+@credentials.command("reseal")
+def reseal_credentials(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what is sealed with which master key.")] = False,
+) -> None:
+    """Seal all that is sealed with the newest master key; exit 1 if something stays with another one."""
+    done = admin.connect().reseal_credentials(dry_run=dry_run)
+    render.show(f"{done.resealed} sealed anew with master key {done.newest}", render_health.sealed(done))
+    if not dry_run and any(count.master != done.newest for count in done.sealed):
+        raise typer.Exit(1)
+
+
 def history(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="The channel.")],
     *,

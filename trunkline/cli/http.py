@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -29,24 +30,29 @@ def opened(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     timeout_s: float = TIMEOUT_S,
+    ca_path: str = "",
 ) -> Iterator[http.client.HTTPResponse]:
     """Send a request and lend its answer while it is read.
+
+    ``ca_path`` is a file of the authorities that a certificate must come from; empty: those that the system trusts.
 
     Raises:
         CLIError: the URL is none, or the connection failed.
     """
     parts = urlsplit(url)
-    connections: dict[str, type[http.client.HTTPConnection]] = {
-        "http": http.client.HTTPConnection,
-        "https": http.client.HTTPSConnection,
-    }
-    if parts.scheme not in connections or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise CLIError(f"not an http or https address: {url}")
     place = f"{parts.scheme}://{parts.netloc}"
     try:
-        connection = connections[parts.scheme](parts.hostname, parts.port, timeout=timeout_s)
+        port = parts.port
     except ValueError as error:
         raise CLIError(f"not an http or https address: {url}") from error
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context(cafile=ca_path or None)
+        connection = http.client.HTTPSConnection(parts.hostname, port, timeout=timeout_s, context=context)
+    else:
+        connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout_s)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request(method, target or "/", body=body, headers={**(headers or {})})

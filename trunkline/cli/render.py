@@ -179,8 +179,9 @@ def checks(found: Sequence[Check]) -> Text:
     """Return what a doctor found, one line each."""
     lines = Text()
     for number, check in enumerate(found):
-        sign, colour = ("ok  ", "green") if check.ok else ("FAIL", "red")
+        sign, colour = ("FAIL", "red") if not check.ok else ("warn", "yellow") if check.warning else ("ok  ", "green")
         lines.append("\n" if number else "")
         lines.append(sign, style=colour)
-        lines.append(f"  {check.name}: {printable(check.message)}")
+        since = f" Since {moment_text(check.since)}." if check.since is not None else ""
+        lines.append(f"  {check.name}: {printable(check.message)}{since}")
     return lines

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from trunkline.cli.render import moment_text, table
 from trunkline.policy.admin_health import CredentialStateView, HistoryRow
+from trunkline.policy.admin_supply import Resealed
 
 
 def credentials(views: Sequence[CredentialStateView]) -> Table:
@@ -25,6 +26,18 @@ def credentials(views: Sequence[CredentialStateView]) -> Table:
             for view in views
         ),
         right=frozenset({"credential", "last refusal"}),
+    )
+
+
+def sealed(done: Resealed) -> Table:
+    """Return how much each master key seals, a version a line."""
+    return table(
+        ("master key", "credentials", "authenticator apps", "the console has it"),
+        (
+            (str(count.master), str(count.credentials), str(count.apps), "yes" if count.known else "no")
+            for count in done.sealed
+        ),
+        right=frozenset({"master key", "credentials", "authenticator apps"}),
     )
 
 

@@ -39,6 +39,7 @@ class ErrorType(StrEnum):
     UPSTREAM_OVERLOADED = "upstream_overloaded"
     UPSTREAM_ERROR = "upstream_error"
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
+    UPSTREAM_ADDRESS = "upstream_address"
     UPSTREAM_INVALID = "upstream_invalid"
     UPSTREAM_CUT = "upstream_cut"
     UPSTREAM_TIMEOUT = "upstream_timeout"

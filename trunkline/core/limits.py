@@ -89,6 +89,9 @@ MODEL_NAME_CHARS_MAX = 256
 JOBS_PER_EDGE_MAX = 20_000
 """Default for jobs in flight on one edge: 10,000 open streams with as much again in reserve."""
 
+CONNECTIONS_PER_EDGE_MAX = 2 * JOBS_PER_EDGE_MAX
+"""Default for client connections of one edge: each job has one, and as many are kept for the next request."""
+
 KEYS_CACHED_MAX = 100_000
 """Key policies one edge remembers, least recently used first out; about 1 KB each."""
 

@@ -35,7 +35,8 @@ async def call(
         CallError: see there.
     """
     parts = urlsplit(url)
-    lines = [f"{method} {parts.path or '/'} HTTP/1.0", f"host: {parts.netloc}"]
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    lines = [f"{method} {target} HTTP/1.0", f"host: {parts.netloc}"]
     if bearer:
         lines.append(f"authorization: Bearer {bearer}")
     if body:

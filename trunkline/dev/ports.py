@@ -5,6 +5,7 @@ import random
 import socket
 
 LOOPBACK = "127.0.0.1"
+LOOPBACK_NETWORKS = "127.0.0.0/8,::1/128"
 
 RANGE = range(20_000, 32_000)
 """Free ports are picked below the range that Linux gives to outgoing connections (32768 and up), so that none of

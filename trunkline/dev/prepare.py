@@ -27,7 +27,7 @@ LAST_PORTS = "ports.json"
 class DevSettings:
     """What `trunkline dev` takes from the environment; services take more."""
 
-    nats_url: str = setting("NATS_URL", "", help="A NATS to use instead of the embedded one.")
+    nats_url: str = setting("NATS_URL", "", help="A NATS to use instead of the embedded one.", secret=True)
     database_url: str = setting("DATABASE_URL", "", help="A Postgres to use instead of the embedded one.", secret=True)
     grace_s: float = setting(
         "TRUNKLINE_GRACE_S", 5.0, help="Seconds that jobs are given when the stack stops.", check=at_least(0)

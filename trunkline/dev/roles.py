@@ -16,10 +16,12 @@ from trunkline.dev.processes import Part
 KILL_MARGIN_S = 3.0
 """A service that has used up its grace still has to close and flush; past this it hangs."""
 
+_NATS = "NATS_URL"
 _DATABASE = "DATABASE_URL"
 _ADMIN_KEY = "TRUNKLINE_ADMIN_KEY"
 _PEPPER = "TRUNKLINE_KEY_PEPPER"
 _MASTER_KEYS = "TRUNKLINE_MASTER_KEYS"
+_TRACE_HEADERS = "TRUNKLINE_TRACE_HEADERS"
 
 SECRETS_BY_ROLE: Mapping[str, tuple[str, ...]] = {
     "edge": (_PEPPER,),
@@ -29,6 +31,13 @@ SECRETS_BY_ROLE: Mapping[str, tuple[str, ...]] = {
     "console": (_DATABASE, _ADMIN_KEY, _PEPPER, _MASTER_KEYS),
 }
 """A process gets what it needs and no more: an edge can open no upstream credential, whoever breaks into it."""
+
+OPTIONAL_SECRETS_BY_ROLE: Mapping[str, tuple[str, ...]] = {
+    "edge": (_TRACE_HEADERS,),
+    "dispatcher": (_TRACE_HEADERS,),
+    "metering": (_TRACE_HEADERS,),
+}
+"""Those of our own environment that are handed on where they are set."""
 
 OPS_PORTS: Mapping[str, int] = {"edge": 9101, "dispatcher": 9102, "metering": 9103, "health": 9104, "console": 9105}
 
@@ -49,7 +58,8 @@ class ServiceSite:
 
     Attributes:
         environment: settings for every service.
-        secrets: by name; each service gets those of `SECRETS_BY_ROLE`.
+        secrets: by name; each service gets those of `SECRETS_BY_ROLE` and `OPTIONAL_SECRETS_BY_ROLE`.
+        nats_urls: by role, each with its own password.
         logs: folder.
         grace_s: seconds for jobs to finish when stopping.
         lock: file descriptor that every process inherits.
@@ -57,6 +67,7 @@ class ServiceSite:
 
     environment: Mapping[str, str]
     secrets: Mapping[str, str]
+    nats_urls: Mapping[str, str]
     logs: Path
     grace_s: float
     lock: int
@@ -74,13 +85,17 @@ def service_part(
         ops_port: of this process.
         environment: settings of this process alone.
     """
+    optional = (name for name in OPTIONAL_SECRETS_BY_ROLE.get(role, ()) if name in site.secrets)
+    secrets = (*SECRETS_BY_ROLE[role], *optional)
     return Part(
         role=role,
         number=number,
         command=python_module(f"services.{role}"),
         environment={
             **site.environment,
-            **{name: site.secrets[name] for name in SECRETS_BY_ROLE[role]},
+            # A file named in our own environment goes before what was drawn.
+            **{name: site.secrets[name] for name in secrets if f"{name}_FILE" not in site.environment},
+            _NATS: site.nats_urls[role],
             "TRUNKLINE_OPS_PORT": str(ops_port),
             **(environment or {}),
         },

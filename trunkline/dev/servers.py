@@ -13,12 +13,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from trunkline.bus.permissions_text import authorization_text
 from trunkline.dev.identity import Identity
 from trunkline.dev.processes import Part
+from trunkline.dev.secrets import nats_environment, write_private
 
 SUPERUSER = "trunkline"
 DATABASE = "postgres"
@@ -47,14 +49,28 @@ def nats_binary() -> Path | None:
 
 
 def nats_part(
-    *, binary: Path, folder: Path, port: int, log: Path, lock: int, ready: Callable[[], Awaitable[bool]]
+    *,
+    binary: Path,
+    data_dir: Path,
+    passwords: Mapping[str, str],
+    port: int,
+    log: Path,
+    lock: int,
+    ready: Callable[[], Awaitable[bool]],
 ) -> Part:
-    """Return how NATS is run, with JetStream in ``folder``."""
+    """Return how NATS is run, with JetStream in the data folder and a user for each role of ``passwords``.
+
+    Raises:
+        OSError: its configuration cannot be written.
+    """
+    configuration = data_dir / "nats.conf"
+    write_private(configuration, authorization_text().encode())
+    where = ("-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(data_dir / "nats"))
     return Part(
         role="nats",
         number=1,
-        command=(str(binary), "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(folder)),
-        environment=_ENVIRONMENT,
+        command=(str(binary), "-c", str(configuration), *where),
+        environment=_ENVIRONMENT | nats_environment(passwords),
         log=log,
         ready=ready,
         stop=NATS_STOP,

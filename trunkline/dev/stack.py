@@ -8,14 +8,16 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from trunkline.bus import permissions
 from trunkline.core.clock import Clock
 from trunkline.dev import configure, propagation, ready, roles, servers
 from trunkline.dev.first_login import first_login
 from trunkline.dev.identity import unprivileged
-from trunkline.dev.ports import LOOPBACK
+from trunkline.dev.ports import LOOPBACK, LOOPBACK_NETWORKS
 from trunkline.dev.prepare import Plan
 from trunkline.dev.processes import Part, Supervisor, log_tail
 from trunkline.dev.ready import ProcessEntry, ReadyFile
+from trunkline.policy.upstream_addresses import ALLOW_SETTING
 from trunkline.runtime import config
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store.database import StoreError, single_connection
@@ -51,12 +53,19 @@ class Stack:
         self._supervisors: list[Supervisor] = []
         self._ready = False
         self._logs = plan.data_dir / "logs"
-        self.nats_url = plan.settings.nats_url or f"nats://{LOOPBACK}:{plan.ports.nats}"
+        self.nats_url = self._nats_url(permissions.OPERATOR)
         self.postgres_dsn = plan.settings.database_url
         self.base_urls = [roles.ops_url(port) for port in plan.ports.edges]
         self.console_login = ""
         self.console_url = roles.ops_url(plan.ports.console)
         self.upstream_url = roles.ops_url(plan.ports.upstream)
+
+    def _nats_url(self, user: str) -> str:
+        """Return where NATS is for one of its users; one from outside is the same for all."""
+        plan = self._plan
+        return (
+            plan.settings.nats_url or f"nats://{user}:{plan.secrets.nats_passwords[user]}@{LOOPBACK}:{plan.ports.nats}"
+        )
 
     # --- start ---------------------------------------------------------------------------------------------------
 
@@ -86,14 +95,18 @@ class Stack:
         else:
             binary = servers.nats_binary()
             assert binary is not None  # noqa: S101 - `prepare` has looked
-            part = servers.nats_part(
-                binary=binary,
-                folder=self._plan.data_dir / "nats",
-                port=self._plan.ports.nats,
-                log=self._logs / "nats-1.log",
-                lock=self._plan.lock,
-                ready=lambda: nats_answers(self.nats_url),
-            )
+            try:
+                part = servers.nats_part(
+                    binary=binary,
+                    data_dir=self._plan.data_dir,
+                    passwords=self._plan.secrets.nats_passwords,
+                    port=self._plan.ports.nats,
+                    log=self._logs / "nats-1.log",
+                    lock=self._plan.lock,
+                    ready=lambda: nats_answers(self.nats_url),
+                )
+            except OSError as error:
+                raise StartError(f"the configuration of NATS cannot be written: {error.strerror}") from error
             await self._run(part).wait_ready()
         await self._start_services("dispatcher", "edge", "health")
 
@@ -151,23 +164,30 @@ class Stack:
 
     def _site(self) -> roles.ServiceSite:
         plan = self._plan
-        hidden = {name for names in roles.SECRETS_BY_ROLE.values() for name in names} | plan.wanted.variables
-        environment = {"TRUNKLINE_SPOOL_DIR": str(plan.data_dir / "spool")}
+        hidden = {"NATS_URL", *(name for names in roles.SECRETS_BY_ROLE.values() for name in names)}
+        optional = {name for names in roles.OPTIONAL_SECRETS_BY_ROLE.values() for name in names}
+        hidden |= optional | plan.wanted.variables
+        # Its own demo upstream, and whatever else is tried out on this machine.
+        environment = {"TRUNKLINE_SPOOL_DIR": str(plan.data_dir / "spool"), ALLOW_SETTING: LOOPBACK_NETWORKS}
         environment |= {name: value for name, value in config.environment().items() if name not in hidden}
         environment |= {
-            "NATS_URL": self.nats_url,
             "TRUNKLINE_OPS_HOST": LOOPBACK,
             "TRUNKLINE_LOG_LEVEL": plan.options.log_level or plan.settings.log_level,
             "TRUNKLINE_GRACE_S": f"{plan.settings.grace_s:g}",
         }
-        own = {
+        own = {name: value for name, value in config.environment().items() if name in optional} | {
             "DATABASE_URL": self.postgres_dsn,
             "TRUNKLINE_ADMIN_KEY": plan.secrets.admin_key,
             "TRUNKLINE_KEY_PEPPER": plan.secrets.key_pepper,
             "TRUNKLINE_MASTER_KEYS": plan.secrets.master_keys,
         }
         return roles.ServiceSite(
-            environment=environment, secrets=own, logs=self._logs, grace_s=plan.settings.grace_s, lock=plan.lock
+            environment=environment,
+            secrets=own,
+            nats_urls={role: self._nats_url(role) for role in permissions.ROLES},
+            logs=self._logs,
+            grace_s=plan.settings.grace_s,
+            lock=plan.lock,
         )
 
     def _run(self, part: Part) -> Supervisor:

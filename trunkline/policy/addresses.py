@@ -28,6 +28,19 @@ def parse_address(text: str) -> Address | None:
     return address if mapped is None else mapped
 
 
+def block_of(text: str) -> str:
+    """Return what stands for all addresses that one client may have: of IPv6 a /64, of IPv4 the address.
+
+    A /64 is the least that a home or a machine is given (RFC 6177). What is no address stands for itself.
+    """
+    if ":" not in text:
+        return text
+    address = parse_address(text)
+    if not isinstance(address, ipaddress.IPv6Address):
+        return text if address is None else str(address)
+    return f"{ipaddress.IPv6Address(int(address) >> 64 << 64)}/64"
+
+
 def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Return address ranges in CIDR form; a single address is a range of one.
 

@@ -287,11 +287,15 @@ class Check(msgspec.Struct, frozen=True):
         name: of the dependency.
         ok: whether it works.
         message: what is wrong and what to do, or how it is.
+        since: when it began, where that is known.
+        warning: it works, and should be looked at.
     """
 
     name: str
     ok: bool
     message: str
+    since: dt.datetime | None = None
+    warning: bool = False
 
 
 class Peer(msgspec.Struct, frozen=True):

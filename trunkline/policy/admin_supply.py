@@ -1,4 +1,4 @@
-"""What the admin API says of what uses groups and tiers, and of all models' prices at once."""
+"""What the admin API says of what uses groups and tiers, of all models' prices at once, and of what is sealed."""
 
 import msgspec
 
@@ -38,6 +38,36 @@ class TierUses(msgspec.Struct, frozen=True):
     accounts: tuple[str, ...]
     discounts: int
     newcomers: bool
+
+
+class SealedWith(msgspec.Struct, frozen=True):
+    """How much is sealed with one master key.
+
+    Attributes:
+        master: its version.
+        credentials: of channels.
+        apps: authenticator apps of logins.
+        known: whether the console that answers holds it.
+    """
+
+    master: int
+    credentials: int
+    apps: int
+    known: bool
+
+
+class Resealed(msgspec.Struct, frozen=True):
+    """What sealing anew came to.
+
+    Attributes:
+        newest: version of the master key that seals.
+        resealed: secrets that were sealed with it now.
+        sealed: all that is sealed, by version.
+    """
+
+    newest: int
+    resealed: int
+    sealed: tuple[SealedWith, ...]
 
 
 class ModelPricing(msgspec.Struct, frozen=True):

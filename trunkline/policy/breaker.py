@@ -38,6 +38,7 @@ CHANNEL_FAULTS = frozenset(
         ErrorType.UPSTREAM_OVERLOADED,
         ErrorType.UPSTREAM_ERROR,
         ErrorType.UPSTREAM_UNREACHABLE,
+        ErrorType.UPSTREAM_ADDRESS,
         ErrorType.UPSTREAM_INVALID,
         ErrorType.UPSTREAM_CUT,
         ErrorType.UPSTREAM_TIMEOUT,

@@ -39,6 +39,16 @@ TRIAL_DAYS_MAX = 3650
 
 PRIORITY_MAX = 1_000_000
 
+KEY_MODELS_MAX = 500
+"""Models and patterns that a key names. At their longest they fill half of the message that brings a key to the edges."""
+
+KEY_STARS_MAX = 128
+"""``*`` in all patterns of a key together: an edge looks for what stands between them in the name of each model that it
+lists, 20 ms for a thousand models."""
+
+KEY_NETWORKS_MAX = 500
+"""Networks that a key is used from."""
+
 _NO_PREFIX = frozenset({AssistantPrefix.NONE})
 _PREFIXES = {
     UPSTREAM_OPENAI: frozenset(AssistantPrefix),
@@ -194,6 +204,12 @@ class Checker:
         self._groups(key.groups, joined(place, "groups"))
         if not key.models:
             self._faults.add(joined(place, "models"), 'must name at least one model or pattern; "*" allows all')
+        if len(key.models) > KEY_MODELS_MAX:
+            self._faults.add(joined(place, "models"), f"must name at most {KEY_MODELS_MAX} models or patterns")
+        if sum(pattern.count("*") for pattern in key.models) > KEY_STARS_MAX:
+            self._faults.add(joined(place, "models"), f"must have at most {KEY_STARS_MAX} times * in all patterns")
+        if len(key.allow_ips) > KEY_NETWORKS_MAX:
+            self._faults.add(joined(place, "allow_ips"), f"must name at most {KEY_NETWORKS_MAX} networks")
         for number, pattern in enumerate(key.models):
             self._try(values.check_model_name, pattern, joined(place, f"models[{number}]"))
         for number, network in enumerate(key.allow_ips):

@@ -102,6 +102,11 @@ class FairQueue(Generic[J]):
         """Whether nobody waits or may come back."""
         return not self._tickets
 
+    @property
+    def since(self) -> float | None:
+        """From when on the oldest of those that wait, or are under offer, has waited; None without any."""
+        return next(iter(self._tickets)).since if self._tickets else None
+
     # --- come and go -------------------------------------------------------------------------------------------
 
     def full_for(self, account: int, priority: int) -> Refusal | None:

@@ -12,6 +12,7 @@ import zlib
 from trunkline.bus.snapshots import KeyPolicy
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.addresses import parse_address, parse_networks, within
+from trunkline.policy.patterns import matcher
 
 PREFIX = "sk-tl-"
 RANDOM_CHARS = 32
@@ -65,18 +66,18 @@ def key_hash(secret: str, pepper: bytes) -> str:
 
 
 class CompiledKey:
-    """A key's policy made ready for many requests: patterns compiled, networks parsed.
+    """A key's policy made ready for many requests: patterns taken apart, networks parsed.
 
     Args:
         policy: as it stands in the snapshot.
     """
 
-    __slots__ = ("_any_model", "_models", "_networks", "policy")
+    __slots__ = ("_any_model", "_matches_model", "_networks", "policy")
 
     def __init__(self, policy: KeyPolicy) -> None:
         self.policy = policy
         self._any_model = "*" in policy.models
-        self._models = [re.compile(".*".join(map(re.escape, pattern.split("*")))) for pattern in policy.models]
+        self._matches_model = matcher(policy.models)
         self._networks = parse_networks(policy.allow_ips)
 
     def refusal(self, now_ms: int, client_ip: str) -> Fault | None:
@@ -110,4 +111,4 @@ class CompiledKey:
 
     def allows_model(self, model: str) -> bool:
         """Return whether the key may name this model."""
-        return self._any_model or any(pattern.fullmatch(model) for pattern in self._models)
+        return self._any_model or self._matches_model(model)

@@ -54,5 +54,5 @@ def _span(period: Period, time_zone: str, minute: int) -> Span:
 def _zone(name: str) -> dt.tzinfo:
     try:
         return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # the last one of a name that no file can have
         return dt.UTC

@@ -37,12 +37,17 @@ class ProbeResult(StrEnum):
     """The upstream answers with a server error, or with what is no answer."""
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
+    FORBIDDEN = "forbidden"
+    """The address of the upstream is none that this process may connect to (`policy.upstream_addresses`)."""
     UNUSABLE = "unusable"
     """The probe cannot be made here: its credential cannot be decrypted, say. It says nothing about the upstream."""
 
 
 REACHABLE = frozenset({ProbeResult.PASSED, ProbeResult.CREDENTIAL, ProbeResult.LIMITED, ProbeResult.DENIED})
 """What says nothing against a channel: dispatchers deal with a credential, and `model_access` with a model."""
+
+SAYS_NOTHING = frozenset({ProbeResult.UNUSABLE, ProbeResult.FORBIDDEN})
+"""What is told of no channel, since nothing was asked: dispatchers may have other settings, and judge by themselves."""
 
 _NOT_FOUND = frozenset({404, 410})
 """What is not found by a path that a dialect's requests always have is the model, whatever the words."""

@@ -41,6 +41,16 @@ class Vault:
         self._ciphers = {version: AESGCM(key) for version, key in masters.items()}
         self._current = max(masters)
 
+    @property
+    def versions(self) -> tuple[int, ...]:
+        """Versions of the master keys that are here."""
+        return tuple(sorted(self._ciphers))
+
+    @property
+    def newest(self) -> int:
+        """Version of the master key that seals."""
+        return self._current
+
     def seal(self, credential: int, secret: str, nonce: bytes) -> SealedCredential:
         """Encrypt a secret. ``nonce`` is `NONCE_BYTES` of fresh randomness."""
         return SealedCredential(credential, *self.seal_for(str(credential), secret, nonce))
@@ -72,7 +82,9 @@ class Vault:
     def _open(self, what: str, owner: str, sealed: Sealed) -> str:
         cipher = self._ciphers.get(sealed.master)
         if cipher is None:
-            raise VaultError(f"{what} is sealed with master key {sealed.master}, not known here")
+            raise VaultError(
+                f"{what} is sealed with master key {sealed.master}, which is not in TRUNKLINE_MASTER_KEYS here"
+            )
         try:
             return cipher.decrypt(sealed.nonce, sealed.ciphertext, owner.encode()).decode()
         except InvalidTag as error:

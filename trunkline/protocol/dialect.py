@@ -253,11 +253,13 @@ class StreamRelay(Protocol):
     Attributes:
         first_output: whether any output has come.
         error: what ended the stream; what was returned until then are whole events.
+        finish_reason: the provider's word for why the answer ended; empty until it comes, and where none does.
         open_ended: only the end of its body says that it is whole, as of plain sound: a cut is never an end.
     """
 
     first_output: bool
     error: UpstreamError | None
+    finish_reason: str
     open_ended: ClassVar[bool]
 
     @property
@@ -295,6 +297,7 @@ class WholeAnswer(msgspec.Struct, frozen=True):
         error: why it is no answer, although its status said so; None for a good one.
         output: whether there is anything in it that a client pays for where ``units`` is None.
         opening: what the provider said of the input although ``units`` is None.
+        finish_reason: its word for why the answer ended; empty if it said none.
     """
 
     units: Units | None
@@ -302,6 +305,7 @@ class WholeAnswer(msgspec.Struct, frozen=True):
     error: UpstreamError | None
     output: bool = True
     opening: Units | None = None
+    finish_reason: str = ""
 
     @property
     def valid(self) -> bool:

@@ -36,6 +36,7 @@ class EventRelay(ABC):
     Attributes:
         first_output: whether any output has come.
         error: what ended the stream: an error event, a broken event, or a body that is no event stream.
+        finish_reason: the provider's word for why the answer ended, the last one; empty until it comes.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class EventRelay(ABC):
         "_read_data",
         "_start",
         "error",
+        "finish_reason",
         "first_output",
     )
 
@@ -61,6 +63,7 @@ class EventRelay(ABC):
         self._start = StreamStart(limits.UPSTREAM_ERROR_BYTES_MAX)
         self._counter = OutputCounter()
         self.first_output = False
+        self.finish_reason = ""
         self.error: UpstreamError | None = None
 
     @property

@@ -4,6 +4,7 @@ from trunkline.core.usage import Units
 from trunkline.protocol.events import (
     OUTPUT_EVENTS,
     Event,
+    Finish,
     MessageStart,
     ReasoningDelta,
     ReasoningEnd,
@@ -22,15 +23,17 @@ class AnswerMeter:
     Attributes:
         first_output: whether the client would have seen anything yet.
         opening: what the provider said of the input when the answer began; see `dialect.StreamRelay`.
+        finish_reason: why the answer ended; empty until that is known.
     """
 
-    __slots__ = ("_counter", "_units", "first_output", "opening")
+    __slots__ = ("_counter", "_units", "finish_reason", "first_output", "opening")
 
     def __init__(self) -> None:
         self._counter = OutputCounter()
         self._units: Units | None = None
         self.opening: Units | None = None
         self.first_output = False
+        self.finish_reason = ""
 
     def take(self, event: Event) -> None:
         """Note an event."""
@@ -47,6 +50,8 @@ class AnswerMeter:
             case MessageStart(units=units):
                 self.opening = units
                 return
+            case Finish(reason=reason):
+                self.finish_reason = reason.value
             case _:
                 pass
         if not self.first_output and (

@@ -120,7 +120,12 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912, PLR0915 - one row
             shape = _Shape(429, RATE_LIMIT_TYPE, "overloaded", retry=True, wait=True)
         case ErrorType.CLIENT_GONE:
             shape = _Shape(499, _INVALID, "client_closed_request")
-        case ErrorType.UPSTREAM_CREDENTIAL | ErrorType.UPSTREAM_ERROR | ErrorType.UPSTREAM_UNREACHABLE:
+        case (
+            ErrorType.UPSTREAM_CREDENTIAL
+            | ErrorType.UPSTREAM_ERROR
+            | ErrorType.UPSTREAM_UNREACHABLE
+            | ErrorType.UPSTREAM_ADDRESS
+        ):
             shape = _Shape(502, SERVER_TYPE, "upstream_unavailable")
         case ErrorType.UPSTREAM_INVALID | ErrorType.UPSTREAM_CUT:
             shape = _Shape(502, SERVER_TYPE, "upstream_invalid_response")

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, get_type_hints
+from typing import Any, NoReturn, Protocol, TypeVar, get_type_hints, runtime_checkable
 
 EXIT_USAGE = 64
 """``EX_USAGE`` of sysexits.h: the configuration is wrong; restarting will not help."""
@@ -20,6 +20,14 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
 S = TypeVar("S")
+
+
+@runtime_checkable
+class _Whole(Protocol):
+    """Settings that can be wrong together, though each of them is well-formed."""
+
+    def faults(self) -> list[str]:
+        """Return what is wrong, one sentence each."""
 
 
 class SettingsError(Exception):
@@ -63,8 +71,8 @@ def setting(
     """
     metadata = {"declaration": Declaration(name, help, secret, check)}
     if default is _REQUIRED:
-        return dataclasses.field(metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+        return dataclasses.field(metadata=metadata, repr=not secret)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
 def at_least(bound: float) -> Callable[[Any], str | None]:
@@ -109,6 +117,8 @@ def _raw(declaration: Declaration, environ: Mapping[str, str]) -> str | None:
 def load(settings: type[S], environ: Mapping[str, str] | None = None) -> S:
     """Read a settings dataclass from ``environ`` (the process's own by default).
 
+    If it has a method ``faults``, that is asked once each setting by itself is well-formed.
+
     Raises:
         SettingsError: names every setting that is missing or wrong.
     """
@@ -136,7 +146,10 @@ def load(settings: type[S], environ: Mapping[str, str] | None = None) -> S:
             faults.append(f"{declaration.name} {error}")
     if faults:
         raise SettingsError(faults)
-    return settings(**values)
+    loaded = settings(**values)
+    if isinstance(loaded, _Whole) and (faults := loaded.faults()):
+        raise SettingsError(faults)
+    return loaded
 
 
 def load_or_exit(settings: type[S]) -> S:

@@ -17,6 +17,7 @@ import structlog
 
 from trunkline.core.clock import Clock
 from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.upstream_guard import AddressRefusedError, UpstreamGuard
 
 log = structlog.get_logger()
 
@@ -40,6 +41,13 @@ class HTTPClientError(Exception):
     def __init__(self, message: str, *, unused: bool) -> None:
         super().__init__(message)
         self.unused = unused
+
+
+class NotAllowedError(HTTPClientError):
+    """No connection was made, since the host is none that upstreams may have (`runtime.upstream_guard`)."""
+
+    def __init__(self) -> None:
+        super().__init__("its address is not allowed", unused=True)
 
 
 class Endpoint(NamedTuple):
@@ -133,8 +141,7 @@ class ClientConnection(asyncio.Protocol):
             self._close()  # an answer to nothing: the connection is of no use
             return
         self._answered = True
-        if not self._head_done:
-            self._head_bytes += len(data)
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
@@ -144,8 +151,8 @@ class ClientConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(f"not an HTTP answer: {type(error).__name__}")
             return
-        if not self._head_done and self._head_bytes > HEAD_BYTES_MAX:
-            self._fail("the answer's head is too large")
+        if self._head_bytes > HEAD_BYTES_MAX and self._receiver is not None:
+            self._fail("the answer's head, or what is between or behind its chunks, is too large")
 
     def eof_received(self) -> None:
         """Called by the event loop: an answer without a length ends here."""
@@ -168,6 +175,8 @@ class ClientConnection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header field."""
+        if self._head_done:
+            return  # a trailer field: nobody reads it
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -176,6 +185,7 @@ class ClientConnection(asyncio.Protocol):
         if status < 200:
             return  # an interim answer (RFC 9110 section 15.2): the real one follows
         self._head_done = True
+        self._head_bytes = 0  # from here on, what has come since the last part of the body
         self._keep_alive = self._parser.should_keep_alive()
         self._until_eof = "content-length" not in self._headers and "transfer-encoding" not in self._headers
         if self._receiver is not None:
@@ -183,6 +193,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Part of the body."""
+        self._head_bytes = 0
         if self._receiver is not None:
             self._receiver.on_body(data)
 
@@ -255,10 +266,19 @@ class HTTPClientPool:
     Args:
         clock, tasks: of the process.
         tls: context for https; None takes the system's trust store.
+        guard: looks hosts up, and refuses some; None where all hosts are of the process's own settings.
     """
 
-    def __init__(self, *, clock: Clock, tasks: TaskSet, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        tasks: TaskSet,
+        tls: ssl.SSLContext | None = None,
+        guard: UpstreamGuard | None = None,
+    ) -> None:
         self._clock = clock
+        self._guard = guard
         self._tls = tls or ssl.create_default_context()
         self._idle: dict[Endpoint, deque[ClientConnection]] = {}
         self.connections = 0
@@ -283,23 +303,50 @@ class HTTPClientPool:
                 never kept for others. None looks the name up.
 
         Raises:
+            NotAllowedError: the host may not be connected to.
             HTTPClientError: refused, unreachable, no such host, TLS failed, or not in time.
         """
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s):
-                _, connection = await loop.create_connection(
-                    lambda: ClientConnection(self, endpoint, shared=address is None),
-                    address or endpoint.host,
-                    endpoint.port,
-                    ssl=self._tls if endpoint.tls else None,
-                    server_hostname=endpoint.host if endpoint.tls else None,
-                )
+                if address is not None:
+                    return await self._open(endpoint, address, shared=False)
+                if self._guard is None:
+                    return await self._open(endpoint, endpoint.host)
+                return await self._open_first(endpoint, await self._guard.addresses(endpoint.host, endpoint.port))
+        except AddressRefusedError:
+            raise NotAllowedError from None
         except TimeoutError as error:
             raise HTTPClientError("the connection was not made in time", unused=True) from error
         except (OSError, UnicodeError) as error:
             # UnicodeError: the host's name cannot be one. TLS failures are OSErrors.
             raise HTTPClientError(f"the connection was not made: {type(error).__name__}", unused=True) from error
+
+    async def _open_first(self, endpoint: Endpoint, addresses: list[str]) -> ClientConnection:
+        """Connect to the first address that takes it; the error is that of the last one.
+
+        Raises:
+            OSError: none of them does.
+        """
+        for address in addresses[:-1]:
+            try:
+                return await self._open(endpoint, address)
+            except OSError:
+                continue
+        return await self._open(endpoint, addresses[-1])
+
+    async def _open(self, endpoint: Endpoint, host: str, *, shared: bool = True) -> ClientConnection:
+        """Connect to a host or an address; the endpoint's name is what TLS checks.
+
+        Raises:
+            OSError, UnicodeError: as of `connect`.
+        """
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: ClientConnection(self, endpoint, shared=shared),
+            host,
+            endpoint.port,
+            ssl=self._tls if endpoint.tls else None,
+            server_hostname=endpoint.host if endpoint.tls else None,
+        )
         return connection
 
     def release(self, connection: ClientConnection) -> None:

@@ -18,6 +18,9 @@ HEAD_BYTES_MAX = 64 * 1024
 
 _VERSIONS = frozenset({"1.0", "1.1"})
 
+_HOST = Fault(ErrorType.CLIENT_BAD_REQUEST, "A request of HTTP/1.1 has exactly one Host header.")
+"""RFC 9112 section 3.2. Two are taken for different ones by servers in a row."""
+
 
 class ServerLimits(NamedTuple):
     """Bounds on what a client may do."""
@@ -28,7 +31,7 @@ class ServerLimits(NamedTuple):
     header_line_bytes_max: int = limits.HEADER_LINE_BYTES_MAX
     request_read_timeout_s: float = limits.REQUEST_READ_TIMEOUT_S
     keep_alive_s: float = 75.0
-    connections_max: int = 2 * limits.JOBS_PER_EDGE_MAX
+    connections_max: int = limits.CONNECTIONS_PER_EDGE_MAX
 
 
 class RefusedError(Exception):
@@ -88,7 +91,12 @@ class RequestReader(ABC):
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1")
         known = self._headers.get(key)
-        self._headers[key] = text if known is None else f"{known}, {text}"
+        if known is None:
+            self._headers[key] = text
+        elif key == "host":
+            self._raise(_HOST)
+        else:
+            self._headers[key] = f"{known}, {text}"
 
     def on_headers_complete(self) -> None:
         """All header fields are here; refuse early what would be refused later."""
@@ -97,6 +105,8 @@ class RequestReader(ABC):
         self._version = self._parser.get_http_version()
         if self._version not in _VERSIONS:
             self._raise(Fault(ErrorType.CLIENT_BAD_REQUEST, "This version of HTTP is not spoken here; use HTTP/1.1."))
+        if "host" not in self._headers and self._version == "1.1":
+            self._raise(_HOST)
         length = self._headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._limits.body_bytes_max:
             self._raise(self._body_too_large())

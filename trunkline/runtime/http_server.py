@@ -8,13 +8,17 @@ other fault.
 
 import asyncio
 import contextlib
+import fcntl
+import math
 import os
 import socket
 import struct
-from collections import deque
+import sys
+import termios
+from collections import Counter, deque
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import cast
+from typing import Any, cast
 
 import httptools
 import structlog
@@ -22,9 +26,11 @@ import structlog
 from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
+from trunkline.policy.addresses import block_of
 from trunkline.runtime.http_exchange import Exchange
 from trunkline.runtime.http_request_reader import HEAD_BYTES_MAX, RequestReader, ServerLimits, headers_too_large
 from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.tls import HANDSHAKE_TIMEOUT_S, TLSContext, listening
 
 log = structlog.get_logger()
 
@@ -45,6 +51,10 @@ one that writes just as we close sees a reset, for a request that we never saw."
 CLOSE_TIMEOUT_S = limits.TOTAL_TIMEOUT_S
 """How long a client may take to fetch the end of its answer from a connection that is being closed: a window and the
 transport's buffer at 1 KB/s are 320 s."""
+
+ROOM_SHARE = 16
+"""Where there is no room for a connection, this part of all may go, if they are idle: to look for them takes some
+milliseconds, which newcomers must not cost each."""
 
 SWEEP_INTERVAL_S = 0.5
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -120,14 +130,30 @@ class ServerConnection(RequestReader, asyncio.Protocol):
             return
         self._head_bytes += len(data)
         answering = self._exchange is not None
+        self._feed(data)
+        if answering:
+            # Only what comes after a whole request is ahead of its answer: as long as the socket is read, we see
+            # the client leave.
+            self._ahead_bytes += len(data)
+            if self._ahead_bytes > PIPELINED_BYTES_MAX:
+                self._pause_reading()
+
+    def _feed(self, data: bytes) -> None:
+        """Have the parser read what has come, or answer what it cannot read."""
+        # Pieces of one buffer, and no calls within calls: a client may offer HTTP/2 in a thousand requests at once.
+        pieces: list[bytes | memoryview] = [data]
         try:
-            self._parser.feed_data(data)
+            while pieces and not self._discarding:
+                piece = pieces.pop()
+                try:
+                    self._parser.feed_data(piece)
+                except httptools.HttpParserUpgrade as upgrade:
+                    if self._headers.get("upgrade", "").lower() != "h2c":
+                        raise
+                    pieces += [memoryview(piece)[upgrade.args[0] :], self._without_upgrade()]
             if self._head_bytes > HEAD_BYTES_MAX:
                 self._refuse(headers_too_large())
-        except httptools.HttpParserUpgrade as upgrade:
-            if self._headers.get("upgrade", "").lower() == "h2c":
-                self.data_received(self._without_upgrade() + data[upgrade.args[0] :])
-                return
+        except httptools.HttpParserUpgrade:
             # CONNECT ends here, too. A client that offers a web socket falls back at once when it is told so.
             kind = ErrorType.CLIENT_UPGRADE_UNSUPPORTED if "upgrade" in self._headers else ErrorType.CLIENT_BAD_REQUEST
             self._refuse(Fault(kind, "Protocol upgrades are not supported here; use HTTP/1.1."))
@@ -137,12 +163,6 @@ class ServerConnection(RequestReader, asyncio.Protocol):
             self._refuse(
                 Fault(ErrorType.CLIENT_BAD_REQUEST, "This is not a well-formed HTTP/1.1 request. Check its framing.")
             )
-        if answering:
-            # Only what comes after a whole request is ahead of its answer: as long as the socket is read, we see
-            # the client leave.
-            self._ahead_bytes += len(data)
-            if self._ahead_bytes > PIPELINED_BYTES_MAX:
-                self._pause_reading()
 
     # --- requests ----------------------------------------------------------------------------------------------
 
@@ -296,13 +316,41 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         """Close once the client has taken what was written, or has had long enough for it."""
         if self._transport is not None:
             self._discarding = True
-            self.deadline = self._server.clock.now() + CLOSE_TIMEOUT_S
+            # With TLS, a connection that has nothing more to send still waits for the client's goodbye.
+            wait_s = LINGER_S if _all_taken(self._transport) else CLOSE_TIMEOUT_S
+            self.deadline = self._server.clock.now() + wait_s
             self._transport.close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is here, not even in part, and no answer under way."""
+        if self._exchange is not None or self._mid_request or self._discarding or self._transport is None:
+            return False
+        return self._transport.get_write_buffer_size() == 0
+
+    @property
+    def peer(self) -> str:
+        """IP address of the other end."""
+        return self._peer
+
+    def close_idle(self) -> None:
+        """Close at once: others need the room more."""
+        self._close()
 
     def close_idle_soon(self) -> None:
         """Close in a moment if no request comes; a client may be writing one just now."""
         if self._exchange is None and not self._mid_request:
             self.deadline = min(self.deadline, self._server.clock.now() + DRAIN_IDLE_S)
+
+
+def _all_taken(transport: asyncio.Transport) -> bool:
+    """Whether all that was written has reached the client. Only the kernel knows: with TLS there are more buffers."""
+    sock = transport.get_extra_info("socket")
+    try:
+        unsent = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return False
+    return int.from_bytes(unsent, sys.byteorder) == 0
 
 
 class HTTPServer:
@@ -332,18 +380,27 @@ class HTTPServer:
         self.date_line = b""
         self.bodies_bytes = 0
         self._connections: set[ServerConnection] = set()
+        self._next_room_at = -math.inf
         self._tasks = tasks
         self._server: asyncio.Server | None = None
+        self._tls: dict[str, Any] = {}
+        self._arriving = 0
 
-    async def start(self, host: str, port: int) -> int:
-        """Bind and serve; returns the port.
+    async def start(self, host: str, port: int, tls: TLSContext | None = None) -> int:
+        """Bind and serve, over TLS if there is some; returns the port.
 
         Raises:
             OSError: it cannot be bound.
         """
         loop = asyncio.get_running_loop()
+        if tls is not None:
+            self._tls = {
+                "ssl": listening(tls),
+                "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S,
+                "ssl_shutdown_timeout": CLOSE_TIMEOUT_S,
+            }
         self._server = await loop.create_server(
-            lambda: ServerConnection(self), host, port, backlog=4096, reuse_address=True
+            lambda: ServerConnection(self), host, port, backlog=4096, reuse_address=True, **self._tls
         )
         self._tasks.spawn(self._sweep(), name="http_sweep")
         return int(self._server.sockets[0].getsockname()[1])
@@ -357,27 +414,53 @@ class HTTPServer:
             await self.clock.sleep(SWEEP_INTERVAL_S)
 
     def admit(self, connection: ServerConnection) -> bool:
-        """Note a new connection; False if there are too many."""
+        """Note a new connection; False if there are too many, and none that is idle can go for it."""
+        if len(self._connections) >= self.limits.connections_max:
+            self._make_room()
         self._connections.add(connection)
         return len(self._connections) <= self.limits.connections_max
+
+    def _make_room(self) -> None:
+        """Close idle connections, first those of whoever has most of them, the longest idle first."""
+        now = self.clock.now()
+        if now < self._next_room_at:
+            return
+        self._next_room_at = now + SWEEP_INTERVAL_S
+        idle = [(block_of(connection.peer), connection) for connection in self._connections if connection.idle]
+        held = Counter(block for block, _ in idle)
+        idle.sort(key=lambda item: (-held[item[0]], item[1].deadline))
+        leaving = idle[: max(self.limits.connections_max // ROOM_SHARE, 1)]
+        for _, connection in leaving:
+            self._connections.discard(connection)
+            connection.close_idle()
+        log.warning("connections_full", connections=len(self._connections), closed=len(leaving))
 
     def forget(self, connection: ServerConnection) -> None:
         """Note a lost connection."""
         self._connections.discard(connection)
 
     def __len__(self) -> int:
-        return len(self._connections)
+        return len(self._connections) + self._arriving
 
     def _take_waiting(self, listener: socket.socket) -> None:
         """Accept the connections that wait at a port, and close it in the same breath."""
-        loop = asyncio.get_running_loop()
         listener.setblocking(False)
         with listener, contextlib.suppress(OSError):
             while True:
                 connection, _ = listener.accept()
                 connection.setblocking(False)
-                accepted = loop.connect_accepted_socket(lambda: ServerConnection(self), connection)
-                self._tasks.spawn(accepted, name="last_connection")
+                self._tasks.spawn(self._take(connection), name="last_connection")
+
+    async def _take(self, connection: socket.socket) -> None:
+        # With TLS there is a handshake, and a client may leave in the middle of it.
+        self._arriving += 1
+        try:
+            with contextlib.suppress(OSError):
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: ServerConnection(self), connection, **self._tls
+                )
+        finally:
+            self._arriving -= 1
 
     def drain(self) -> None:
         """Accept no new connection; the others close after their next answer, or soon if they stay idle."""

@@ -1,12 +1,28 @@
 """Metrics that prometheus-client lacks. Hot paths add to plain integers; they are read when a scrape comes."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 
+from prometheus_client import Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 LATENCY_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 600)
 """From the gateway's own half millisecond to the longest answer."""
+
+
+def zeroed(counter: Counter, *series: Iterable[str]) -> Counter:
+    """Return a counter whose series are all there from the start, at 0.
+
+    One that came only with what it counts would hide the first time: Prometheus sees no increase from nothing to 1.
+
+    Args:
+        counter: with labels.
+        series: the values of its labels, each a closed set of words; the series are all their combinations.
+    """
+    for values in itertools.product(*series):
+        counter.labels(*values)
+    return counter
 
 
 class ReadCounter(Collector):

@@ -1,42 +1,44 @@
 """The real bus behind `bus.port.Bus`: core messaging by `runtime.nats_link`, streams and buckets by nats-py."""
 
 import asyncio
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import msgspec
-import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NATSError
-from nats.js.api import DiscardPolicy, KeyValueConfig, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import APIError, BucketNotFoundError, KeyNotFoundError, NotFoundError
+from nats.js.api import RawStreamMsg
+from nats.js.errors import NotFoundError
 
 from trunkline.bus import subjects
 from trunkline.bus.port import BusError, Handler, Unsubscribe
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.nats_link import RECONNECT_WAIT_S, NATSLink, open_link
+from trunkline.runtime.nats_link import (
+    PERMISSION_REFUSED,
+    PING_INTERVAL_S,
+    PINGS_UNANSWERED_MAX,
+    RECONNECT_WAIT_S,
+    NATSLink,
+    open_link,
+    parse_servers,
+)
+from trunkline.runtime.nats_streams import ALL_STREAMS, ensure_streams
 from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.tls import TLSContext
 
 log = structlog.get_logger()
 
-USAGE_DUPLICATE_WINDOW_S = 600.0
-HEALTH_AGE_S = 7 * 24 * 3600.0
-"""A console may be away over a long weekend and still make the whole history of it; and a health process that starts
-finds who was refused last, unless it was that long ago."""
-
-HEALTH_BYTES_MAX = 1024 * 1024 * 1024
-"""A tenth of what our broker has (deploy/nats): history must not take the room of usage. The week of a fleet that sends
-100 samples an instant, of 160 bytes each; nine hours at the most that health sends, 2,000."""
-
-STREAM_BYTES_MIN = 16 * 1024 * 1024
-"""A stream's limit is halved down to this where its broker has less room to reserve: minutes of the largest fleet."""
-
-_NO_ROOM = 10047
-"""JetStream's code for a stream whose ``max_bytes`` are more than it can reserve."""
-
 API_TIMEOUT_S = 5.0
 READS_AT_ONCE_MAX = 64
+
+_NO_MESSAGE = 10037
+"""JetStream's code for a subject of which a stream holds no message; a stream that is missing has another one."""
+
+_OPERATION = "KV-Operation"
+_DELETION = "DEL"
+"""An entry with this header is deleted or purged; see NATS's ADR-8, "JetStream based Key-Value Stores"."""
 
 
 class _SubjectsQuery(msgspec.Struct, frozen=True):
@@ -81,11 +83,11 @@ class StreamSpan(NamedTuple):
 class NATSBus:
     """Two connections to NATS, one for each purpose. Make it with `connect`."""
 
-    def __init__(self, link: NATSLink, client: Client) -> None:
+    def __init__(self, link: NATSLink, client: Client, replicas: int) -> None:
         self._link = link
         self._client = client
+        self._replicas = replicas
         self._jetstream = client.jetstream()
-        self._buckets: dict[str, Any] = {}
 
     @property
     def connected(self) -> bool:
@@ -101,6 +103,11 @@ class NATSBus:
     def dropped(self) -> int:
         """Messages that were not sent because the broker was away for too long."""
         return self._link.dropped
+
+    @property
+    def refused(self) -> int:
+        """Times that the broker has refused a permission, on either connection."""
+        return self._link.refused
 
     def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
         """See `bus.port.Bus.publish`."""
@@ -121,21 +128,12 @@ class NATSBus:
         except (NATSError, TimeoutError) as error:
             raise BusError(f"not stored on {subject}: {type(error).__name__}") from error
 
-    async def _bucket(self, name: str) -> Any:
-        bucket = self._buckets.get(name)
-        if bucket is None:
-            bucket = self._buckets[name] = await self._jetstream.key_value(name)
-        return bucket
-
     async def kv_get(self, bucket: str, token: str) -> bytes | None:
         """See `bus.port.Bus.kv_get`."""
-        try:
-            entry = await (await self._bucket(bucket)).get(token)
-        except KeyNotFoundError:
+        entry = await self._last(subjects.kv_stream(bucket), subjects.kv_entry(bucket, token))
+        if entry is None or (entry.headers and _OPERATION in entry.headers):
             return None
-        except (NATSError, TimeoutError) as error:
-            raise BusError(f"bucket {bucket} cannot be read: {type(error).__name__}") from error
-        return bytes(entry.value or b"")
+        return bytes(entry.data or b"")
 
     async def kv_put(self, bucket: str, token: str, value: bytes) -> None:
         """Write a snapshot entry.
@@ -143,10 +141,7 @@ class NATSBus:
         Raises:
             BusError: not acknowledged; it may or may not be written.
         """
-        try:
-            await (await self._bucket(bucket)).put(token, value)
-        except (NATSError, TimeoutError) as error:
-            raise BusError(f"bucket {bucket} cannot be written: {type(error).__name__}") from error
+        await self._kv_write(bucket, token, value)
 
     async def kv_delete(self, bucket: str, token: str) -> None:
         """Delete a snapshot entry; one that is not there is fine.
@@ -154,10 +149,11 @@ class NATSBus:
         Raises:
             BusError: not acknowledged.
         """
+        await self._kv_write(bucket, token, b"", {_OPERATION: _DELETION})
+
+    async def _kv_write(self, bucket: str, token: str, value: bytes, headers: dict[str, str] | None = None) -> None:
         try:
-            await (await self._bucket(bucket)).delete(token)
-        except KeyNotFoundError:
-            return
+            await self._jetstream.publish(subjects.kv_entry(bucket, token), value, headers=headers)
         except (NATSError, TimeoutError) as error:
             raise BusError(f"bucket {bucket} cannot be written: {type(error).__name__}") from error
 
@@ -180,8 +176,9 @@ class NATSBus:
 
     async def _kv_tokens(self, bucket: str) -> list[str]:
         """Return the names of a bucket's entries, deleted ones among them."""
-        prefix = f"$KV.{bucket}."
-        return [subject.removeprefix(prefix) for subject in await self.subjects_of(f"KV_{bucket}", f"{prefix}>")]
+        found = await self.subjects_of(subjects.kv_stream(bucket), subjects.kv_entry(bucket, ">"))
+        prefix = subjects.kv_entry(bucket, "")
+        return [subject.removeprefix(prefix) for subject in found]
 
     async def subjects_of(self, stream: str, pattern: str) -> list[str]:
         """Return the subjects of the messages that a stream holds.
@@ -209,13 +206,16 @@ class NATSBus:
         Raises:
             BusError: the stream cannot be read now.
         """
+        message = await self._last(stream, subject)
+        return None if message is None else bytes(message.data or b"")
+
+    async def _last(self, stream: str, subject: str) -> RawStreamMsg | None:
         try:
-            message = await self._jetstream.get_last_msg(stream, subject)
-        except NotFoundError:
-            return None
+            return await self._jetstream.get_last_msg(stream, subject)
         except (NATSError, TimeoutError) as error:
+            if isinstance(error, NotFoundError) and error.err_code == _NO_MESSAGE:
+                return None
             raise BusError(f"stream {stream} cannot be read: {type(error).__name__}") from error
-        return bytes(message.data or b"")
 
     async def purge(self, stream: str, subject: str) -> None:
         """Remove the messages on a subject.
@@ -257,72 +257,35 @@ class NATSBus:
         """See `bus.port.Bus.on_connection`."""
         self._link.on_connection(callback)
 
-    async def ensure_streams(self) -> None:
-        """Create the streams and buckets that are missing, and set the limits of the others. Any service may do it.
+    async def ensure_streams(self, names: Collection[str] = ALL_STREAMS) -> None:
+        """Make those of these streams and buckets that are missing, and set the limits of the others.
+
+        Args:
+            names: of streams; a service names its own (`bus.permissions.STREAMS`).
 
         Raises:
             BusError: JetStream is not there.
         """
         try:
-            await self._ensure_stream(
-                StreamConfig(
-                    name=subjects.USAGE_STREAM,
-                    subjects=[subjects.USAGE_SUBJECTS],
-                    retention=RetentionPolicy.WORK_QUEUE,
-                    storage=StorageType.FILE,
-                    duplicate_window=USAGE_DUPLICATE_WINDOW_S,
-                )
-            )
-            await self._ensure_stream(
-                StreamConfig(
-                    name=subjects.CHECKPOINT_STREAM,
-                    subjects=[subjects.CHECKPOINT_SUBJECTS],
-                    storage=StorageType.FILE,
-                    max_msgs_per_subject=1,
-                )
-            )
-            await self._ensure_stream(
-                StreamConfig(
-                    name=subjects.HEALTH_STREAM,
-                    subjects=[subjects.HEALTH_SUBJECTS],
-                    storage=StorageType.FILE,
-                    discard=DiscardPolicy.OLD,
-                    max_age=HEALTH_AGE_S,
-                    max_bytes=HEALTH_BYTES_MAX,
-                )
-            )
-            for bucket in subjects.KV_BUCKETS:
-                try:
-                    await self._jetstream.key_value(bucket)
-                except BucketNotFoundError:
-                    await self._jetstream.create_key_value(
-                        KeyValueConfig(bucket=bucket, history=1, storage=StorageType.FILE)
-                    )
+            await ensure_streams(self._jetstream, names, self._replicas)
         except (NATSError, TimeoutError) as error:
             raise BusError(f"streams cannot be created: {error}") from error
 
-    async def _ensure_stream(self, config: StreamConfig) -> None:
-        try:
-            found = (await self._jetstream.stream_info(str(config.name))).config
-        except NotFoundError:
-            await self._add_stream(config)
-            return
-        if config.max_bytes is None or (found.max_age, found.max_bytes) == (config.max_age, config.max_bytes):
-            return
-        try:
-            # The rest of it, such as its replicas, is as its broker's operator wants it.
-            await self._jetstream.update_stream(found, max_age=config.max_age, max_bytes=config.max_bytes)
-        except APIError as error:
-            # It works as it is; a broker without so much room is no reason not to start.
-            log.warning("stream_limits_not_set", stream=config.name, error=error.description)
+    async def missing_buckets(self, names: Collection[str]) -> list[str]:
+        """Return those of these buckets that are not there.
 
-    async def _add_stream(self, config: StreamConfig) -> None:
-        try:
-            await self._jetstream.add_stream(config)
-        except APIError as error:
-            if error.err_code != _NO_ROOM or not config.max_bytes or config.max_bytes // 2 < STREAM_BYTES_MIN:
-                raise
-            await self._add_stream(config.evolve(max_bytes=config.max_bytes // 2))
+        Raises:
+            BusError: JetStream cannot be asked now.
+        """
+        missing = []
+        for name in names:
+            try:
+                await self._jetstream.stream_info(subjects.kv_stream(name))
+            except NotFoundError:
+                missing.append(name)
+            except (NATSError, TimeoutError) as error:
+                raise BusError(f"bucket {name} cannot be asked: {type(error).__name__}") from error
+        return missing
 
     async def flush(self) -> None:
         """Return once everything queued so far has reached the broker.
@@ -338,29 +301,79 @@ class NATSBus:
         await self._client.close()
 
 
-async def connect(url: str, *, name: str, tasks: TaskSet) -> NATSBus:
+async def connect(
+    url: str,
+    *,
+    name: str,
+    tasks: TaskSet,
+    inbox: str = "_INBOX",
+    replicas: int = 1,
+    tls: TLSContext | None = None,
+) -> NATSBus:
     """Return a bus connected to ``url`` (several are separated by commas); it reconnects for ever by itself.
+
+    Args:
+        url: with user and password, if the broker asks for them.
+        name: of this client, for the broker's monitoring.
+        tasks: of the process.
+        inbox: what subjects for answers begin with; see `bus.subjects.inbox`.
+        replicas: nodes of the broker that hold a stream which is made by this bus.
+        tls: demands TLS; None leaves it to the broker.
 
     Raises:
         BusError: NATS is not reachable now.
     """
+    context = None if tls is None else lambda: tls.current
+    link = await open_link(url, name=name, clock=SystemClock(), tasks=tasks, inbox=inbox, tls=context)
 
-    async def ignore(_error: Exception) -> None:
-        """Errors of single operations reach their callers; the link reports changes of the connection."""
+    async def complained(error: Exception) -> None:
+        # Errors of single operations reach their callers, and the link reports changes of the connection. What the
+        # broker refuses shows as a deadline that passed.
+        if PERMISSION_REFUSED in str(error):
+            link.complained(str(error))
 
-    link = await open_link(url, name=name, clock=SystemClock(), tasks=tasks)
+    client = Client()
+    options: dict[str, Any] = {} if tls is None else tls_options(client, url, tls)
+    options |= _signing_in(url)
+    options["reconnect_time_wait"] = RECONNECT_WAIT_S  # nats-py declares whole seconds, and takes parts
     try:
-        client = await nats.connect(
+        await client.connect(
             url.split(","),
             name=f"{name}-jetstream",
-            error_cb=ignore,
+            error_cb=complained,
+            inbox_prefix=inbox,
             connect_timeout=2,
-            reconnect_time_wait=RECONNECT_WAIT_S,
             max_reconnect_attempts=-1,
-            ping_interval=10,
-            max_outstanding_pings=2,
+            ping_interval=round(PING_INTERVAL_S),
+            max_outstanding_pings=PINGS_UNANSWERED_MAX,
+            **options,
         )
     except (NATSError, OSError, TimeoutError) as error:
         await link.close()
         raise BusError(f"NATS is not reachable: {type(error).__name__}") from error
-    return NATSBus(link, client)
+    return NATSBus(link, client, replicas)
+
+
+def tls_options(client: Client, url: str, tls: TLSContext) -> dict[str, Any]:
+    """Return what nats-py is told of TLS: the context as it is now, and no password for a server without TLS."""
+    first = parse_servers(url)[0]
+
+    def password() -> str:
+        # nats-py takes the server's word for it whether there is TLS: so could somebody in between.
+        if not client._server_info.get("tls_required"):  # noqa: SLF001 - there is no other way to see it in time
+            raise NATSError("NATS does not offer TLS")
+        return first.password or ""
+
+    def renewed(context: ssl.SSLContext) -> None:
+        client.options["tls"] = context  # read at each connection
+
+    tls.on_change(renewed)
+    return {"tls": tls.current} | ({} if first.password is None else {"user": first.user, "password": password})
+
+
+def _signing_in(url: str) -> dict[str, str]:
+    """Return how to sign in, for nats-py: it would go without to nodes that it hears of from the broker alone."""
+    server = parse_servers(url)[0]
+    if server.user is None:
+        return {}
+    return {"token": server.user} if server.password is None else {"user": server.user, "password": server.password}

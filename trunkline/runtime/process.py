@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import dataclasses
 import gc
+import importlib.metadata
 import os
+import re
 import secrets
 import signal
 import sys
@@ -21,35 +23,83 @@ import structlog
 import uvloop
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from trunkline.bus import messages, subjects
+from trunkline.bus import frames, messages, subjects
 from trunkline.bus.messages import Beat
 from trunkline.bus.port import BusError
 from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.ids import process_id
-from trunkline.runtime import config, logging, nats_bus
+from trunkline.runtime import config, dumps, logging, nats_bus
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.metrics import ReadCounter
+from trunkline.runtime.metrics import ReadCounter, ReadGauge
 from trunkline.runtime.nats_bus import NATSBus
+from trunkline.runtime.nats_link import parse_servers
 from trunkline.runtime.ops import OpsServer
+from trunkline.runtime.role_streams import RoleStreams
 from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.tls import TLSContext, TLSWatch, pair_faults, server_tls
+from trunkline.runtime.tls_settings import NATSTLSSettings
 
 log = structlog.get_logger()
 
 NATS_RETRY_S = 0.5
+
+OPS_CERTIFICATE = "TRUNKLINE_OPS_CERTIFICATE_PATH"
+OPS_KEY = "TRUNKLINE_OPS_KEY_PATH"
+
+RELEASE = importlib.metadata.version("trunkline")
+"""As beats tell it: which versions stand side by side."""
+
+_REGION = re.compile("[A-Za-z0-9_-]{1,32}")
 
 GC_ALLOCATIONS = 50_000
 """New containers between two passes of the cycle collector. Requests leave hardly any cycles, so Python's 700 would
 only cost time (2 to 3 % of a busy process)."""
 
 
+def _check_nats_url(urls: str) -> str | None:
+    try:
+        parse_servers(urls)
+    except ValueError:
+        return "must be nats://USER:PASSWORD@HOST:PORT, or several of them separated by commas"
+    return None
+
+
+def _check_region(region: str) -> str | None:
+    return None if not region or _REGION.fullmatch(region) else "must be letters, digits, - and _, 32 at the most"
+
+
 @dataclasses.dataclass(frozen=True)
-class ProcessSettings:
+class ProcessSettings(NATSTLSSettings):
     """Settings that every service has."""
 
-    nats_url: str = config.setting("NATS_URL", "nats://127.0.0.1:4222", help="Where NATS is.")
+    nats_url: str = config.setting(
+        "NATS_URL",
+        "nats://127.0.0.1:4222",
+        help="Where NATS is, with the role's user and password; several servers are separated by commas.",
+        secret=True,
+        check=_check_nats_url,
+    )
+    nats_replicas: int = config.setting(
+        "TRUNKLINE_NATS_REPLICAS",
+        1,
+        help="Nodes of NATS that hold each stream and bucket which this process makes; those that are there already "
+        "stay as they are.",
+        check=config.at_least(1),
+    )
+    region: str = config.setting(
+        "TRUNKLINE_REGION",
+        "",
+        help="Region in which the process runs, the same for all that share a NATS cluster; empty where there is only "
+        "one.",
+        check=_check_region,
+    )
     ops_host: str = config.setting("TRUNKLINE_OPS_HOST", "0.0.0.0", help="Address of the ops port.")  # noqa: S104 - a scraper comes from elsewhere; the ops port is not public
     ops_port: int = config.setting("TRUNKLINE_OPS_PORT", 0, help="Ops port; 0 takes the service's usual one.")
+    ops_certificate_path: str = config.setting(
+        OPS_CERTIFICATE, "", help="Certificate (PEM) of the ops port, with its chain; empty: plain HTTP."
+    )
+    ops_key_path: str = config.setting(OPS_KEY, "", help="Its key (PEM, without a password).")
     log_level: str = config.setting(
         "TRUNKLINE_LOG_LEVEL",
         "info",
@@ -64,6 +114,21 @@ class ProcessSettings:
         help="Seconds that a stopping process gives its jobs to finish.",
         check=config.at_least(0),
     )
+
+    def faults(self) -> list[str]:
+        """See `config.load`."""
+        return [
+            *super().faults(),
+            *pair_faults(OPS_CERTIFICATE, self.ops_certificate_path, OPS_KEY, self.ops_key_path),
+        ]
+
+    def ops_tls(self) -> TLSContext | None:
+        """Return what the ops port presents; None: plain HTTP."""
+        return server_tls("ops", self.ops_certificate_path, self.ops_key_path)
+
+    def public_tls(self) -> TLSContext | None:
+        """Return what the service's public port presents; None: plain HTTP, or no such port."""
+        return None
 
 
 class Service(Protocol):
@@ -81,7 +146,11 @@ class Service(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Process:
-    """What the skeleton gives to a service."""
+    """What the skeleton gives to a service.
+
+    Attributes:
+        tls: of `ProcessSettings.public_tls`.
+    """
 
     role: str
     id: str
@@ -90,6 +159,8 @@ class Process:
     tasks: TaskSet
     bus: NATSBus
     registry: CollectorRegistry
+    region: str = ""
+    tls: TLSContext | None = None
 
 
 P = TypeVar("P", bound=ProcessSettings)
@@ -105,6 +176,7 @@ def main(role: str, settings_type: type[P], open_service: OpenService[P], *, ops
         open_service: an async context manager around the running service.
         ops_port: the usual port, used when the setting is 0.
     """
+    dumps.forbid()
     settings = config.load_or_exit(settings_type)
     uvloop.install()
     sys.exit(asyncio.run(_Skeleton(role, settings, open_service, ops_port).run()))
@@ -125,6 +197,9 @@ class _Skeleton:
         self._bus: NATSBus | None = None
         self._tasks = TaskSet(on_failure=self._task_failed)
         self._registry = CollectorRegistry()
+        self._nats_tls = settings.nats_tls()
+        self._ops_tls = settings.ops_tls()
+        self._public_tls = settings.public_tls()
 
     def _task_failed(self, _error: BaseException) -> None:
         # A dead background loop means a process that lies about being well: stop and be started anew.
@@ -147,38 +222,67 @@ class _Skeleton:
         logging.configure(role=self._role, process=self._id, level=self._settings.log_level)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
+        self._registry.register(
+            ReadGauge(
+                "trunkline_ready",
+                "1 while /readyz says that the process can work, else 0.",
+                lambda: not self._not_ready(),
+            )
+        )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        ops = OpsServer(self._registry, self._not_ready)
+        clock = SystemClock()
+        ops = OpsServer(self._registry, self._not_ready, clock=clock, tasks=self._tasks)
         try:
-            await ops.start(self._settings.ops_host, self._ops_port)
+            await ops.start(self._settings.ops_host, self._ops_port, self._ops_tls)
         except OSError as error:
             config.exit_with_faults([f"the ops port {self._ops_port} cannot be bound: {error.strerror}"])
         log.info("process_started", pid=os.getpid(), ops_port=ops.port)
         try:
-            await self._serve()
+            await self._serve(clock)
         finally:
             await self._tasks.cancel()
             await ops.stop()
             log.info("process_stopped", failed=self._failed)
         return 1 if self._failed else 0
 
-    async def _serve(self) -> None:
-        clock = SystemClock()
+    async def _serve(self, clock: Clock) -> None:
+        watch = TLSWatch(self._registry, clock)
+        for tls in (self._nats_tls, self._ops_tls, self._public_tls):
+            watch.add(tls)
+        self._tasks.spawn(watch.run(), name="tls_watch")
         self._bus = await self._connect(clock)
         if self._bus is None:
             return
         bus = self._bus
-        self._registry.register(
-            ReadCounter(
+        for name, text, read in (
+            (
                 "trunkline_bus_dropped",
                 "Messages that could not be handed to NATS; their receivers see a gap.",
                 lambda: bus.dropped,
-            )
+            ),
+            (
+                "trunkline_bus_permissions_refused",
+                "Subjects that NATS refused this process: its user or NATS's permissions are not what they should be.",
+                lambda: bus.refused,
+            ),
+        ):
+            self._registry.register(ReadCounter(name, text, read))
+        process = Process(
+            self._role,
+            self._id,
+            self._entropy,
+            clock,
+            self._tasks,
+            self._bus,
+            self._registry,
+            self._settings.region,
+            self._public_tls,
         )
-        process = Process(self._role, self._id, self._entropy, clock, self._tasks, self._bus, self._registry)
         try:
+            if not await RoleStreams(bus, self._role, clock=clock, tasks=self._tasks).prepare(self._stop):
+                return
             async with self._open_service(process, self._settings) as service:
                 self._service = service
                 self._tasks.spawn(self._beat(clock), name="beat")
@@ -198,13 +302,17 @@ class _Skeleton:
     async def _connect(self, clock: Clock) -> NATSBus | None:
         while not self._stop.is_set():
             try:
-                bus = await nats_bus.connect(self._settings.nats_url, name=self._id, tasks=self._tasks)
-                await bus.ensure_streams()
+                return await nats_bus.connect(
+                    self._settings.nats_url,
+                    name=self._id,
+                    tasks=self._tasks,
+                    inbox=subjects.inbox(self._role),
+                    replicas=self._settings.nats_replicas,
+                    tls=self._nats_tls,
+                )
             except BusError as error:
                 log.warning("bus_unreachable", error=str(error))
                 await clock.sleep(NATS_RETRY_S)
-            else:
-                return bus
         return None
 
     async def _drain(self, service: Service) -> None:
@@ -223,7 +331,16 @@ class _Skeleton:
     def _send_beat(self, clock: Clock) -> None:
         if self._bus is None or self._service is None:
             return
-        beat = Beat(self._role, self._id, clock.wall_ms(), draining=self._draining, clock_ms=round(clock.now() * 1000))
+        beat = Beat(
+            self._role,
+            self._id,
+            clock.wall_ms(),
+            draining=self._draining,
+            clock_ms=round(clock.now() * 1000),
+            frames=frames.VERSION,
+            release=RELEASE,
+            region=self._settings.region,
+        )
         # Full means that the broker is not reading: then nobody hears us anyway.
         with contextlib.suppress(BusError):
             self._bus.publish(subjects.alive(self._role, self._id), messages.encode(self._service.beat(beat)))

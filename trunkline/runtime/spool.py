@@ -99,13 +99,14 @@ class Spool:
         bytes_max: past it the spool is full.
 
     Attributes:
+        bytes_max: see there.
         size_bytes: of all files.
     """
 
     def __init__(self, own: _Folder, adopted: Sequence[_File], bytes_max: int) -> None:
         self._own = own
         self._files = deque(adopted)
-        self._bytes_max = bytes_max
+        self.bytes_max = bytes_max
         self._numbers = 0
         self._descriptor: int | None = None
         self._guard = threading.Lock()
@@ -117,7 +118,7 @@ class Spool:
     @property
     def full(self) -> bool:
         """Whether nothing more should be written."""
-        return self.size_bytes >= self._bytes_max
+        return self.size_bytes >= self.bytes_max
 
     async def append(self, payloads: Sequence[bytes]) -> None:
         """Return when the payloads are on disk, in their order behind all others.

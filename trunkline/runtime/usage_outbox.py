@@ -78,15 +78,18 @@ class UsageMetrics:
         )
 
     def watch(self, spool: Spool) -> None:
-        """Show how much is on disk."""
+        """Show how much is on disk, and how much may be."""
         name, text = f"trunkline_{self._role}_spool_bytes", "Usage on disk that is not yet in JetStream."
         self._registry.register(ReadGauge(name, text, lambda: spool.size_bytes))
+        bound = "How much usage may be on disk; past it no new jobs are taken."
+        self._registry.register(ReadGauge(f"{name}_max", bound, lambda: spool.bytes_max))
 
 
 async def open_outbox(process: Process, settings: SpoolSettings) -> "UsageOutbox":
     """Return the outbox of a process; ends the process if its spool cannot be used."""
     return UsageOutbox(
         process.bus,
+        process.role,
         process.id,
         clock=process.clock,
         tasks=process.tasks,
@@ -111,7 +114,7 @@ class UsageOutbox:
     """Sends usage events.
 
     Args:
-        bus, process, clock, tasks: of the process.
+        bus, role, process, clock, tasks: of the process.
         metrics: see there.
         spool: takes what JetStream does not; None: it waits in memory.
 
@@ -120,9 +123,18 @@ class UsageOutbox:
     """
 
     def __init__(
-        self, bus: Bus, process: str, *, clock: Clock, tasks: TaskSet, metrics: UsageMetrics, spool: Spool | None
+        self,
+        bus: Bus,
+        role: str,
+        process: str,
+        *,
+        clock: Clock,
+        tasks: TaskSet,
+        metrics: UsageMetrics,
+        spool: Spool | None,
     ) -> None:
         self._bus = bus
+        self._subject = subjects.usage(role, process)
         self._process = process
         self._clock = clock
         self._tasks = tasks
@@ -224,7 +236,7 @@ class UsageOutbox:
         # While it is on disk already there is time; what is not shall be there soon.
         timeout_s = STORE_TIMEOUT_S if self._spool is None or len(self._spool) else SPOOL_AFTER_S
         try:
-            await self._bus.store(subjects.usage(self._process), payload, message_id=message_id, timeout_s=timeout_s)
+            await self._bus.store(self._subject, payload, message_id=message_id, timeout_s=timeout_s)
         except BusError as error:
             self._metrics.store_failures.inc()
             log.warning("usage_not_stored", waiting=len(self), error=str(error))

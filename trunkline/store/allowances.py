@@ -312,4 +312,4 @@ async def budget_spent(
         meter.user,
     )
     matches = matcher(meter.models) if meter.models else None
-    return sum(row["nano"] for row in rows if matches is None or matches(row["model"]) is not None)
+    return sum(row["nano"] for row in rows if matches is None or matches(row["model"]))

@@ -16,7 +16,7 @@ from trunkline.store import ledger
 from trunkline.store.allowances import SPENT
 from trunkline.store.budget_books import BudgetBook, read_budget_books
 from trunkline.store.configuration import unix_ms
-from trunkline.store.database import Connection
+from trunkline.store.database import COMMAND_TIMEOUT_S, Connection
 from trunkline.store.ledger import WHOLE_LEDGER_TIMEOUT_S
 
 FINDINGS_MAX = 1000
@@ -79,6 +79,15 @@ where s.taken_nano > 0 and not exists (
 """
 
 
+# Of attempts that have just been settled, so many at most: it is asked every minute.
+_NEWEST = """
+select u.job::text || '/' || u.attempt as attempt, u.charge_nano, t.amount_nano
+from (select job, attempt, charge_nano from usage where started_at > now() - interval '3 minutes' limit 10000) as u
+left join transfers as t on t.kind = 'charge' and t.job = u.job and t.attempt = u.attempt
+where u.charge_nano <> coalesce(t.amount_nano, 0)
+"""
+
+
 class Rebuilt(NamedTuple):
     """How many balances were made anew, and how many budgets were put right."""
 
@@ -94,6 +103,14 @@ async def check(connection: Connection) -> AsyncIterator[tuple[str, list[LedgerF
     """
     for name, look in _CHECKS.items():
         yield name, (await look(connection))[:FINDINGS_MAX]
+
+
+async def look(connection: Connection) -> list[LedgerFinding]:
+    """Return what shows at a glance: balances that do not sum to zero, newest attempts that were not charged as booked.
+
+    Reads no transfers but theirs, so it may be called every minute; `check` is thorough.
+    """
+    return [*await _zero(connection), *await _charges(connection, _NEWEST, COMMAND_TIMEOUT_S)]
 
 
 async def _balances(connection: Connection) -> list[LedgerFinding]:
@@ -136,9 +153,13 @@ async def _spending(connection: Connection) -> list[LedgerFinding]:
 
 
 async def _usage(connection: Connection) -> list[LedgerFinding]:
+    return await _charges(connection, _USAGE, WHOLE_LEDGER_TIMEOUT_S)
+
+
+async def _charges(connection: Connection, select: str, timeout_s: float) -> list[LedgerFinding]:
     return [
         LedgerFinding(f"attempt {row['attempt']}", _usd(row["charge_nano"]), _usd(row["amount_nano"] or 0))
-        for row in await connection.fetch(f"{_USAGE} limit {FINDINGS_MAX}", timeout=WHOLE_LEDGER_TIMEOUT_S)
+        for row in await connection.fetch(f"{select} limit {FINDINGS_MAX}", timeout=timeout_s)
     ]
 
 

@@ -3,6 +3,11 @@
 Each file runs in a transaction of its own together with the row that records it, under an advisory lock, so that
 several processes may migrate at the same time and a failed file leaves nothing behind. A file never changes once
 it has shipped: its checksum is compared on every run.
+
+The services go on meanwhile. A statement that waits for a lock lets everybody wait who comes behind it, so no file
+waits for one longer than `LOCK_TIMEOUT_S`: it is rolled back, traffic passes, and it is tried again. A file that
+begins with `APART` is run statement by statement and in no transaction, as ``create index concurrently`` has to be:
+each of its statements must be one that may be run again.
 """
 
 import hashlib
@@ -11,8 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
+import structlog
 
 from trunkline.store.database import Connection, single_connection
+
+log = structlog.get_logger()
 
 LOCK = 0x74_6C_6D_67
 """The advisory lock's number: ``tlmg`` in ASCII. Any number would do that nothing else in the database uses."""
@@ -20,6 +28,17 @@ LOCK = 0x74_6C_6D_67
 STATEMENT_TIMEOUT_S = 600.0
 """One migration, and the wait for another process that runs them. Longer than any request may take, since a new
 index on a large table does."""
+
+LOCK_TIMEOUT_S = 2.0
+"""For how long a migration, and all that queues behind it, waits for a lock: a client hardly notices it."""
+
+LOCK_RETRY_S = 1.0
+"""Between two attempts; what has queued up passes meanwhile."""
+
+LOCK_ATTEMPTS_MAX = 200
+"""Ten minutes. Who holds a lock for so long has to be looked at."""
+
+APART = "-- Outside of a transaction."
 
 DIRECTORY = Path(__file__).parent / "migrations"
 
@@ -40,6 +59,11 @@ class Migration(NamedTuple):
     def checksum(self) -> str:
         """SHA-256 of the text, in hex."""
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def apart(self) -> bool:
+        """Whether it is run in no transaction."""
+        return self.text.startswith(APART)
 
 
 def read_migrations(directory: Path = DIRECTORY) -> list[Migration]:
@@ -91,11 +115,42 @@ async def _run_once(connection: Connection, migration: Migration, applied: dict[
             raise MigrationError(f"{migration.name} was changed after it had been applied to this database")
         return False
     try:
-        async with connection.transaction():
-            await connection.execute(migration.text)
-            await connection.execute(
-                "insert into schema_migrations (name, checksum) values ($1, $2)", migration.name, migration.checksum
-            )
+        await _run_patiently(connection, migration)
     except (asyncpg.SyntaxOrAccessError, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
         raise MigrationError(f"{migration.name}: {error}") from error
     return True
+
+
+async def _run_patiently(connection: Connection, migration: Migration) -> None:
+    for _ in range(LOCK_ATTEMPTS_MAX):
+        try:
+            await (_run_apart if migration.apart else _run_whole)(connection, migration)
+        except asyncpg.LockNotAvailableError:
+            log.warning("migration_waits", name=migration.name)
+            await connection.execute("select pg_sleep($1)", LOCK_RETRY_S)
+        else:
+            return
+    raise MigrationError(
+        f"{migration.name}: another session holds a lock that it needs, and has not let go of it in ten minutes;"
+        " pg_stat_activity shows which"
+    )
+
+
+async def _run_whole(connection: Connection, migration: Migration) -> None:
+    async with connection.transaction():
+        await connection.execute("select set_config('lock_timeout', $1, true)", f"{LOCK_TIMEOUT_S:g}s")
+        await connection.execute(migration.text)
+        await _record(connection, migration)
+
+
+async def _run_apart(connection: Connection, migration: Migration) -> None:
+    for statement in migration.text.split(";\n"):
+        if statement.strip():
+            await connection.execute(statement)
+    await _record(connection, migration)
+
+
+async def _record(connection: Connection, migration: Migration) -> None:
+    await connection.execute(
+        "insert into schema_migrations (name, checksum) values ($1, $2)", migration.name, migration.checksum
+    )

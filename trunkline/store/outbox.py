@@ -11,7 +11,9 @@ import asyncpg
 
 from trunkline.bus import snapshots, subjects
 from trunkline.bus.snapshots import ChannelSnapshot, KeyPolicy, ModelSnapshot, SealedCredential
+from trunkline.core.limits import FRAME_BYTES_MAX
 from trunkline.core.money import PARTS_PER_MILLION
+from trunkline.policy.configuration import ConfigurationError
 from trunkline.policy.entities import Group, Prices
 from trunkline.policy.pricing import blended_nano
 from trunkline.store.configuration import (
@@ -29,6 +31,9 @@ from trunkline.store.database import Connection
 
 ROWS_PER_READ = 1000
 """Keys read at a time."""
+
+VALUE_BYTES_MAX = FRAME_BYTES_MAX
+"""Of one entry; a message with it has no headers."""
 
 _KEYS = """
     select k.id, k.name, s.hash, k.groups, k.models, least(k.expires_at, s.expires_at) as expires_at, k.allow_ips,
@@ -52,7 +57,29 @@ class OutboxEntry(NamedTuple):
     value: bytes | None
 
 
+class Lag(NamedTuple):
+    """What waits to be written to KV.
+
+    Attributes:
+        entries: how many.
+        age_s: how long the oldest has waited; 0 without any.
+    """
+
+    entries: int
+    age_s: float
+
+
 async def _append(connection: Connection, entries: Iterable[tuple[str, str, bytes | None]]) -> None:
+    """Append entries; what NATS would refuse for good must not stand in the outbox before all others.
+
+    Raises:
+        ConfigurationError: an entry is larger than a message may be.
+    """
+    entries = list(entries)
+    for bucket, _, value in entries:
+        if value is not None and len(value) > VALUE_BYTES_MAX:
+            fault = f"an entry takes {len(value) // 1024} KiB, and NATS takes {VALUE_BYTES_MAX // 1024}"
+            raise ConfigurationError([f"{bucket}: {fault}; give it fewer models, patterns or rules"])
     await connection.executemany("insert into outbox (bucket, token, value) values ($1, $2, $3)", entries)
 
 
@@ -71,6 +98,15 @@ async def backlog(connection: Connection) -> int:
     """Return how many entries wait."""
     waiting: int = await connection.fetchval("select count(*) from outbox")
     return waiting
+
+
+async def lag(connection: Connection) -> Lag:
+    """Return how far the projection is behind."""
+    row = await connection.fetchrow(
+        "select count(*) as entries,"
+        " coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float as age_s from outbox"
+    )
+    return Lag(row["entries"], max(0.0, row["age_s"]))
 
 
 async def enqueue_delete(connection: Connection, bucket: str, tokens: Iterable[str]) -> None:

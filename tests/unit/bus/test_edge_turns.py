@@ -1,6 +1,6 @@
 """Edges that wait for a dispatcher's room, and what each is told of it."""
 
-from trunkline.bus.edge_turns import PROMISE_S, EdgeTurns
+from trunkline.bus.edge_turns import PROMISE_FAR_S, PROMISE_S, EdgeTurns
 
 
 def test_nobody_waits_and_nobody_is_told() -> None:
@@ -65,3 +65,33 @@ def test_a_lost_edge_holds_nothing() -> None:
     assert len(turns) == 0
     turns.waits("e4", 1)
     assert turns.share(1, 0.0) == [("e4", 1)]
+
+
+def test_edges_of_other_regions_are_told_of_what_is_left() -> None:
+    turns = EdgeTurns()
+    turns.waits("f1", 3, far=True)
+    turns.waits("e1", 2)
+    turns.waits("f2", 9, far=True)
+    assert len(turns) == 3
+    assert turns.share(1, 0.0) == [("e1", 1)]
+    turns.offered("e1")
+    turns.waits("e1", 1)
+    assert turns.share(7, 0.0) == [("e1", 1), ("f1", 3), ("f2", 3)]
+
+
+def test_what_was_told_afar_counts_as_taken_for_longer() -> None:
+    turns = EdgeTurns()
+    turns.waits("f1", 1, far=True)
+    turns.waits("f2", 1, far=True)
+    assert turns.share(1, 0.0) == [("f1", 1)]
+    assert turns.share(1, PROMISE_S + 0.01) == []
+    turns.waits("e1", 1)
+    assert turns.share(1, PROMISE_FAR_S - 0.01) == []
+    assert turns.share(1, PROMISE_FAR_S) == [("e1", 1)]
+
+
+def test_an_edge_afar_that_is_gone_is_forgotten() -> None:
+    turns = EdgeTurns()
+    turns.waits("f1", 1, far=True)
+    turns.forget("f1")
+    assert (len(turns), turns.share(1, 0.0)) == (0, [])

@@ -23,8 +23,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, bytes | None]]
     """Method, URL and body of what was sent; each answer is an empty list."""
     found = []
 
-    def call(method: str, url: str, *, body: bytes | None, headers: dict[str, str]) -> http.Answer:
-        assert headers["authorization"] == "Bearer secret"
+    def call(method: str, url: str, *, body: bytes | None, headers: dict[str, str], ca_path: str) -> http.Answer:
+        assert (headers["authorization"], ca_path) == ("Bearer secret", "ca.pem")
         found.append((method, url, body))
         return http.Answer(200, b"[]")
 
@@ -34,7 +34,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, bytes | None]]
 
 @pytest.fixture
 def client() -> Client:
-    return Client("http://console:1/", "secret")
+    return Client("http://console:1/", "secret", "ca.pem")
 
 
 def test_there_is_a_method_for_each_operation_of_the_admin_key() -> None:

@@ -8,7 +8,18 @@ import pytest
 from kubernetes_validate import utils
 
 from tests.support.cluster_secrets import PAGE
-from tests.support.manifests import K8S, NAMESPACE, OVERLAYS, Manifest, containers, named, of_kind, rendered, secrets_of
+from tests.support.manifests import (
+    K8S,
+    NAMESPACE,
+    OVERLAYS,
+    TRACED,
+    Manifest,
+    containers,
+    named,
+    of_kind,
+    rendered,
+    secrets_of,
+)
 
 VERSIONS = ("1.33", "1.37")
 """The oldest that the page names, and the newest that the schemas know."""
@@ -39,7 +50,7 @@ ORIGINAL = utils.schema_contents
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", [*OVERLAYS, TRACED])
 def test_kubernetes_takes_every_object(overlay: str, version: str) -> None:
     for manifest in rendered(overlay):
         if DEFINED_ELSEWHERE.get(manifest["kind"]) != manifest["apiVersion"]:

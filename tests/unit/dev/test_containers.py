@@ -51,6 +51,13 @@ def test_service_is_given_settings_that_it_declares_and_all_that_it_needs(name: 
     assert {setting for setting, required in known.items() if required} <= given
 
 
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_what_there_is_to_set_of_tracing_is_passed_on_from_the_environment_of_compose(name: str) -> None:
+    # No value: Compose takes its own, and leaves out what it has none for (Compose specification, `environment`).
+    given = {key: value for key, value in OURS[name]["environment"].items() if "_TRACE_" in key}
+    assert given == dict.fromkeys(setting for setting in declared(SETTINGS[name]) if "_TRACE_" in setting)
+
+
 def test_every_service_of_ours_is_checked() -> None:
     assert set(OURS) == {*SETTINGS, "upstream"}
 
@@ -97,3 +104,8 @@ def test_image_is_made_of_files_that_its_context_has() -> None:
     for source in " ".join(copied).split():
         assert (ROOT / source).exists()
         assert any(line.removeprefix("!").startswith(source.rstrip("/")) for line in context if line.startswith("!"))
+
+
+def test_the_first_process_of_a_container_hears_when_it_is_to_end() -> None:
+    (entry,) = re.findall(r"^ENTRYPOINT \[(.+)\]$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert entry == '"python", "-P", "-m", "trunkline.runtime.container"'

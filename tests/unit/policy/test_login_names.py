@@ -1,8 +1,10 @@
 """Names and addresses of logins: their one form, and what cannot be one."""
 
+import time
+
 import pytest
 
-from trunkline.policy.logins.names import check_pattern, fits, normal_email, normal_name
+from trunkline.policy.logins.names import NAME_CHARS_MAX, check_pattern, fits, normal_email, normal_name
 
 STUDENT = r"^[0-9]{10}$"
 
@@ -77,3 +79,44 @@ def test_a_pattern_is_matched_against_all_of_a_name() -> None:
 def test_what_is_no_pattern_is_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="must"):
         check_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"([a-z]+\.?)+[0-9]{4}",
+        "(a|a)*b",
+        "(a|b){2,}",
+        "((a?){20}){20}",
+        "(?:[a-z]{1,9}){1,9}",
+        "(?P<n>x*)*",
+        "a*a*a*a*a*b",
+        "a?" * 40 + "a" * 40,
+        "(a|a)" * 30,
+        "(((((a|b){60}){60}){60}){60}){60}",
+    ],
+)
+def test_a_pattern_that_a_wrong_name_could_keep_busy_is_refused(pattern: str) -> None:
+    """A stranger who registers chooses the name, and the console matches it on its event loop."""
+    with pytest.raises(ValueError, match=r"^(must not repeat a group|leaves too much open)"):
+        check_pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        STUDENT,
+        r"^(?:bsc|msc|phd)-[0-9]{6,8}$",
+        r"[a-z]+\.[a-z]+[0-9]*",
+        r"[A-Z][^)*+]{0,20}\(x\)\*",
+        r"(ab)*[]*+(]{3}",
+        "(?i:[a-z]{1,8}(-[a-z]{1,8})?)",
+        "[a-z]*[a-z]*[a-z]*!",
+    ],
+)
+def test_usual_patterns_are_taken_and_soon_decided(pattern: str) -> None:
+    check_pattern(pattern)
+    began = time.perf_counter()
+    for letters in ("a", "0", "a.", "(x)"):
+        fits((letters * NAME_CHARS_MAX)[:NAME_CHARS_MAX], pattern)
+    assert time.perf_counter() - began < 1.0

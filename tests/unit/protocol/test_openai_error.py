@@ -35,6 +35,7 @@ EXPECTED: dict[ErrorType, tuple[int, str, str]] = {
     T.UPSTREAM_OVERLOADED: (503, "server_error", "overloaded"),
     T.UPSTREAM_ERROR: (502, "server_error", "upstream_unavailable"),
     T.UPSTREAM_UNREACHABLE: (502, "server_error", "upstream_unavailable"),
+    T.UPSTREAM_ADDRESS: (502, "server_error", "upstream_unavailable"),
     T.UPSTREAM_INVALID: (502, "server_error", "upstream_invalid_response"),
     T.UPSTREAM_CUT: (502, "server_error", "upstream_invalid_response"),
     T.UPSTREAM_TIMEOUT: (504, "server_error", "upstream_timeout"),

@@ -34,7 +34,7 @@ class Stream:
         self.batches: dict[str, tuple[UsageEvent, ...]] = {}
 
     async def store(self, subject: str, payload: bytes, *, message_id: str, timeout_s: float) -> None:
-        assert subject.startswith("tl.usage.")
+        assert subject.startswith("tl.usage.dispatcher.")
         if self.away:
             raise BusError("away")
         self.batches.setdefault(message_id, messages.decode_usage_batch(payload).events)
@@ -58,6 +58,7 @@ class Rig:
         self.spool: Spool | None = open_spool(self.directory, process, bytes_max=bytes_max) if spool else None
         return UsageOutbox(
             cast("Bus", self.stream),
+            "dispatcher",
             process,
             clock=SystemClock(),
             tasks=self.tasks,
@@ -99,7 +100,7 @@ async def test_with_jetstream_there_the_disk_is_not_touched(rig: Rig) -> None:
     assert rig.stream.events == events
     assert list(rig.stream.batches) == ["dispatcher-1-0-256", "dispatcher-1-256-3"]
     assert rig.metric("usage_spooled_total") == 0
-    assert subjects.usage("dispatcher-1") == "tl.usage.dispatcher-1"
+    assert subjects.usage("dispatcher", "dispatcher-1") == "tl.usage.dispatcher.dispatcher-1"
     await outbox.close()
     assert [path.name for path in rig.directory.iterdir()] == ["lock"]
 

@@ -5,9 +5,13 @@ import unicodedata
 from typing import Final
 
 from trunkline.policy.configuration_values import check_name
+from trunkline.policy.logins.pattern_cost import ways_to_match
 
 NAME_CHARS_MAX: Final = 64
 """Of a login's name: it becomes the name of a user and, of whoever registers, of an account."""
+
+PATTERN_WAYS_MAX: Final = 300_000
+"""Ways to lay a pattern over a name, three times ``+`` at most: a stranger's name must not take longer than 50 ms."""
 
 PATTERN_CHARS_MAX: Final = 200
 """Of an operator's pattern for the names of those who register."""
@@ -63,6 +67,11 @@ def check_pattern(pattern: str) -> None:
         re.compile(pattern)
     except (re.error, OverflowError) as error:
         raise ValueError("must be a regular expression such as ^[0-9]{10}$") from error
+    ways = ways_to_match(pattern, NAME_CHARS_MAX)
+    if ways is None:
+        raise ValueError("must not repeat a group that repeats or chooses itself: wrong names would take for ever")
+    if ways > PATTERN_WAYS_MAX:
+        raise ValueError("leaves too much open: at most three times +, * or the like; bounds such as {1,20} count less")
 
 
 def fits(name: str, pattern: str) -> bool:

@@ -141,11 +141,12 @@ def _answer(operation: Operation, answer: Mapping[str, Any] | None) -> dict[str,
         return {"description": "Done."}
     if operation.media != JSON and answer is not None:
         return {"description": "Done, piece by piece, each as the schema says.", **_content(operation.media, answer)}
-    return {"description": "Done.", **_content(operation.media, answer if answer is not None else {"type": "string"})}
+    return {"description": "Done.", **_content(operation.media, answer)}
 
 
-def _content(media: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    return {"content": {media: {"schema": schema}}}
+def _content(media: str, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    # A schema is of what is read from the text: of text that is passed on as it is, there is none.
+    return {"content": {media: {} if schema is None else {"schema": schema}}}
 
 
 def _ref(name: str) -> dict[str, Any]:

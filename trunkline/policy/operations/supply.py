@@ -1,10 +1,11 @@
-"""Operations on what is offered as a whole: what uses groups and tiers, their end, and all models' prices at once."""
+"""Operations on what is offered as a whole: groups and tiers, all models' prices, and the seals of all credentials."""
 
 from typing import Final
 
 from trunkline.policy.access import Access
-from trunkline.policy.admin_supply import GroupUses, ModelPricing, TierUses
+from trunkline.policy.admin_supply import GroupUses, ModelPricing, Resealed, TierUses
 from trunkline.policy.operations.operation import Operation, get
+from trunkline.policy.operations.parameters import DRY_RUN
 
 LIST_GROUP_USES: Final = get(
     "list_group_uses",
@@ -45,5 +46,14 @@ LIST_PRICING: Final = get(
     "List of each model what the installed list says of its price, and the prices that are to come.",
     list[ModelPricing],
 )
+RESEAL: Final = Operation(
+    id="reseal_credentials",
+    method="POST",
+    path="/credentials/reseal",
+    access=Access.OPERATOR,
+    summary="Seal all credentials, and the secrets of authenticator apps, with the newest master key.",
+    answer=Resealed,
+    query=(DRY_RUN,),
+)
 
-OPERATIONS: Final = (LIST_GROUP_USES, DELETE_GROUP, LIST_TIER_USES, DELETE_TIER, LIST_PRICING)
+OPERATIONS: Final = (LIST_GROUP_USES, DELETE_GROUP, LIST_TIER_USES, DELETE_TIER, LIST_PRICING, RESEAL)

@@ -36,7 +36,7 @@ def read_whole(body: bytes) -> WholeAnswer:
         return WholeAnswer(units, counted, invalid_answer(_INVALID))
     if message.stop_reason in FAILED_STOPS:
         return WholeAnswer(units, counted, read_upstream_error(500, {}, b"", 0))
-    return WholeAnswer(units, counted, None)
+    return WholeAnswer(units, counted, None, finish_reason=message.stop_reason or "")
 
 
 def _texts(block: Block) -> list[str]:

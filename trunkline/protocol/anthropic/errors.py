@@ -122,6 +122,7 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             ErrorType.UPSTREAM_CREDENTIAL
             | ErrorType.UPSTREAM_ERROR
             | ErrorType.UPSTREAM_UNREACHABLE
+            | ErrorType.UPSTREAM_ADDRESS
             | ErrorType.UPSTREAM_INVALID
             | ErrorType.UPSTREAM_CUT
         ):

@@ -132,6 +132,7 @@ class AnthropicStreamRelay(EventRelay):
         reason = said.delta.stop_reason if said.delta is not None else None
         if reason:
             self.finished = True
+            self.finish_reason = reason
             if reason in FAILED_STOPS:
                 self.error = read_upstream_error(500, {}, b"", 0)
 

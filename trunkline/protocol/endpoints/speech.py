@@ -113,13 +113,14 @@ class SoundRelay:
         characters: of the text, which are what is paid.
     """
 
-    __slots__ = ("_characters", "_held", "error", "first_output")
+    __slots__ = ("_characters", "_held", "error", "finish_reason", "first_output")
 
     open_ended: ClassVar[bool] = True
 
     def __init__(self, characters: int) -> None:
         self._characters = characters
         self._held: bytearray | None = bytearray()
+        self.finish_reason = ""
         self.first_output = False
         self.error: UpstreamError | None = None
 

@@ -29,7 +29,7 @@ def read_whole(body: bytes) -> WholeAnswer:
         error = read_upstream_error(500, {}, b"", 0)
     elif not (output or _reasons(frame) or frame.block_reason):
         error = invalid_answer(_INVALID)
-    return WholeAnswer(units, counted, error)
+    return WholeAnswer(units, counted, error, finish_reason=next(iter(_reasons(frame)), ""))
 
 
 def _reasons(frame: Frame) -> list[str]:

@@ -160,7 +160,12 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912 - one row per kind
             shape = _Shape(429, "RESOURCE_EXHAUSTED", "OVERLOADED", retry=True, wait=True)
         case ErrorType.CLIENT_GONE:
             shape = _Shape(499, "CANCELLED")
-        case ErrorType.UPSTREAM_CREDENTIAL | ErrorType.UPSTREAM_ERROR | ErrorType.UPSTREAM_UNREACHABLE:
+        case (
+            ErrorType.UPSTREAM_CREDENTIAL
+            | ErrorType.UPSTREAM_ERROR
+            | ErrorType.UPSTREAM_UNREACHABLE
+            | ErrorType.UPSTREAM_ADDRESS
+        ):
             shape = _Shape(502, "UNAVAILABLE")
         case ErrorType.UPSTREAM_INVALID | ErrorType.UPSTREAM_CUT:
             shape = _Shape(502, "INTERNAL")

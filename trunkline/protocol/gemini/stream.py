@@ -174,6 +174,7 @@ class GeminiStreamRelay(EventRelay):
                     self._read_part(part, index)
             reason = reason_name(candidate.finish_reason)
             if reason:
+                self.finish_reason = reason
                 self._finished_choices.add(index)
                 if provider_failed(reason, output=self.first_output):
                     self.error = read_upstream_error(500, {}, b"", 0)

@@ -29,7 +29,7 @@ def read_answer(body: bytes) -> WholeAnswer:
         return WholeAnswer(units, counted, invalid_answer(_INVALID))
     if any(choice.finish_reason in FAILED_FINISHES for choice in answer.choices):
         return WholeAnswer(units, counted, read_upstream_error(500, {}, b"", 0))
-    return WholeAnswer(units, counted, None)
+    return WholeAnswer(units, counted, None, finish_reason=answer.choices[0].finish_reason or "")
 
 
 def _usage(answer: Answer) -> tuple[Units | None, int]:

@@ -176,6 +176,7 @@ class ChatStreamRelay(EventRelay):
                 self._counter.add(text)
         finish_reason = choice.finish_reason
         if finish_reason:
+            self.finish_reason = finish_reason
             self._finished_choices.add(_index(choice))
             if finish_reason in FAILED_FINISHES:
                 self.error = read_upstream_error(500, {}, b"", 0)

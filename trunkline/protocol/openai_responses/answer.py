@@ -27,7 +27,7 @@ def read_whole(body: bytes) -> WholeAnswer:
     if response is None:
         return WholeAnswer(None, 0, invalid_answer(INVALID))
     units, counted = _usage(response)
-    return WholeAnswer(units, counted, failure_of(response, body))
+    return WholeAnswer(units, counted, failure_of(response, body), finish_reason=response.end_word)
 
 
 def failure_of(response: ResponseObject, body: bytes) -> UpstreamError | None:

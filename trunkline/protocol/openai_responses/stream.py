@@ -122,6 +122,7 @@ class ResponsesStreamRelay(EventRelay):
             self.error = read_failed_response(response)
         elif kind in {COMPLETED, INCOMPLETE}:
             self.ended = True
+            self.finish_reason = response.end_word if response is not None else ""
             texts = output_texts(response.output) if response is not None else []
             if texts and not self._deltas:
                 self.first_output = True

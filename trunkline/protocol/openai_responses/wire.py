@@ -61,6 +61,12 @@ class ResponseObject(msgspec.Struct, gc=False):
     error: MaybeRaw = msgspec.UNSET
     incomplete_details: IncompleteDetails | None = None
 
+    @property
+    def end_word(self) -> str:
+        """Why it ended: what makes it incomplete, or its state; empty where it says neither."""
+        details = self.incomplete_details
+        return (details.reason if details is not None else None) or self.status or ""
+
 
 class StreamEvent(msgspec.Struct, gc=False):
     """One event of a stream."""

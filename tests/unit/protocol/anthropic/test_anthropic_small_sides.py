@@ -134,6 +134,7 @@ SHAPES = {
     ErrorType.UPSTREAM_OVERLOADED: (529, "overloaded_error"),
     ErrorType.UPSTREAM_ERROR: (502, "api_error"),
     ErrorType.UPSTREAM_UNREACHABLE: (502, "api_error"),
+    ErrorType.UPSTREAM_ADDRESS: (502, "api_error"),
     ErrorType.UPSTREAM_INVALID: (502, "api_error"),
     ErrorType.UPSTREAM_CUT: (502, "api_error"),
     ErrorType.UPSTREAM_TIMEOUT: (504, "timeout_error"),

@@ -49,9 +49,13 @@ class Told(NamedTuple):
 
 
 class Rig:
-    """A dispatcher's intake, and edges that only the test speaks for."""
+    """A dispatcher's intake, and edges that only the test speaks for.
 
-    def __init__(self) -> None:
+    Args:
+        region: of the dispatcher.
+    """
+
+    def __init__(self, region: str = "") -> None:
         self.clock = ManualClock()
         self.tasks = TaskSet()
         self.runner = Runner()
@@ -62,16 +66,17 @@ class Rig:
         self._broker = MemoryBroker()
         self._bus = self._broker.connect("edges")
         self._mint = JobIDMint(1)
+        self._registry = CollectorRegistry()
         self.intake = Intake(
             self._broker.connect("d1"),
             "d1",
             table=self.table,
             runner=cast("JobRunner", self.runner),
             usage=cast("UsageOutbox", self.usage),
-            edges=Fleet(),
+            edges=Fleet(region),
             clock=self.clock,
             tasks=self.tasks,
-            metrics=DispatcherMetrics(CollectorRegistry()),
+            metrics=DispatcherMetrics(self._registry),
         )
 
     async def start(self) -> None:
@@ -88,8 +93,8 @@ class Rig:
         if frames.decode(message.data).kind is Kind.FAIL:
             self.refused.append(message.subject.split(".")[2])
 
-    async def beat(self, edge: str, *lanes: str) -> None:
-        beat = Beat("edge", edge, 0, lanes=lanes, clock_ms=round(self.clock.now() * 1000))
+    async def beat(self, edge: str, *lanes: str, region: str = "") -> None:
+        beat = Beat("edge", edge, 0, lanes=lanes, clock_ms=round(self.clock.now() * 1000), region=region)
         self._bus.publish(subjects.alive("edge", edge), messages.encode(beat))
         await self.clock.advance(0.0)
 
@@ -112,6 +117,9 @@ class Rig:
         """A job ends."""
         self.runner.running[job].set()
         await self.clock.advance(0.0)
+
+    def jobs_far(self) -> float | None:
+        return self._registry.get_sample_value("trunkline_dispatcher_jobs_far_total")
 
     async def tick(self) -> None:
         self.intake.tick()
@@ -201,3 +209,20 @@ async def test_one_that_drains_promises_nothing(rig: Rig) -> None:
     await rig.end(jobs[0])
     await rig.tick()
     assert (rig.refused, rig.take_told()) == (["e2"], [])
+
+
+async def test_edges_of_other_regions_are_told_of_what_those_of_ones_own_leave() -> None:
+    rig = Rig("home")
+    await rig.start()
+    await rig.beat("e1", region="abroad")
+    jobs = [await rig.offer("e2") for _ in range(PLACES)]
+    for edge in ("e1", "e2"):
+        await rig.offer(edge)
+    assert rig.refused == ["e1", "e2"]
+    await rig.end(jobs[0])
+    assert rig.take_told() == [("e2", 1)]
+    await rig.end(jobs[1])
+    assert rig.take_told() == [("e1", 1)]
+    await rig.offer("e1")
+    assert rig.jobs_far() == 1
+    await rig.tasks.cancel()

@@ -62,6 +62,7 @@ def heard(fault: Fault | None, *, stream: bool) -> list[AttemptOutcome | UsageEv
         began=clock.now() - 1.0,
         first_output_at=clock.now() - 0.8,
         rest_of=None,
+        span=None,
     )
     settlement.book(cast("JobEntry", entry), cast("Attempt", attempt), AttemptResult(fault), FACTS, charged=True)
     return outcomes

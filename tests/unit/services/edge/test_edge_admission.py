@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.edge.admission import UNTOLD_JOBS_MAX, UNTOLD_S
+from services.edge.admission import LOOK_S, UNTOLD_JOBS_MAX, UNTOLD_S
 from services.edge.client_job import ClientJob
 from services.edge.job_board import JobBoard
 from services.edge.metrics import EdgeMetrics
@@ -24,6 +24,7 @@ from trunkline.bus.snapshots import KeyPolicy
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.ids import JobIDMint
 from trunkline.policy.keys import CompiledKey
+from trunkline.policy.leaving import LEAVE_AFTER_S, LEFT_LATELY_S, SCOUT_EVERY_S
 from trunkline.protocol.dialect import ClientRequest
 from trunkline.runtime.http_exchange import Exchange, Request, Wire
 from trunkline.runtime.memory_bus import MemoryBroker
@@ -58,15 +59,21 @@ class FakeWire:
 
 
 class Rig:
-    """A board with two dispatchers that only the test speaks for."""
+    """A board with two dispatchers that only the test speaks for.
 
-    def __init__(self) -> None:
+    Args:
+        edge: its region.
+        regions: of both dispatchers, by name.
+    """
+
+    def __init__(self, edge: str = "", **regions: str) -> None:
+        self._regions = regions
         self.clock = ManualClock()
         self.registry = CollectorRegistry()
         self.ended: list[ClientJob] = []
         self.settled: list[ClientJob] = []
         self.offers: list[tuple[str, ClientJob, int]] = []
-        self.fleet = Fleet()
+        self.fleet = Fleet(edge)
         self._broker = MemoryBroker()
         self._jobs: dict[bytes, tuple[ClientJob, int]] = {}
         metrics = EdgeMetrics(self.registry)
@@ -96,8 +103,10 @@ class Rig:
             self.beat(name)
         await self._broker.connect("lane").subscribe(subjects.job(LANE), self._hears(LANE))
 
-    def beat(self, dispatcher: str) -> None:
-        self.fleet.receive(Beat("dispatcher", dispatcher, 0, room=0, lanes=(LANE,)), self.clock.now())
+    def beat(self, dispatcher: str, room: int = 0, *lanes: str) -> None:
+        region = self._regions.get(dispatcher, "")
+        beat = Beat("dispatcher", dispatcher, 0, room=room, lanes=lanes or (LANE,), region=region)
+        self.fleet.receive(beat, self.clock.now())
 
     def _hears(self, name: str) -> Callable[[Message], None]:
         def hear(message: Message) -> None:
@@ -333,3 +342,114 @@ async def test_of_a_dispatcher_that_does_not_tell_of_its_room_its_beats_do(rig: 
 async def test_what_is_no_word_of_room_is_counted(rig: Rig) -> None:
     rig.board._on_room(Message(subjects.room("edge-1"), "", b"\xc1"))
     assert rig.metric("trunkline_edge_frames_refused_total") == 1
+
+
+# --- regions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def far() -> Rig:
+    """One of whose dispatchers the second is in another region."""
+    rig = Rig("home", d1="home", d2="abroad")
+    await rig.start()
+    return rig
+
+
+async def refused_at_home(far: Rig) -> ClientJob:
+    client = far.open()
+    assert await far.take_offers() == [(LANE, client, 0)]
+    far.full(client, "d1")
+    return client
+
+
+async def test_a_job_waits_for_room_at_home_before_it_leaves(far: Rig) -> None:
+    far.beat("d2", 50)
+    first = await refused_at_home(far)
+    second, third = far.open(), far.open()
+    far.room("d2", 3)  # by a beat of ours that said that jobs wait
+    await far.clock.advance(LEAVE_AFTER_S - 0.01)
+    assert await far.take_offers() == []
+    far.room("d1", 1)
+    assert await far.take_offers() == [("d1", first, 2)]
+    far.accept(first, "d1")
+    await far.clock.advance(2 * LOOK_S)
+    assert await far.take_offers() == [("d2", second, 1)]
+    far.accept(second, "d2")
+    far.room("d2", 40)
+    assert await far.take_offers() == [("d2", third, 0)]
+
+
+async def test_who_finds_home_full_after_others_have_left_does_not_wait(far: Rig) -> None:
+    far.beat("d2", 50)
+    first = await refused_at_home(far)
+    await far.clock.advance(LEAVE_AFTER_S + LOOK_S)
+    assert await far.take_offers() == [("d2", first, 0)]
+    far.accept(first, "d2")
+    await far.clock.advance(LEFT_LATELY_S - 0.01)
+    second = await refused_at_home(far)
+    assert await far.take_offers() == [("d2", second, 0)]
+    await far.clock.advance(LEFT_LATELY_S - 0.01)
+    third = await refused_at_home(far)
+    assert await far.take_offers() == [("d2", third, 0)]
+    await far.clock.advance(LEFT_LATELY_S + 0.01)
+    await refused_at_home(far)
+    assert await far.take_offers() == []
+
+
+async def test_nothing_leaves_for_a_region_that_shows_no_room(far: Rig) -> None:
+    client = await refused_at_home(far)
+    await far.clock.advance(5.0)
+    assert await far.take_offers() == []
+    far.beat("d2", 9, "other")
+    await far.clock.advance(1.0)
+    assert await far.take_offers() == []
+    far.beat("d2", 1)
+    await far.clock.advance(0.1)
+    assert await far.take_offers() == [("d2", client, 0)]
+
+
+async def test_one_that_is_refused_abroad_is_as_before_and_few_are_sent_on_the_word_of_beats(far: Rig) -> None:
+    far.beat("d1")
+    far.beat("d2", 50)
+    first = await refused_at_home(far)
+    others = [far.open() for _ in range(9)]
+    await far.clock.advance(LEAVE_AFTER_S + LOOK_S)
+    assert await far.take_offers() == [("d2", first, 9)]
+    far.full(first, "d2")
+    await far.clock.advance(SCOUT_EVERY_S + LOOK_S)
+    assert await far.take_offers() == [("d2", first, 9)]
+    far.full(first, "d2")
+    await far.clock.advance(1.0)
+    scouts = await far.take_offers()
+    assert {name for name, _, _ in scouts} == {"d2"}
+    assert len(others) // 2 < len(scouts) <= 1.0 / SCOUT_EVERY_S
+
+
+async def test_where_nobody_serves_a_lane_at_home_jobs_leave_at_once(far: Rig) -> None:
+    far.beat("d1", 9, "other")
+    far.beat("d2", 50)
+    client = far.open()
+    assert await far.take_offers() == [(LANE, client, 0)]  # the broker gives it to d2
+    far.full(client, "d2")
+    far.beat("d2", 0)
+    far.room("d2", 1)
+    assert await far.take_offers() == [("d2", client, 0)]
+
+
+async def test_one_that_is_silent_at_home_is_offered_abroad_at_once(far: Rig) -> None:
+    far.beat("d2", 50)
+    client = far.open()
+    assert await far.take_offers() == [(LANE, client, 0)]
+    await far.clock.advance(1.0)
+    far.board.tick()
+    assert await far.take_offers() == [("d1", client, 0)]
+    await far.clock.advance(1.0)
+    far.board.tick()
+    assert await far.take_offers() == [("d2", client, 0)]
+
+
+async def test_beats_from_abroad_are_no_reason_to_offer_what_waits(far: Rig) -> None:
+    await refused_at_home(far)
+    await far.clock.advance(UNTOLD_S)
+    far.board.beat_heard(Beat("dispatcher", "d2", 0, room=100, lanes=(LANE,), region="abroad"))
+    assert await far.take_offers() == []

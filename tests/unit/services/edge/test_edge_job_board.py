@@ -15,7 +15,7 @@ from tests.support.job_scripts import envelope
 from tests.support.manual_clock import ManualClock
 from tests.support.usage_events import usage_event
 from trunkline.bus import frames, messages
-from trunkline.bus.fleet import Fleet
+from trunkline.bus.fleet import LOST_AFTER_S, Fleet
 from trunkline.bus.frames import Kind
 from trunkline.bus.messages import Accepted, Fail, UsageEvent
 from trunkline.bus.port import Message
@@ -34,6 +34,7 @@ GONE = Fault(ErrorType.CLIENT_GONE, "")
 class Rig:
     def __init__(self) -> None:
         self.clock = ManualClock()
+        self.fleet = Fleet()
         self.bus: MemoryBus = MemoryBroker().connect("edge-1")
         self.ended: list[ClientJob] = []
         self.settled: list[tuple[ClientJob, UsageEvent | None, bool]] = []
@@ -44,7 +45,7 @@ class Rig:
             "edge-1",
             clock=self.clock,
             metrics=metrics,
-            fleet=Fleet(),
+            fleet=self.fleet,
             keeper=self.keeper,
             wait_s=10.0,
             on_end=self.ended.append,
@@ -128,3 +129,10 @@ async def test_with_its_dispatcher_a_last_word_is_lost(rig: Rig) -> None:
     assert rig.settled == []
     rig.board.dispatcher_lost("d1")
     assert rig.settled == [(client, None, True)]
+
+
+async def test_a_dispatcher_that_took_a_job_and_was_never_heard_of_is_missed(rig: Rig) -> None:
+    rig.job()
+    rig.board.tick()
+    await rig.clock.advance(LOST_AFTER_S + 0.1)
+    assert rig.fleet.take_lost(rig.clock.now()) == ["d1"]

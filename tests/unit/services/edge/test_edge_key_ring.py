@@ -1,12 +1,14 @@
 """The edge's cache of keys, on a broker that announces a change before it has stored it."""
 
+import asyncio
 from collections.abc import Callable
 from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.edge.key_ring import STORED_WITHIN_S, KeyRing
+from services.edge import key_ring
+from services.edge.key_ring import DOUBTED_KEPT_S, STORED_WITHIN_S, KeyRing
 from services.edge.metrics import EdgeMetrics
 from tests.support.manual_clock import ManualClock
 from trunkline.bus import snapshots, subjects
@@ -142,3 +144,55 @@ async def test_a_bucket_that_cannot_be_read_is_told_and_stops_nothing(stored: by
     assert failures == []
     rig.store.entries[NAME] = OPEN
     assert await rig.blocked() is False, "nothing of it is remembered"
+
+
+async def test_a_known_key_is_good_after_a_reconnect_while_the_bucket_has_no_leader(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    assert await rig.look_up()
+    rig.store.entries[NAME] = BusError("no leader")
+    rig.store.connection_changed(True)
+    assert not await rig.blocked()
+    rig.store.connection_changed(True)  # which doubts nothing anew: it was not read in between
+    await rig.clock.advance(DOUBTED_KEPT_S)
+    assert await rig.look_up() is None
+
+
+async def test_a_key_that_can_be_read_after_a_reconnect_is_as_it_is_read(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    assert await rig.look_up()
+    rig.store.connection_changed(True)
+    rig.store.entries[NAME] = BLOCKED
+    assert await rig.blocked()
+    rig.store.connection_changed(True)
+    del rig.store.entries[NAME]
+    assert await rig.look_up() is None
+
+
+async def test_a_change_that_is_heard_after_a_reconnect_ends_what_was_known(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    assert await rig.look_up()
+    rig.store.entries[NAME] = BusError("no leader")
+    rig.store.connection_changed(True)
+    rig.store.announce(b"")
+    assert await rig.look_up() is None
+
+
+async def test_a_key_that_was_never_known_is_not_good_while_the_bucket_has_no_leader(rig: Rig) -> None:
+    rig.store.entries[NAME] = BusError("no leader")
+    rig.store.connection_changed(True)
+    assert await rig.look_up() is None
+
+
+async def test_a_known_key_does_not_wait_for_a_bucket_that_says_nothing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(_bucket: str, _token: str) -> bytes | None:
+        await asyncio.get_running_loop().create_future()
+        return None
+
+    rig.store.entries[NAME] = OPEN
+    assert await rig.look_up()
+    rig.store.connection_changed(True)
+    monkeypatch.setattr(rig.store, "kv_get", silent)
+    monkeypatch.setattr(key_ring, "DOUBTED_READ_S", 0.0)
+    assert not await rig.blocked()

@@ -13,7 +13,7 @@ import { Definitions } from "../../../parts/page.js";
 import { Progress } from "../../../parts/progress.js";
 import { errorName } from "../live/names.js";
 
-const TONES = { passed: "good", limited: "warn", denied: "warn", credential: "bad", failed: "bad", unreachable: "bad", timeout: "bad", unusable: "warn" };
+const TONES = { passed: "good", limited: "warn", denied: "warn", credential: "bad", failed: "bad", unreachable: "bad", timeout: "bad", forbidden: "bad", unusable: "warn" };
 
 /**
  * It is asked at once; then other models and credentials can be.
