@@ -1,0 +1,186 @@
+"""One run: a cluster, clients, the faults of a schedule one after the other, and what the judges say of it.
+
+`python -m tests.chaos` and tests/e2e/test_network_chaos.py call it.
+"""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import aiohttp
+
+from tests.chaos import judge
+from tests.chaos.faults import Faults
+from tests.chaos.judge import Quiet
+from tests.chaos.load import WORKERS, Clients
+from tests.chaos.schedule import Kind, Step
+from tests.support.books import assert_at_rest, ledger_connection, reported_in_ledger
+from tests.support.chat_client import PROPER, Ending, Load, endings, load, session
+from tests.support.network import Network, running_network
+from tests.support.network_cluster import CLIENT, EDGES, HOSTS, NetworkCluster, running_cluster
+from tests.support.waiting import eventually
+from trunkline.runtime.clock import SystemClock
+from trunkline.store.database import StoreError
+
+FIRST_S = 5.0
+"""Of requests before anything goes wrong."""
+
+SERVES_WITHIN_S = 20.0
+"""Each edge, from when all processes say that they are ready."""
+
+EVIDENCE_TIMEOUT = aiohttp.ClientTimeout(total=2)
+"""Of a process to show its metrics; it may hang."""
+
+REST_TIMEOUT_S = 90.0
+"""Usage in the hands of a process that was cut off is delivered to another one after 30 s, and again after that."""
+
+
+class Run:
+    """A run that is under way, and what is known of it.
+
+    Args:
+        cluster: it breaks this one.
+        http: to its edges and ops ports.
+        clients: send the requests.
+        say: takes a line of what happens.
+    """
+
+    def __init__(self, cluster: NetworkCluster, http: aiohttp.ClientSession, clients: Clients, say: "Say") -> None:
+        self._cluster = cluster
+        self._http = http
+        self._clients = clients
+        self._say = say
+        self._clock = SystemClock()
+        self._quiet: list[Quiet] = []
+        self._quiet_since = self._clock.now()
+
+    async def go(self, steps: Sequence[Step]) -> list[str]:
+        """Let it all happen; returns what was against a promise."""
+        faults = Faults(self._cluster)
+        async with load(self._clients.request, workers=WORKERS) as running:
+            self._quiet_since = self._clock.now()
+            await self._clock.sleep(FIRST_S)
+            for step in steps:
+                self._quiet.append(Quiet(self._quiet_since, self._clock.now()))
+                if step.kind is Kind.ROLLING:
+                    self._quiet_since = self._clock.now()  # no request may fail by it
+                await self._bring_about(faults, step, running)
+        self._quiet.append(Quiet(self._quiet_since, self._clock.now()))
+        await assert_at_rest(self._cluster, self._http, within_s=REST_TIMEOUT_S)
+        return await self._judge(steps, running)
+
+    async def _bring_about(self, faults: Faults, step: Step, running: Load) -> None:
+        before = len(running.outcomes)
+        self._say(f"{step}: {step.kind.value}")
+        await faults.run(step)
+        over_s = self._clock.now()
+        await self._cluster.all_ready()
+        ready_s = self._clock.now()
+        for edge in range(len(EDGES)):
+            await self._serves(edge)
+        if step.kind is not Kind.ROLLING:
+            self._quiet_since = self._clock.now()
+        serves_s = self._clock.now()
+        await self._clock.sleep(step.pause_s)
+        self._say(
+            f"    ready after {ready_s - over_s:.1f} s, serving after {serves_s - over_s:.1f} s; "
+            f"meanwhile {dict(endings(running.outcomes[before:]))}"
+        )
+
+    async def _serves(self, edge: int) -> None:
+        async def look() -> bool:
+            return (await self._clients.probe(edge)).ending is Ending.WHOLE
+
+        await eventually(look, within_s=SERVES_WITHIN_S, what=f"{EDGES[edge]} serves again")
+
+    async def _judge(self, steps: Sequence[Step], running: Load) -> list[str]:
+        outcomes = running.outcomes
+        killed = any(step.kind is Kind.SERVICE_KILLED for step in steps)
+        allowed = PROPER | {Ending.LEFT} | ({Ending.CUT} if killed else set())
+        counts = await self._cluster.counts(self._http)
+        found = judge.improper_ends(outcomes, allowed)
+        found += judge.failures_in_quiet(outcomes, self._quiet)
+        found += judge.late_closings(self._clients.leavings, counts.aborts, self._quiet)
+        async with ledger_connection(self._cluster) as connection:
+            charges = await judge.judge_charges(connection, outcomes, self._quiet)
+            found += charges.found
+            found += await judge.wrong_books(connection)
+            if not killed:
+                found += judge.wrong_sums(await reported_in_ledger(connection), counts)
+        slowest = max(outcomes, key=lambda outcome: outcome.seconds)
+        quiet_s = sum(window.to_s - window.from_s for window in self._quiet)
+        self._say(
+            f"{len(outcomes)} requests ended: {dict(endings(outcomes))}; the slowest after {slowest.seconds:.1f} s; "
+            f"{quiet_s:.0f} s were quiet; {charges.in_vain} were charged in vain"
+        )
+        return found
+
+
+class Say:
+    """Keeps the lines of what happened, with the seconds since the start; shows them if asked to.
+
+    Args:
+        show: takes each line at once.
+    """
+
+    def __init__(self, show: Callable[[str], object] | None = None) -> None:
+        self._show = show
+        self._now = SystemClock().now
+        self._began = self._now()
+        self.lines: list[str] = []
+
+    def __call__(self, text: str) -> None:
+        """Keep a line."""
+        line = f"{self._now() - self._began:7.1f} {text}"
+        self.lines.append(line)
+        if self._show is not None:
+            self._show(line)
+
+
+async def _keep_evidence(cluster: NetworkCluster, http: aiohttp.ClientSession) -> None:
+    """Write beside the logs what the ledger has of each attempt, and every process's metrics."""
+    with contextlib.suppress(StoreError, OSError):
+        async with ledger_connection(cluster) as connection:
+            query = "select * from usage order by started_at"
+            await connection.copy_from_query(query, output=cluster.logs / "usage.csv", format="csv", header=True)
+    for role, processes in cluster.ready.processes.items():
+        for number, process in enumerate(processes, start=1):
+            if not process.ops_url:
+                continue
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with http.get(f"{process.ops_url}/metrics", timeout=EVIDENCE_TIMEOUT) as response:
+                    (cluster.logs / f"{role}{number}.metrics").write_bytes(await response.read())
+
+
+async def _run(network: Network, steps: Sequence[Step], say: Say, logs: Path) -> list[str]:
+    async with running_cluster(network, keep_logs=logs) as cluster, session() as http:
+        clients = Clients(cluster.edges, http)
+        await cluster.configure(http, *clients.keys.values(), **clients.configuration(cluster.upstream_url))
+        say("the cluster serves")
+        try:
+            return await Run(cluster, http, clients, say).go(steps)
+        except AssertionError as error:
+            return [str(error)]
+        finally:
+            await _keep_evidence(cluster, http)
+            lost = [count for count in network.counts() if count.dropped]
+            say(f"packets lost: {', '.join(f'{one.source}>{one.target} {one.dropped}' for one in lost)}")
+
+
+def run(seed: int, steps: Sequence[Step], say: Say) -> list[str]:
+    """Run a schedule on a cluster of its own.
+
+    Args:
+        seed: of the packets that are lost.
+        steps: see `schedule.draw_schedule`.
+        say: takes what happens.
+
+    Returns:
+        What was against a promise; an empty list is a good end. The processes' logs are kept where ``say`` says.
+    """
+    logs = Path(tempfile.gettempdir()) / f"trunkline-chaos-{seed}"
+    say(f"seed {seed}; logs will be in {logs}")
+    with running_network(HOSTS, seed=seed) as network, network.host(CLIENT).entered():
+        return asyncio.run(_run(network, steps, say, logs))
