@@ -1,4 +1,4 @@
-"""Writes what is made from declarations: docs, the OpenAPI document, the CLI's client, NATS's permissions, dashboards.
+"""Writes what is made from declarations: docs, OpenAPI, the CLI's client, permissions of NATS, dashboards, alert rules.
 
 ``make docs`` runs it; with ``--check`` it changes nothing and fails if a page is stale, which the tests do. The
 metrics come from a running stack, since each process knows its own best.

@@ -40,7 +40,7 @@ TRIAL_DAYS_MAX = 3650
 PRIORITY_MAX = 1_000_000
 
 KEY_MODELS_MAX = 500
-"""Models and patterns that a key names. At their longest they fill half of the message that brings a key to the edges."""
+"""Models and patterns that a key names. At their longest they fill half of the message that brings it to the edges."""
 
 KEY_STARS_MAX = 128
 """``*`` in all patterns of a key together: an edge looks for what stands between them in the name of each model that it
