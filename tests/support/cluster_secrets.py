@@ -4,6 +4,7 @@ import base64
 import functools
 import json
 import re
+import shlex
 import subprocess
 import tempfile
 from pathlib import Path
@@ -42,7 +43,9 @@ def made_secrets(overlay: str) -> dict[str, dict[str, str]]:
         folder = Path(name)
         (folder / ".env").write_text(secrets.environment_lines(secrets.draw()) + _HEADERS)
         made, kubectl = folder / "made.json", folder / "kubectl"
-        kubectl.write_text(_KUBECTL_SCRIPT.format(kubectl=KUBECTL, made=made, uri=_URI))
+        kubectl.write_text(
+            _KUBECTL_SCRIPT.format(kubectl=shlex.quote(str(KUBECTL)), made=shlex.quote(str(made)), uri=_URI)
+        )
         kubectl.chmod(0o700)
         lines = f'PATH="{folder}:$PATH"\n{every}{own}'
         command = ["bash", "-euo", "pipefail", "-c", lines]
