@@ -8,7 +8,7 @@ LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-model test check lint bench fuzz fuzz-api audit sbom secrets docs golden lock clean browser prometheus
+.PHONY: help run run-model test check chaos lint bench fuzz fuzz-api audit sbom secrets docs golden lock clean browser prometheus
 .DELETE_ON_ERROR:
 
 help: ## List the targets.
@@ -53,7 +53,7 @@ audit: .venv/build.stamp ## Ask whether a dependency of the image has a known vu
 
 sbom: .venv/test.stamp ## List all that the image's Python parts are made of, as CycloneDX, into .data/sbom.json.
 	@mkdir -p .data
-	@$(BIN)/cyclonedx-py requirements requirements/base.txt --pyproject pyproject.toml --output-reproducible \
+	@$(BIN)/cyclonedx-py requirements requirements/tracing.txt --pyproject pyproject.toml --output-reproducible \
 		--output-format JSON --output-file .data/sbom.json
 
 secrets: .venv/run.stamp ## Draw the secrets that docker-compose.yml needs, into .env.

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -118,11 +119,13 @@ class Console:
         self._news = ChannelNews(process.bus, clock=process.clock, tasks=process.tasks)
         guard = UpstreamGuard(settings.upstream_allow, clock=process.clock)
         self._upstreams = HTTPClientPool(clock=process.clock, tasks=process.tasks, guard=guard)
+        vault = Vault(parse_masters(settings.master_keys))
+        self._masters = vault.versions
         context = Context(
             database=pool,
             clock=process.clock,
             pepper=settings.key_pepper.encode(),
-            vault=Vault(parse_masters(settings.master_keys)),
+            vault=vault,
             projector=self._projector,
             upstream_networks=guard.networks,
         )
@@ -218,7 +221,7 @@ class Console:
 
     def beat(self, beat: Beat) -> Beat:
         """See `runtime.process.Service`."""
-        return beat
+        return msgspec.structs.replace(beat, masters=self._masters)
 
     async def drain(self) -> None:
         """See `runtime.process.Service`."""

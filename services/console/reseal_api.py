@@ -20,8 +20,8 @@ from trunkline.store.configuration import ConflictError
 
 log = structlog.get_logger()
 
-READERS = ("dispatcher", "health")
-"""Roles that open credentials, beside the console."""
+READERS = ("dispatcher", "health", "console")
+"""Roles that open credentials; of the last one all other replicas, too."""
 
 
 class ResealAPI:
@@ -72,7 +72,7 @@ class ResealAPI:
         if without:
             raise ConflictError(
                 f"{', '.join(without)} {'does' if len(without) == 1 else 'do'} not hold master key {newest}; add it to "
-                "TRUNKLINE_MASTER_KEYS of every dispatcher and health, restart them, and try again"
+                "TRUNKLINE_MASTER_KEYS of every dispatcher, health and console, restart them, and try again"
             )
 
     async def _reseal_credentials(self) -> int:

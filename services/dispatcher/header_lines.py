@@ -20,11 +20,21 @@ FIXED_LINES = frozenset(
 _LINE_END = "\r\n"
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 _VALUE = re.compile(r"[\t\x20-\x7e]*", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def name_of(line: bytes) -> str:
     """Return the name of a header line in lower case."""
     return line.partition(b":")[0].decode("latin-1").lower()
+
+
+def job_line(name: str, value: str) -> bytes:
+    """Return a header line whose value has come with a job.
+
+    Clients' servers let no line end into a value. An edge that was taken over might, and so add lines to what is sent
+    with a provider's credential, or a whole request behind it.
+    """
+    return f"{name}: {_CONTROL.sub('', value)}{_LINE_END}".encode("latin-1", "replace")
 
 
 def kept_lines(lines: bytes, rules: HeaderRules) -> bytes:

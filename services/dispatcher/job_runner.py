@@ -16,6 +16,7 @@ from services.dispatcher.catalog import Catalog, Seat
 from services.dispatcher.continuation import Continuation
 from services.dispatcher.course import Course
 from services.dispatcher.fetching import JobMedia, MediaError, MediaFetcher
+from services.dispatcher.header_lines import job_line
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.passage import Leg, Passage, inlines, open_passage, open_rest
 from services.dispatcher.settlement import Settlement
@@ -432,7 +433,7 @@ class JobRunner:
 
 
 def _request(traceparent: str, passage: Passage, head: bytes) -> bytes:
-    trace = f"traceparent: {traceparent}\r\n".encode("latin-1") if traceparent else b""
+    trace = job_line("traceparent", traceparent) if traceparent else b""
     body = passage.body
-    lengths = (passage.body_type.encode("latin-1"), len(body))
-    return b"%b%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (head, passage.carried, trace, *lengths, body)
+    lines = b"%b%b%b%b" % (head, passage.carried, trace, job_line("content-type", passage.body_type))
+    return b"%bcontent-length: %d\r\n\r\n%b" % (lines, len(body), body)

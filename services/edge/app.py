@@ -133,7 +133,7 @@ class Edge:
         result = "lost" if lost else "nothing" if usage is None else "used"
         self._metrics.settled[result].inc()
         if usage is not None and client.first_byte and usage.attempt % limits.ATTEMPTS_PER_OFFER_MAX == 0:
-            self._metrics.overhead_seconds.observe(client.first_byte - client.begun - usage.first_token_ms / 1000)
+            self._metrics.added(client.first_byte - client.begun, usage.first_token_ms)
         self._payments.settle(client, usage, lost=lost)
 
     async def start(self, host: str, port: int) -> None:

@@ -28,6 +28,16 @@ class EdgeMetrics:
                     outcomes[sample.labels["outcome"]] += round(sample.value)
         return outcomes
 
+    def added(self, first_byte_s: float, upstream_ms: int) -> None:
+        """Note what the gateway itself added to an answer.
+
+        Args:
+            first_byte_s: from the request to the first byte of its answer.
+            upstream_ms: the upstream's part of it. Its rounding must not make the sum fall: Prometheus would take that
+                for a process begun anew.
+        """
+        self._overhead_seconds.observe(max(0.0, first_byte_s - upstream_ms / 1000))
+
     def _count_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "trunkline_edge_requests",
@@ -50,7 +60,7 @@ class EdgeMetrics:
             registry=registry,
         )
         self.first_byte_seconds = {True: first_byte.labels("stream"), False: first_byte.labels("whole")}
-        self.overhead_seconds = Summary(
+        self._overhead_seconds = Summary(
             "trunkline_edge_overhead_seconds",
             "What the gateway itself added until the first byte of an answer, waiting for room included; of those that "
             "the first channel gave.",

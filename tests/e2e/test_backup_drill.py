@@ -25,6 +25,8 @@ pytestmark = pytest.mark.patient
 
 MODEL = "demo"
 DATABASE = "trunkline"
+READER = Path(__file__).parents[2] / "deploy/grafana/reader.sql"
+"""Gives rights to a role of Grafana's: a dump has the rights, and another server has no such role."""
 
 
 class Postgres(PostgresServer):
@@ -97,6 +99,7 @@ async def test_all_that_was_saved_comes_back_once(directory: Path) -> None:
                 async def request(_number: int) -> Outcome:
                     return await client.chat(stack.edges[0])
 
+                first.run("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={READER}")
                 async with load(request, workers=4) as running:
                     await running.progress(20)
                 settled = running.outcomes
@@ -132,7 +135,8 @@ async def test_all_that_was_saved_comes_back_once(directory: Path) -> None:
         second = _postgres(directory, "second")
         try:
             broker.start()
-            second.run("pg_restore", "--exit-on-error", "--no-owner", str(dump))
+            second.run("pg_restore", "--exit-on-error", "--no-owner", "--no-privileges", str(dump))
+            second.run("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--file={READER}")
             CLI(NATS_URL=broker.url).run("restore", "--from", str(saved))
             plan.environment["DATABASE_URL"] = second.dsn(DATABASE)
             stack = plan._start(directory)

@@ -125,6 +125,24 @@ async def test_what_is_written_at_home_is_seen_abroad_and_does_not_come_back(
     assert (await home.stream_span(subjects.kv_stream(MODELS))).last == 4
 
 
+async def test_a_bucket_that_home_makes_anew_is_mirrored_anew(
+    buses: tuple[NATSBus, NATSBus], servers: tuple[NATSServer, NATSServer]
+) -> None:
+    home, abroad = buses
+    for number in range(3):
+        await home.kv_put(MODELS, "withdrawn", str(number).encode())
+    await eventually(lambda: _holds(abroad, "withdrawn", b"2"), within_s=DEADLINE_S, what="the mirror is filled")
+    client = await nats.connect(servers[0].url)
+    await client.jetstream().delete_stream(subjects.kv_stream(MODELS))
+    await client.close()
+    await home.ensure_streams()
+    await home.kv_put(MODELS, "name", b"3")
+    assert [row[0] for row in _rows(await mirror(servers[1].url)) if row[1] == "made"] == [MODELS]
+    await eventually(lambda: _holds(abroad, "name", b"3"), within_s=DEADLINE_S, what="the new one is mirrored")
+    assert await abroad.kv_all(MODELS) == {"name": b"3"}
+    assert {row[1] for row in _rows(await mirror(servers[1].url))} == {"there"}
+
+
 async def test_usage_from_abroad_is_stored_at_home(buses: tuple[NATSBus, NATSBus]) -> None:
     home, abroad = buses
     before = await home.stream_length(subjects.USAGE_STREAM)

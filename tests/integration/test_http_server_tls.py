@@ -11,6 +11,7 @@ import pytest
 from tests.support.authority import Authority
 from tests.support.both_loops import on_both_loops
 from tests.support.http_serving import HOST, Client, Serving, echo, hold, post, serving, until
+from trunkline.runtime.http_request_reader import ServerLimits
 from trunkline.runtime.http_server import CLOSE_TIMEOUT_S, LINGER_S, _all_taken
 from trunkline.runtime.tls import server_tls
 
@@ -19,11 +20,12 @@ LARGE_BYTES = 16 * 1024 * 1024
 
 
 @contextlib.asynccontextmanager
-async def serving_tls(directory: Path) -> AsyncIterator[Serving]:
+async def serving_tls(directory: Path, server_limits: ServerLimits | None = None) -> AsyncIterator[Serving]:
     authority = Authority(directory)
     issued = authority.issue("edge")
     tls = server_tls("edge", str(issued.certificate), str(issued.key))
-    async with serving(tls=tls, trust=ssl.create_default_context(cafile=str(authority.path))) as server:
+    trust = ssl.create_default_context(cafile=str(authority.path))
+    async with serving(server_limits, tls=tls, trust=trust) as server:
         yield server
 
 
@@ -142,3 +144,22 @@ async def test_a_client_that_leaves_while_it_is_let_in_at_the_end_does_no_harm(t
         server.handle = echo
         assert (await client.answer()).headers["connection"] == "close"
         await until(lambda: len(server.server) == 0, "all are gone")
+
+
+@on_both_loops
+async def test_an_idle_client_that_is_to_make_room_does_so_without_a_goodbye(tmp_path: Path) -> None:
+    async with serving_tls(tmp_path, ServerLimits(connections_max=1)) as server:
+        idle = await server.connect()
+        idle.send(GET)
+        assert (await idle.answer()).status == 200
+        idle.writer.transport.pause_reading()
+        connection = next(iter(server.server._connections))
+        newcomer = await server.connect()
+        newcomer.send(GET)
+        assert (await newcomer.answer()).status == 200
+        assert len(server.server) == 1
+        assert connection._transport is not None, "it waits for a goodbye"
+        await server.clock.advance(LINGER_S + 1)
+        await until(lambda: connection._transport is None, "the connection is cut")
+        newcomer.send(GET)
+        assert (await newcomer.answer()).status == 200

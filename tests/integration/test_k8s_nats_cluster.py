@@ -1,14 +1,16 @@
 """Three nodes of NATS as deploy/k8s/overlays/production describes them: streams outlive any one of them."""
 
+import json
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.authority import Authority
 from tests.support.cluster_nats import NodePorts, node_environment, write_node
 from tests.support.cluster_secrets import made_secrets
-from tests.support.http_certificate import certified
 from tests.support.servers import Server, free_port, nats_binary
 from tests.support.waiting import eventually
 from trunkline.bus import permissions, subjects
@@ -24,18 +26,40 @@ REPLICAS = 3
 
 
 @pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[list[Server]]:
-    certified(tmp_path)
-    ports = [NodePorts(free_port(), free_port(), free_port()) for _ in range(REPLICAS)]
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def ports() -> list[NodePorts]:
+    return [NodePorts(free_port(), free_port(), free_port()) for _ in range(REPLICAS)]
+
+
+def certificates(authority: Authority, folder: Path, name: str, *, for_server: bool = True) -> Path:
+    """Return a folder with a certificate, its key, and whose word it is."""
+    issued = authority.issue(name, for_server=for_server)
+    own = folder / f"certificates-of-{name}"
+    own.mkdir()
+    (own / "certificate.pem").write_bytes(issued.certificate.read_bytes() + authority.path.read_bytes())
+    (own / "key.pem").write_bytes(issued.key.read_bytes())
+    return own
+
+
+def started_node(folder: Path, number: int, ports: list[NodePorts], own: Path) -> Server:
+    home = folder / f"nats-{number}"
+    home.mkdir()
+    command = [nats_binary(), "-c", str(write_node(home, OVERLAY, number, ports, own))]
+    server = Server(command, ports[number].nats, home / "nats.log", None)
+    server.environment |= node_environment(OVERLAY, number)
+    return server.start()
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, authority: Authority, ports: list[NodePorts]) -> Iterator[list[Server]]:
+    own = certificates(authority, tmp_path, "nats")
     started: list[Server] = []
     try:
-        for number, own in enumerate(ports):
-            folder = tmp_path / f"nats-{number}"
-            folder.mkdir()
-            command = [nats_binary(), "-c", str(write_node(folder, OVERLAY, number, ports, tmp_path))]
-            server = Server(command, own.nats, folder / "nats.log", None)
-            server.environment |= node_environment(OVERLAY, number)
-            started.append(server.start())
+        started.extend(started_node(tmp_path, number, ports, own) for number in range(REPLICAS))
         yield started
     finally:
         for server in started:
@@ -46,7 +70,7 @@ def nodes(tmp_path: Path) -> Iterator[list[Server]]:
 async def connected(nodes: list[Server], user: str, tasks: TaskSet, folder: Path) -> AsyncIterator[NATSBus]:
     password = made_secrets(OVERLAY)["nats-passwords"][permissions.password_variable(user)]
     urls = ",".join(f"tls://{user}:{password}@localhost:{node.port}" for node in nodes)
-    certificate, key = (str(folder / name) for name in ("certificate.pem", "key.pem"))
+    certificate, key = (str(folder / "certificates-of-nats" / name) for name in ("certificate.pem", "key.pem"))
     tls = client_tls("nats", certificate, certificate, key)
     bus = await nats_bus.connect(urls, name=user, tasks=tasks, inbox=subjects.inbox(user), replicas=REPLICAS, tls=tls)
     yield bus
@@ -84,3 +108,28 @@ async def test_each_stream_is_on_three_nodes_and_takes_usage_without_one(
     async with connected(nodes[1:], "dispatcher", tasks, tmp_path) as bus:
         subject = subjects.usage("dispatcher", "dispatcher-1")
         await until_done(lambda: bus.store(subject, b"used", message_id="1", timeout_s=2.0), "usage stored")
+
+
+def routes_of(ports: NodePorts) -> set[str]:
+    """Return the nodes that a node is connected to, by name."""
+    with urllib.request.urlopen(f"http://localhost:{ports.monitor}/routez", timeout=5) as answer:
+        return {route["remote_name"] for route in json.load(answer)["routes"]}
+
+
+async def test_a_services_certificate_makes_no_node(
+    nodes: list[Server], authority: Authority, ports: list[NodePorts], tmp_path: Path
+) -> None:
+    """It is of the same authority, and who is a node is bound by no permissions."""
+    assert len(nodes) == REPLICAS
+    edge = certificates(authority, tmp_path, "edge", for_server=False)
+    intruder = started_node(tmp_path, REPLICAS, [*ports, NodePorts(free_port(), free_port(), free_port())], edge)
+    try:
+
+        async def refused() -> bool:
+            return "Authorization Violation" in (tmp_path / f"nats-{REPLICAS}" / "nats.log").read_text()
+
+        await eventually(refused, within_s=DEADLINE_S, what="the intruder is refused")
+        for own in ports:
+            assert routes_of(own) <= {f"nats-{number}" for number in range(REPLICAS)}
+    finally:
+        intruder.kill()

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
 
 from services.metering.app import open_metering
@@ -132,6 +133,49 @@ async def test_a_gate_waits_for_postgres() -> None:
     assert gate.waits_for == "postgres"
     await tasks.cancel()
     await database.close()
+
+
+async def test_a_gate_outlives_what_postgres_refuses_it(database: Database) -> None:
+    rename = "alter table schema_migrations rename column {} to {}"
+    tasks = TaskSet()
+    gate = SchemaGate(database, SystemClock())
+    async with database.connection() as connection:
+        await connection.execute(rename.format("name", "other"))
+        with structlog.testing.capture_logs() as logs:
+            task = tasks.spawn(gate.run(), name="gate")
+
+            async def told() -> bool:
+                return bool(logs) or task.done()
+
+            await eventually(told, within_s=10, what="it says what is wrong")
+        assert [(line["event"], line["error"]) for line in logs] == [("schema_unread", "UndefinedColumnError")]
+        assert gate.waits_for == "postgres"
+        await connection.execute(rename.format("other", "name"))
+    await asyncio.wait_for(task, 10)
+    assert gate.waits_for == ""
+    await tasks.cancel()
+
+
+async def test_a_migration_that_meets_traffic_crosswise_is_tried_again(
+    tmp_path: Path, database_dsn: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "LOCK_TIMEOUT_S", 10.0)
+    monkeypatch.setattr(migrations, "LOCK_RETRY_S", 0.01)
+    (tmp_path / "0101_grow.sql").write_text("lock table groups; alter table models add column kind text")
+    tasks = TaskSet()
+    async with database.connection() as watching:
+
+        async def waits() -> bool:
+            return bool(await watching.fetchval(_WAITING, "Lock"))
+
+        async with database.transaction() as holding:
+            await holding.execute("set local deadlock_timeout = '60s'")  # so that the migration is the one to go
+            await holding.fetchval("select count(*) from models")
+            running = tasks.spawn(migrate(database_dsn, tmp_path), name="migrate")
+            await eventually(waits, within_s=10, what="the migration waits for the lock")
+            assert await holding.fetchval("select count(*) from groups") is not None
+    assert await running == ["0101_grow.sql"]
+    await tasks.cancel()
 
 
 async def test_metering_waits_for_its_schema(

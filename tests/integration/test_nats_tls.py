@@ -1,6 +1,7 @@
 """NATS over TLS with certificates of both sides, on both of a process's connections."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,11 +124,84 @@ async def test_a_server_without_tls_is_given_no_password(authority: Authority, t
     tls = context_of(authority)
     with pytest.raises(BusError):
         await nats_bus.connect(url, name="console-1", tasks=tasks, tls=tls)
-    client = Client()
-    with pytest.raises(NATSError):
-        await client.connect(url, allow_reconnect=False, connect_timeout=1, **tls_options(client, url, tls))
-    await client.close()
+    for named, context in ((url, tls), (url.replace("nats:", "tls:"), None)):
+        client = Client()
+        with pytest.raises(NATSError):
+            await client.connect(named, allow_reconnect=False, connect_timeout=1, **tls_options(client, named, context))
+        await client.close()
     assert b"secret" not in received
     assert b"CONNECT" not in received
+    listener.close()
+    await listener.wait_closed()
+
+
+class Between:
+    """Stands in front of a server, and answers some connections itself, without TLS; passes the others on.
+
+    Args:
+        server: the real one.
+        plain: numbers of those that it answers; the first is 1.
+
+    Attributes:
+        connections: how many there were.
+        received: what it was sent on those that it answered.
+    """
+
+    def __init__(self, server: GuardedNATS, plain: range) -> None:
+        self.server = server
+        self._plain = plain
+        self.connections = 0
+        self.received = bytearray()
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        if self.connections not in self._plain:
+            onward = await asyncio.open_connection("127.0.0.1", self.server.port)
+            await asyncio.gather(_pass_on(reader, onward[1]), _pass_on(onward[0], writer))
+            return
+        writer.write(b'INFO {"server_id":"x","version":"2.12.0","auth_required":true,"max_payload":1000}\r\n')
+        while data := await reader.read(1000):
+            self.received.extend(data)
+        writer.close()
+
+
+async def listening(between: Between) -> tuple[asyncio.Server, str]:
+    listener = await asyncio.start_server(between.take, "127.0.0.1", 0)
+    url = between.server.url_of("console")
+    return listener, url.replace(f":{between.server.port}", f":{listener.sockets[0].getsockname()[1]}")
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+    writer.close()
+
+
+async def test_the_connection_for_jetstream_tells_no_password_to_who_takes_the_tls_away(
+    server: GuardedNATS, authority: Authority, tasks: TaskSet
+) -> None:
+    between = Between(server, range(2, 3))
+    listener, url = await listening(between)
+    async with asyncio.timeout(WITHIN_S):
+        bus = await nats_bus.connect(url, name="console-1", tasks=tasks, tls=context_of(authority))
+    assert between.connections == 3
+    assert not between.received
+    await bus.close()
+    listener.close()
+    await listener.wait_closed()
+
+
+async def test_where_the_connection_for_jetstream_does_not_come_about_neither_stays(
+    server: GuardedNATS, authority: Authority, tasks: TaskSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is told to stop must hear of it, so connecting ends some time."""
+    monkeypatch.setattr(nats_bus, "CONNECT_TIMEOUT_S", 1.0)
+    between = Between(server, range(2, 1000))
+    listener, url = await listening(between)
+    async with asyncio.timeout(WITHIN_S):
+        with pytest.raises(BusError, match="not reachable"):
+            await nats_bus.connect(url, name="console-1", tasks=tasks, tls=context_of(authority))
+    assert not between.received
     listener.close()
     await listener.wait_closed()

@@ -158,6 +158,7 @@ async def test_nothing_is_sealed_with_a_key_that_a_reader_does_not_hold(site: Si
         Beat("dispatcher", "dispatcher-new", 0, masters=(1, 2)),
         Beat("dispatcher", "dispatcher-old", 0, masters=(1,)),
         Beat("health", "health-old", 0),
+        Beat("console", "console-old", 0, masters=(1,)),
         Beat("edge", "edge", 0),
     ]
 
@@ -172,11 +173,11 @@ async def test_nothing_is_sealed_with_a_key_that_a_reader_does_not_hold(site: Si
         refused = await resealed(running.client)
         assert refused.status == 409
         assert refused.body["error"]["message"] == (
-            "Dispatcher-old, health-old do not hold master key 2; add it to TRUNKLINE_MASTER_KEYS of every dispatcher"
-            " and health, restart them, and try again."
+            "Console-old, dispatcher-old, health-old do not hold master key 2; add it to TRUNKLINE_MASTER_KEYS of every"
+            " dispatcher, health and console, restart them, and try again."
         )
         assert counts(await resealed(running.client, "?dry_run=true")) == (2, 0, {1: (7, 1, True)})
-        del beats[1:3]
+        del beats[1:4]
         await SystemClock().sleep(0.2)  # as long as a beat counts here
         assert counts(await resealed(running.client)) == (2, 8, {2: (7, 1, True)})
         await tasks.end(saying)

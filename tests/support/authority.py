@@ -53,17 +53,17 @@ class Authority:
             .not_valid_after(begin + dt.timedelta(days=days))
         )
 
-    def issue(self, name: str, *, days: int = 2) -> Issued:
-        """Write ``name.pem`` and ``name.key``, for servers on this machine and for clients.
+    def issue(self, name: str, *, days: int = 2, for_server: bool = True) -> Issued:
+        """Write ``name.pem`` and ``name.key``, for servers on this machine and for clients, or for clients alone.
 
         Again: a new key and certificate in the same places, which readers see one after the other.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         builder = self._builder(subject, key.public_key(), days=days)
-        signed = builder.add_extension(x509.SubjectAlternativeName(_NAMES), critical=False).sign(
-            self._key, hashes.SHA256()
-        )
+        if for_server:
+            builder = builder.add_extension(x509.SubjectAlternativeName(_NAMES), critical=False)
+        signed = builder.sign(self._key, hashes.SHA256())
         issued = Issued(
             self._directory / f"{name}.pem", self._directory / f"{name}.key", signed.not_valid_after_utc.timestamp()
         )

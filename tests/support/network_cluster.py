@@ -260,7 +260,7 @@ class NetworkCluster(DescribedStack):
             for name, member in self.members.items():
                 if member.role != "nats" or not member.running:
                     continue
-                if await answers_ok(f"http://{member.host.address}:{MONITOR_PORT}/healthz?js-enabled-only=true"):
+                if await _has_jetstream(member):
                     failed[name] = 0
                 elif name in failed:  # it has started
                     failed[name] += 1
@@ -324,7 +324,7 @@ class NetworkCluster(DescribedStack):
             return False
         address = member.host.address
         if member.role == "nats":
-            return await nats_answers(f"nats://{address}:{NATS_PORT}")
+            return await nats_answers(f"nats://{address}:{NATS_PORT}") and await _has_jetstream(member)
         if member.role == "postgres":
             return await postgres_answers(self._dsn)
         if member.role == "upstream":
@@ -361,6 +361,10 @@ class NetworkCluster(DescribedStack):
 
 
 C = TypeVar("C", bound=NetworkCluster)
+
+
+async def _has_jetstream(broker: Member) -> bool:
+    return await answers_ok(f"http://{broker.host.address}:{MONITOR_PORT}/healthz?js-enabled-only=true")
 
 
 @contextlib.asynccontextmanager

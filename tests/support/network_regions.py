@@ -12,7 +12,7 @@ import nats
 from tests.support.guarded_nats import SHIPPED
 from tests.support.network import Trouble
 from tests.support.network_cluster import CLIENT, START_TIMEOUT_S, NetworkCluster
-from tests.support.network_servers import FILE_STORE, NATS_PORT, Program
+from tests.support.network_servers import FILE_STORE, MONITOR_PORT, NATS_PORT, Program
 from tests.support.servers import nats_binary
 from trunkline.bus.permissions import OPERATOR
 from trunkline.dev import secrets
@@ -90,6 +90,7 @@ class TwoRegions(NetworkCluster):
                 f"""
                 server_name: {name}
                 listen: "{self._address(name)}:{NATS_PORT}"
+                http: "{self._address(name)}:{MONITOR_PORT}"
                 jetstream {{ store_dir: "{data}", max_file_store: {FILE_STORE}, domain: {domain} }}
                 leafnodes {{ {leafnodes} }}
                 ping_interval: 5s

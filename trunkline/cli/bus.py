@@ -46,7 +46,7 @@ async def connected(access: BusAccess, *, name: str) -> AsyncIterator[Any]:
             allow_reconnect=False,
             max_reconnect_attempts=1,
             reconnect_time_wait=RETRY_S,
-            **({} if tls is None else options(client, access.nats_url, tls)),
+            **options(client, access.nats_url, tls),
         )
     except (errors.Error, OSError, ValueError, TimeoutError, asyncio.IncompleteReadError) as error:
         await client.close()

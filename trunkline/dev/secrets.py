@@ -108,6 +108,7 @@ def environment_lines(drawn: Secrets) -> str:
     """Return the secrets under the names that docker-compose.yml uses."""
     values = {
         **nats_environment(drawn.nats_passwords),
+        "GRAFANA_PASSWORD": secrets.token_urlsafe(24),
         "POSTGRES_PASSWORD": drawn.postgres_password,
         "POSTGRES_READER_PASSWORD": secrets.token_hex(24),
         "TRUNKLINE_ADMIN_KEY": drawn.admin_key,

@@ -9,6 +9,7 @@ other fault.
 import asyncio
 import contextlib
 import fcntl
+import itertools
 import math
 import os
 import socket
@@ -334,8 +335,9 @@ class ServerConnection(RequestReader, asyncio.Protocol):
         return self._peer
 
     def close_idle(self) -> None:
-        """Close at once: others need the room more."""
+        """Close at once: others need the room more, and nobody counts it any longer."""
         self._close()
+        self.deadline = self._server.clock.now() + LINGER_S
 
     def close_idle_soon(self) -> None:
         """Close in a moment if no request comes; a client may be writing one just now."""
@@ -380,6 +382,7 @@ class HTTPServer:
         self.date_line = b""
         self.bodies_bytes = 0
         self._connections: set[ServerConnection] = set()
+        self._leaving: set[ServerConnection] = set()  # made room: with TLS they wait for their clients' goodbye
         self._next_room_at = -math.inf
         self._tasks = tasks
         self._server: asyncio.Server | None = None
@@ -409,7 +412,8 @@ class HTTPServer:
         while True:
             self.date_line = f"date: {formatdate(self.clock.wall_ms() / 1000, usegmt=True)}\r\n".encode()
             now = self.clock.now()
-            for connection in [connection for connection in self._connections if connection.deadline <= now]:
+            here = itertools.chain(self._connections, self._leaving)
+            for connection in [connection for connection in here if connection.deadline <= now]:
                 connection.time_out()
             await self.clock.sleep(SWEEP_INTERVAL_S)
 
@@ -432,12 +436,14 @@ class HTTPServer:
         leaving = idle[: max(self.limits.connections_max // ROOM_SHARE, 1)]
         for _, connection in leaving:
             self._connections.discard(connection)
+            self._leaving.add(connection)
             connection.close_idle()
         log.warning("connections_full", connections=len(self._connections), closed=len(leaving))
 
     def forget(self, connection: ServerConnection) -> None:
         """Note a lost connection."""
         self._connections.discard(connection)
+        self._leaving.discard(connection)
 
     def __len__(self) -> int:
         return len(self._connections) + self._arriving

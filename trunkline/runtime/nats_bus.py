@@ -31,6 +31,10 @@ from trunkline.runtime.tls import TLSContext
 log = structlog.get_logger()
 
 API_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S = 10.0
+"""For the connection of JetStream, once the other one is up. nats-py itself would try for ever, and a process that is
+told to stop meanwhile would not."""
+
 READS_AT_ONCE_MAX = 64
 
 _NO_MESSAGE = 10037
@@ -325,50 +329,78 @@ async def connect(
     """
     context = None if tls is None else lambda: tls.current
     link = await open_link(url, name=name, clock=SystemClock(), tasks=tasks, inbox=inbox, tls=context)
-
-    async def complained(error: Exception) -> None:
-        # Errors of single operations reach their callers, and the link reports changes of the connection. What the
-        # broker refuses shows as a deadline that passed.
-        if PERMISSION_REFUSED in str(error):
-            link.complained(str(error))
-
-    client = Client()
-    options: dict[str, Any] = {} if tls is None else tls_options(client, url, tls)
-    options |= _signing_in(url)
-    options["reconnect_time_wait"] = RECONNECT_WAIT_S  # nats-py declares whole seconds, and takes parts
     try:
-        await client.connect(
-            url.split(","),
-            name=f"{name}-jetstream",
-            error_cb=complained,
-            inbox_prefix=inbox,
-            connect_timeout=2,
-            max_reconnect_attempts=-1,
-            ping_interval=round(PING_INTERVAL_S),
-            max_outstanding_pings=PINGS_UNANSWERED_MAX,
-            **options,
-        )
+        client = await _open_client(url, f"{name}-jetstream", inbox, tls, link.complained)
     except (NATSError, OSError, TimeoutError) as error:
         await link.close()
         raise BusError(f"NATS is not reachable: {type(error).__name__}") from error
     return NATSBus(link, client, replicas)
 
 
-def tls_options(client: Client, url: str, tls: TLSContext) -> dict[str, Any]:
-    """Return what nats-py is told of TLS: the context as it is now, and no password for a server without TLS."""
-    first = parse_servers(url)[0]
+async def _open_client(
+    url: str, name: str, inbox: str, tls: TLSContext | None, complain: Callable[[str], None]
+) -> Client:
+    """Return the connection of JetStream.
 
-    def password() -> str:
-        # nats-py takes the server's word for it whether there is TLS: so could somebody in between.
-        if not client._server_info.get("tls_required"):  # noqa: SLF001 - there is no other way to see it in time
-            raise NATSError("NATS does not offer TLS")
-        return first.password or ""
+    Raises:
+        NATSError, OSError, TimeoutError: it did not come about in `CONNECT_TIMEOUT_S`.
+    """
+
+    async def complained(error: Exception) -> None:
+        # Errors of single operations reach their callers, and the link reports changes of the connection. What the
+        # broker refuses shows as a deadline that passed.
+        if PERMISSION_REFUSED in str(error):
+            complain(str(error))
+
+    client = Client()
+    options = tls_options(client, url, tls)
+    options["reconnect_time_wait"] = RECONNECT_WAIT_S  # nats-py declares whole seconds, and takes parts
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await client.connect(
+                url.split(","),
+                name=name,
+                error_cb=complained,
+                inbox_prefix=inbox,
+                connect_timeout=2,
+                max_reconnect_attempts=-1,
+                ping_interval=round(PING_INTERVAL_S),
+                max_outstanding_pings=PINGS_UNANSWERED_MAX,
+                **options,
+            )
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
+def tls_options(client: Client, url: str, tls: TLSContext | None) -> dict[str, Any]:
+    """Return what nats-py is told of TLS and of signing in.
+
+    Where TLS is demanded, by ``tls`` or by ``tls://``, that is the context as it is now, and no password for a server
+    without TLS.
+    """
+    said = _signing_in(url)
+    if tls is None and not any(server.tls for server in parse_servers(url)):
+        return dict(said)
+
+    def withheld(secret: str) -> Callable[[], str]:
+        def tell() -> str:
+            # nats-py takes the server's word for it whether there is TLS: so could somebody in between.
+            if not client._server_info.get("tls_required"):  # noqa: SLF001 - there is no other way to see it in time
+                raise NATSError("NATS does not offer TLS")
+            return secret
+
+        return tell
 
     def renewed(context: ssl.SSLContext) -> None:
         client.options["tls"] = context  # read at each connection
 
-    tls.on_change(renewed)
-    return {"tls": tls.current} | ({} if first.password is None else {"user": first.user, "password": password})
+    options: dict[str, Any] = {name: withheld(secret) for name, secret in said.items()}
+    if tls is not None:
+        tls.on_change(renewed)
+        options["tls"] = tls.current
+    return options
 
 
 def _signing_in(url: str) -> dict[str, str]:

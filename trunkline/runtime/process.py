@@ -256,19 +256,7 @@ class _Skeleton:
         if self._bus is None:
             return
         bus = self._bus
-        for name, text, read in (
-            (
-                "trunkline_bus_dropped",
-                "Messages that could not be handed to NATS; their receivers see a gap.",
-                lambda: bus.dropped,
-            ),
-            (
-                "trunkline_bus_permissions_refused",
-                "Subjects that NATS refused this process: its user or NATS's permissions are not what they should be.",
-                lambda: bus.refused,
-            ),
-        ):
-            self._registry.register(ReadCounter(name, text, read))
+        self._show(bus)
         process = Process(
             self._role,
             self._id,
@@ -298,6 +286,22 @@ class _Skeleton:
             self._send_beat(clock)
         finally:
             await self._bus.close()
+
+    def _show(self, bus: NATSBus) -> None:
+        """Have what a bus counts among the metrics."""
+        for name, text, read in (
+            (
+                "trunkline_bus_dropped",
+                "Messages that could not be handed to NATS; their receivers see a gap.",
+                lambda: bus.dropped,
+            ),
+            (
+                "trunkline_bus_permissions_refused",
+                "Subjects that NATS refused this process: its user or NATS's permissions are not what they should be.",
+                lambda: bus.refused,
+            ),
+        ):
+            self._registry.register(ReadCounter(name, text, read))
 
     async def _connect(self, clock: Clock) -> NATSBus | None:
         while not self._stop.is_set():

@@ -5,9 +5,10 @@ several processes may migrate at the same time and a failed file leaves nothing 
 it has shipped: its checksum is compared on every run.
 
 The services go on meanwhile. A statement that waits for a lock lets everybody wait who comes behind it, so no file
-waits for one longer than `LOCK_TIMEOUT_S`: it is rolled back, traffic passes, and it is tried again. A file that
-begins with `APART` is run statement by statement and in no transaction, as ``create index concurrently`` has to be:
-each of its statements must be one that may be run again.
+waits for one longer than `LOCK_TIMEOUT_S`: it is rolled back, traffic passes, and it is tried again. The same where
+Postgres breaks it off because it and others hold what each of them needs. A file that begins with `APART` is run
+statement by statement and in no transaction, as ``create index concurrently`` has to be: each of its statements must be
+one that may be run again.
 """
 
 import hashlib
@@ -125,7 +126,7 @@ async def _run_patiently(connection: Connection, migration: Migration) -> None:
     for _ in range(LOCK_ATTEMPTS_MAX):
         try:
             await (_run_apart if migration.apart else _run_whole)(connection, migration)
-        except asyncpg.LockNotAvailableError:
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             log.warning("migration_waits", name=migration.name)
             await connection.execute("select pg_sleep($1)", LOCK_RETRY_S)
         else:

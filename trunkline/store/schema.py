@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+import asyncpg
 import structlog
 
 from trunkline.core.clock import Clock
@@ -65,8 +66,12 @@ class SchemaGate:
             try:
                 async with self._database.connection() as connection:
                     lacking = (await read_state(connection)).lacking
-            except StoreError:
+            except (StoreError, asyncpg.PostgresError) as error:
                 self.waits_for = "postgres"
+                fault = type(error.__cause__ or error).__name__
+                if (fault,) != said:
+                    log.warning("schema_unread", error=fault)
+                    said = (fault,)
             else:
                 if not lacking:
                     break

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 import yaml
 
 from tests.support.promql import OF_EXPORTERS, ROOT, RULES, Rule, names_in, readable, rules
 from tests.support.runbooks import PAGES, RUNBOOKS, blocks, queries
-from trunkline.cli.__main__ import app
+from tests.support.typed_commands import check_command
 
 ALERTS = {rule.name: rule.alert for rule in rules() if rule.alert is not None}
 
@@ -77,23 +76,6 @@ def test_page_names_commands_that_exist(page: Path) -> None:
     for line in [*said, *re.findall(r"`(trunkline [a-z][^`]+)`", page.read_text())]:
         if line.startswith("trunkline "):
             check_command(shlex.split(line)[1:])
-
-
-@functools.cache
-def command_line() -> Any:
-    """Return the whole command line. Any: typer carries a click of its own, whose classes are not its interface."""
-    return typer.main.get_command(app)
-
-
-def check_command(words: list[str]) -> None:
-    """Assert that the command line has such a command with such options."""
-    command = command_line()
-    while children := getattr(command, "commands", {}):
-        assert words, command.name
-        assert words[0] in children, words
-        command = children[words.pop(0)]
-    options = {name for param in command.params for name in param.opts}
-    assert {word for word in words if word.startswith("-")} <= options, words
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

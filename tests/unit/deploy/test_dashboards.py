@@ -104,4 +104,7 @@ def test_containers_load_rules_and_boards_from_where_they_are_mounted() -> None:
     assert set(sources) == {source.value for source in Source}
     reader = (ROOT / mounted["reader"]["/etc/reader.sql"]).read_text()
     assert f"create role {sources[Source.POSTGRES]['user']} login" in reader
-    assert "POSTGRES_READER_PASSWORD" in services["grafana"]["environment"]
+    given = services["grafana"]["environment"]
+    assert "POSTGRES_READER_PASSWORD" in given
+    # Who gets into Grafana is not an operator of the site for that.
+    assert "GRAFANA_PASSWORD" in given["GF_SECURITY_ADMIN_PASSWORD"]

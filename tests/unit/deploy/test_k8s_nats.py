@@ -96,7 +96,11 @@ def test_the_certificate_has_the_names_by_which_nodes_and_clients_come() -> None
     assert all(any(fnmatch(host, name) for name in certificate["dnsNames"]) for host in hosts)
     # A node is the server of one route and the client of another, and each asks the other for its certificate.
     assert {"server auth", "client auth"} <= set(certificate["usages"])
-    assert configuration("production")["nats.conf"].count("verify: true") == 2
+    assert configuration("production")["nats.conf"].count("verify: true") == 1
+    assert configuration("production")["nats.conf"].count("verify_cert_and_check_known_urls: true") == 1
+    clients = [each["spec"] for each in of_kind("production", "Certificate") if "client" in each["spec"]["secretName"]]
+    assert clients
+    assert not [each["secretName"] for each in clients if "dnsNames" in each]
 
 
 def test_nats_is_told_of_a_renewed_certificate() -> None:

@@ -49,7 +49,7 @@ OVERLAY = {
         ("prometheus", "nats", 7777),
         ("postgres", "postgres", 5432),
         ("postgres", "postgres", 8000),
-        ("postgres operator", "postgres", 8000),
+        *(("postgres operator", "postgres", port) for port in (5432, 8000)),
         # The API server is no pod, so it is told by its ports alone.
         *(("postgres", end.name, port) for end in OUTSIDE for port in (443, 6443)),
     },

@@ -10,7 +10,7 @@ import pytest
 from tests.support.cluster_nats import configuration
 from tests.support.cluster_regions import ABROAD, HOME, write_region
 from tests.support.http_certificate import certified
-from tests.support.manifests import NAMESPACE, container, containers, environment, named, rendered, workloads
+from tests.support.manifests import NAMESPACE, container, containers, environment, named, of_kind, rendered, workloads
 from tests.support.servers import nats_binary
 
 REGIONS = (HOME, ABROAD)
@@ -31,6 +31,14 @@ def said(overlay: str, key: str) -> list[str]:
 def test_what_writes_to_postgres_is_at_home_alone() -> None:
     assert workloads(ABROAD).keys() == {"edge", "dispatcher", "nats"}
     assert workloads(HOME).keys() == workloads("production").keys()
+
+
+def test_abroad_has_a_copy_of_homes_authority_and_makes_none() -> None:
+    issuers = {region: {each["metadata"]["name"] for each in of_kind(region, "Issuer")} for region in REGIONS}
+    assert issuers == {HOME: {"authority", "self-signed"}, ABROAD: {"authority"}}
+    made = {region: {each["spec"]["secretName"] for each in of_kind(region, "Certificate")} for region in REGIONS}
+    assert "authority" in made[HOME]
+    assert made[ABROAD] == {"nats-tls", "nats-client-edge", "nats-client-dispatcher", "nats-client-operator"}
 
 
 @pytest.mark.parametrize("overlay", REGIONS)

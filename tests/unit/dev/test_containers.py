@@ -100,7 +100,10 @@ def test_scraped_and_balanced_services_and_their_ports_exist() -> None:
 
 def test_image_is_made_of_files_that_its_context_has() -> None:
     context = (ROOT / ".dockerignore").read_text().splitlines()
-    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    recipe = (ROOT / "Dockerfile").read_text()
+    named = set(re.findall(r"requirements/\w+\.txt", recipe))
+    assert named == {line[1:] for line in context if line.startswith("!requirements/")}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", recipe, re.MULTILINE)
     for source in " ".join(copied).split():
         assert (ROOT / source).exists()
         assert any(line.removeprefix("!").startswith(source.rstrip("/")) for line in context if line.startswith("!"))

@@ -1,13 +1,15 @@
 """How the catalog has channels called: rules and timeouts of a model, and the head of a request."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.dispatcher import job_runner
 from services.dispatcher.catalog import USER_AGENT, Catalog
-from services.dispatcher.header_lines import FIXED_LINES, kept_lines, set_lines
+from services.dispatcher.header_lines import FIXED_LINES, job_line, kept_lines, set_lines
 from services.dispatcher.metrics import DispatcherMetrics
 from tests.support.manual_clock import ManualClock
 from trunkline.bus import snapshots
@@ -209,3 +211,15 @@ def endpoint(rig: Rig) -> Any:
     target = rig.catalog.target(rig.candidate(), CALL)
     assert target is not None
     return target.endpoint
+
+
+def test_no_value_of_a_job_ends_its_line() -> None:
+    """An edge that was taken over says what it likes; a provider reads one request with its credential all the same."""
+    smuggled = "1\r\ncontent-length: 0\r\n\r\nDELETE /v1/files HTTP/1.1\nx: \0y"
+    written = "1content-length: 0DELETE /v1/files HTTP/1.1x: y"
+    passage = SimpleNamespace(body=b"{}", carried=b"", body_type=smuggled)
+    wire = job_runner._request(smuggled, passage, b"POST / HTTP/1.1\r\n")  # type: ignore[arg-type]  # all that is read
+    assert wire.decode() == (
+        f"POST / HTTP/1.1\r\ntraceparent: {written}\r\ncontent-type: {written}\r\ncontent-length: 2\r\n\r\n{{}}"
+    )
+    assert job_line("content-type", "a/b; x=\xe9\u4e2d\tz") == b"content-type: a/b; x=\xe9?\tz\r\n"

@@ -1,4 +1,4 @@
-"""What a full dispatcher tells the edges at which jobs wait."""
+"""What a dispatcher says to offers; and, if it is full, to the edges at which jobs wait."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.dispatcher.intake import Intake
+from services.dispatcher.intake import HURRIED_AFTER_S, Intake
 from services.dispatcher.job_entry import JobEntry
 from services.dispatcher.job_runner import JobRunner
 from services.dispatcher.metrics import DispatcherMetrics
@@ -63,6 +63,7 @@ class Rig:
         self.table: JobTable[JobEntry] = JobTable(jobs_max=PLACES, body_bytes_max=1 << 20)
         self.told: list[Told] = []
         self.refused: list[str] = []
+        self.accepted: list[JobID] = []
         self._broker = MemoryBroker()
         self._bus = self._broker.connect("edges")
         self._mint = JobIDMint(1)
@@ -90,23 +91,27 @@ class Rig:
         self.told.append(Told(message.subject.rpartition(".")[2], messages.decode_room(message.data)))
 
     def _on_frame(self, message: Message) -> None:
-        if frames.decode(message.data).kind is Kind.FAIL:
+        frame = frames.decode(message.data)
+        if frame.kind is Kind.FAIL:
             self.refused.append(message.subject.split(".")[2])
+        elif frame.kind is Kind.ACCEPTED:
+            self.accepted.append(frame.job)
 
     async def beat(self, edge: str, *lanes: str, region: str = "") -> None:
         beat = Beat("edge", edge, 0, lanes=lanes, clock_ms=round(self.clock.now() * 1000), region=region)
         self._bus.publish(subjects.alive("edge", edge), messages.encode(beat))
         await self.clock.advance(0.0)
 
-    async def offer(self, edge: str, *, waiting: int = 0) -> JobID:
-        """An edge offers a job."""
+    async def offer(self, edge: str, *, waiting: int = 0, delay_s: float = 0.0, patience_s: float = 1.0) -> JobID:
+        """An edge offers a job, which is under way for so long."""
         job = self._mint.mint(0)
         offered = msgspec.structs.replace(
             envelope(),
             edge=edge,
             reply=subjects.edge_job(edge, 1),
-            offered_ms=round(self.clock.now() * 1000),
+            offered_ms=round((self.clock.now() - delay_s) * 1000),
             waiting=waiting,
+            patience_ms=round(patience_s * 1000),
         )
         payload = frames.join_parts(messages.encode(offered), b"hello")
         self._bus.publish(subjects.dispatcher_inbox("d1"), frames.encode(Kind.OPEN, 0, job, 0, payload))
@@ -189,6 +194,23 @@ async def test_with_no_room_for_usage_there_is_none_for_jobs(rig: Rig) -> None:
     rig.usage.full = False
     await rig.tick()
     assert rig.take_told() == [("e1", 1)]
+
+
+async def test_an_offer_is_accepted_with_the_next_tick_unless_it_took_long(rig: Rig) -> None:
+    quick = await rig.offer("e1", delay_s=HURRIED_AFTER_S)
+    assert rig.accepted == []
+    slow = await rig.offer("e1", delay_s=HURRIED_AFTER_S + 0.001)
+    assert rig.accepted == [slow]
+    rig.intake.announce()
+    await rig.clock.advance(0.0)
+    assert rig.accepted == [slow, quick]
+
+
+async def test_an_offer_is_taken_while_its_edge_waits(rig: Rig) -> None:
+    await rig.offer("e1", delay_s=0.6)
+    assert len(rig.table) == 0
+    await rig.offer("e1", delay_s=0.6, patience_s=2.0)
+    assert len(rig.table) == 1
 
 
 async def test_a_lost_edge_is_told_nothing(rig: Rig) -> None:
