@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-PYTEST = (sys.executable, "-m", "pytest", "--durations=15")
+PYTEST = (sys.executable, "-m", "pytest", "--durations=40")
 NO_TESTS = 5
 """Pytest's exit status where nothing was selected."""
 
