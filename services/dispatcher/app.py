@@ -31,7 +31,8 @@ from trunkline.runtime.http_fetch import HTTPFetcher, SystemResolver
 from trunkline.runtime.kv_view import KVView
 from trunkline.runtime.metrics import ReadGauge
 from trunkline.runtime.process import Process
-from trunkline.runtime.tracing import Tracer, open_tracer
+from trunkline.runtime.tracer import Tracer
+from trunkline.runtime.tracing import open_tracer
 from trunkline.runtime.upstream_guard import UpstreamGuard
 from trunkline.runtime.usage_outbox import UsageOutbox, open_outbox
 

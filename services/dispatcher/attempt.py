@@ -27,7 +27,7 @@ from trunkline.policy.routing import Candidate
 from trunkline.protocol import gen_ai
 from trunkline.protocol.upstream_error import RetryClass, UpstreamError, read_upstream_error
 from trunkline.runtime.http_client import ClientConnection, HTTPClientError
-from trunkline.runtime.tracing import Span
+from trunkline.runtime.tracer import Span
 
 
 @dataclasses.dataclass(slots=True)

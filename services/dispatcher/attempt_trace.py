@@ -7,7 +7,7 @@ from services.dispatcher.attempt import Attempt, AttemptResult
 from services.dispatcher.course import Course
 from trunkline.core.errors import Fault
 from trunkline.protocol import gen_ai
-from trunkline.runtime.tracing import AttributeValue, Span, Tracer
+from trunkline.runtime.tracer import AttributeValue, Span, Tracer
 
 
 class AttemptTraces:

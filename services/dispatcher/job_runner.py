@@ -30,7 +30,7 @@ from trunkline.policy.vault import VaultError
 from trunkline.protocol.upstream_error import RetryClass
 from trunkline.protocol.vendor import AssistantPrefix
 from trunkline.runtime.http_client import ClientConnection, HTTPClientError, HTTPClientPool, NotAllowedError, Target
-from trunkline.runtime.tracing import NO_TRACER
+from trunkline.runtime.tracer import NO_TRACER
 
 log = structlog.get_logger()
 

@@ -33,7 +33,8 @@ from trunkline.runtime.kv_view import KVView
 from trunkline.runtime.logging import LineLog
 from trunkline.runtime.metrics import ReadGauge
 from trunkline.runtime.process import Process
-from trunkline.runtime.tracing import Tracer, open_tracer
+from trunkline.runtime.tracer import Tracer
+from trunkline.runtime.tracing import open_tracer
 from trunkline.runtime.usage_outbox import UsageOutbox, open_outbox
 
 DRAIN_POLL_S = 0.05

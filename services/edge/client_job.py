@@ -11,7 +11,7 @@ from trunkline.protocol.dialect import ClientDialect, ClientRequest
 from trunkline.protocol.names import OPENAI_CHAT
 from trunkline.protocol.routing_wish import RoutingWish
 from trunkline.runtime.http_exchange import Exchange
-from trunkline.runtime.tracing import Span
+from trunkline.runtime.tracer import Span
 
 
 class ClientJob:

@@ -44,7 +44,7 @@ from trunkline.protocol.dialect import ClientRequest
 from trunkline.protocol.names import ANTHROPIC, GEMINI, OPENAI_CHAT
 from trunkline.runtime.http_exchange import Exchange, Request
 from trunkline.runtime.tasks import TaskSet
-from trunkline.runtime.tracing import NO_TRACER, Tracer
+from trunkline.runtime.tracer import NO_TRACER, Tracer
 
 log = structlog.get_logger()
 

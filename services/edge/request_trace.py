@@ -3,7 +3,7 @@
 from services.edge.client_job import ClientJob
 from services.edge.routes import METHODS, SELF_SERVICE, Route
 from trunkline.protocol import gen_ai
-from trunkline.runtime.tracing import Attributes, AttributeValue, Span
+from trunkline.runtime.tracer import Attributes, AttributeValue, Span
 
 _WITHOUT_JOB = frozenset({Route.MODELS, Route.MODEL, Route.COUNT_TOKENS, *SELF_SERVICE})
 _OTHER_METHOD = "_OTHER"

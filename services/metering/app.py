@@ -22,7 +22,8 @@ from services.metering.terms import TermsBook
 from services.metering.upkeep import Upkeep
 from trunkline.bus.messages import Beat
 from trunkline.runtime.process import Process
-from trunkline.runtime.tracing import Tracer, open_tracer
+from trunkline.runtime.tracer import Tracer
+from trunkline.runtime.tracing import open_tracer
 from trunkline.store import database
 from trunkline.store.schema import SchemaGate
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from trunkline.bus.messages import UsageEvent
 from trunkline.protocol import gen_ai
-from trunkline.runtime.tracing import SettledEvent, Tracer
+from trunkline.runtime.tracer import SettledEvent, Tracer
 from trunkline.store.settlement import SettledBatch
 
 

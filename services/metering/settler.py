@@ -15,7 +15,7 @@ from trunkline.policy.discounts import Discounts
 from trunkline.policy.meters import AccountTerms, counts, has_budgets, meters_of
 from trunkline.policy.periods import span_at
 from trunkline.policy.pricing import PriceBook
-from trunkline.runtime.tracing import NO_TRACER, Tracer
+from trunkline.runtime.tracer import NO_TRACER, Tracer
 from trunkline.store.database import Connection, Database
 from trunkline.store.prices import PriceMark, load_price_book, read_mark
 from trunkline.store.settlement import BudgetPeriod, RefusedContentError, settle

@@ -1,4 +1,4 @@
-"""`runtime.tracing.Tracer` by OpenTelemetry's SDK. Imported only where a collector is named.
+"""`runtime.tracer.Tracer` by OpenTelemetry's SDK. Imported only where a collector is named.
 
 Whether a request is traced is decided here, before a span is made, so the SDK samples all that it is given. Times are
 the SDK's own: those of the machine.
@@ -35,7 +35,7 @@ from trunkline.policy.trace_sampling import begin_trace
 from trunkline.runtime.metrics import ReadCounter
 from trunkline.runtime.process import Process
 from trunkline.runtime.span_queue import EXPORT_TIMEOUT_S, SpanQueue
-from trunkline.runtime.tracing import Attributes, SettledEvent, is_error
+from trunkline.runtime.tracer import Attributes, SettledEvent, is_error
 
 LINKS_MAX = 128
 """Events of one settlement that get a span, and a link from the transaction's: a transaction has thousands at most,

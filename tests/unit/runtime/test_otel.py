@@ -14,7 +14,8 @@ from trunkline.core.trace_context import TraceContext, read_traceparent, write_t
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.otel import LINKS_MAX, SWITCH_INTERVAL_S
 from trunkline.runtime.process import Process
-from trunkline.runtime.tracing import SettledEvent, TraceSettings, open_tracer
+from trunkline.runtime.tracer import SettledEvent
+from trunkline.runtime.tracing import TraceSettings, open_tracer
 
 PARENT = TraceContext(0xABC, 0xDEF, sampled=True)
 

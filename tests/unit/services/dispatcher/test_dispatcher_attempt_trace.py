@@ -26,7 +26,7 @@ from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.trace_context import read_traceparent
 from trunkline.core.usage import Units, Usage, UsageSource
 from trunkline.policy.routing import Candidate
-from trunkline.runtime.tracing import NO_TRACER
+from trunkline.runtime.tracer import NO_TRACER
 from trunkline.runtime.usage_outbox import UsageOutbox
 
 PARENT = f"00-{0xABC:032x}-{0xDEF:016x}-01"
