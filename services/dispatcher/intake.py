@@ -25,6 +25,10 @@ log = structlog.get_logger()
 DEADLINE_SLACK_S = 1.0
 """What an attempt and its edge are left to end a job by themselves, with a better message."""
 
+HURRIED_AFTER_S = 0.25
+"""An offer that was under way for longer is accepted at once, not with the next tick: ACCEPTED may take as long, and
+its edge has waited since it made the offer."""
+
 _BUSY = Fault(ErrorType.GATEWAY_BUSY, "All workers are busy. Please retry.", retry_after_ms=1000)
 _UNKNOWN_JOB = Fault(ErrorType.GATEWAY_FRAME_LOST, "The end of the answer was lost inside the gateway. Please retry.")
 _DEADLINE = Fault(ErrorType.UPSTREAM_TIMEOUT, "The request did not finish within its deadline.")
@@ -108,13 +112,16 @@ class Intake:
         if earlier is not None and earlier.offer < frame.offer:
             earlier.cancel(void=True)  # its edge has given that offer up, whatever becomes of this one
         delay_s = self._table.delay_s(envelope.edge, envelope.offered_ms, round(now * 1000), now)
-        verdict = self._table.judge(frame.job, frame.offer, envelope.body_bytes, delay_s, now)
+        patience_s = envelope.patience_ms / 1000
+        verdict = self._table.judge(
+            frame.job, frame.offer, envelope.body_bytes, delay_s=delay_s, patience_s=patience_s, now=now
+        )
         if verdict is Verdict.TAKE and self._usage.full:
             verdict = Verdict.FULL
         self._verdicts[verdict].inc()
         self._turns.offered(envelope.edge)
         if verdict is Verdict.TAKE:
-            self._take(frame, envelope, part, now)
+            self._take(frame, envelope, part, now, hurried=delay_s > HURRIED_AFTER_S)
             if envelope.waiting:
                 self._waits(envelope.edge, envelope.waiting)
                 self._share_room()
@@ -123,14 +130,14 @@ class Intake:
             fail = messages.encode(Fail(_BUSY, elsewhere=True, dispatcher=self._dispatcher))
             self._publish(envelope.reply, frames.encode(Kind.FAIL, frame.offer, frame.job, 0, fail))
 
-    def _take(self, frame: Frame, envelope: Envelope, part: bytes, now: float) -> None:
+    def _take(self, frame: Frame, envelope: Envelope, part: bytes, now: float, *, hurried: bool) -> None:
         machine = DispatchJob(self._dispatcher, frame.job, frame.offer, envelope, part)
         entry = JobEntry(machine, self._bus, now + envelope.deadline_s)
         self._table.add(frame.job, entry, envelope.body_bytes)
         if self._edges.is_far(envelope.edge):
             self._metrics.jobs_far.inc()
-        if machine.state is DispatchState.RECEIVING:
-            entry.publish(machine.accept())  # the edge waits for it to send the rest of the body
+        if hurried or machine.state is DispatchState.RECEIVING:
+            entry.publish(machine.accept())  # the edge may wait for it to send the rest of the body
         else:
             self._unannounced.append(entry)
         self._tasks.spawn(self._run(entry), name="job")

@@ -78,8 +78,8 @@ class Charges(NamedTuple):
 
     Attributes:
         found: against P2.
-        in_vain: requests that were refused and charged all the same, or charged twice, while something was wrong: their
-            answers were made, and lost on their way to the edge. docs/failure-modes.md has it as an open limit.
+        in_vain: requests that were refused and charged all the same while something was wrong: their answers were made,
+            and lost on their way to the edge. docs/failure-modes.md has it as an open limit.
     """
 
     found: list[str]
@@ -94,11 +94,13 @@ async def judge_charges(connection: Connection, outcomes: Sequence[Outcome], qui
     for outcome in outcomes:
         job = outcome.headers.get("x-request-id", "")
         row = charged.get(job)
-        unjust = row is not None and (outcome.ending is Ending.REFUSED or row["charges"] > 1)
-        if unjust and not any(window.has(outcome) for window in quiet):
-            in_vain += 1
-        elif unjust:
-            wrong.setdefault("charged, although they were refused, or twice", []).append(job)
+        if row is not None and row["charges"] > 1:
+            wrong.setdefault("charged twice", []).append(job)
+        elif row is not None and outcome.ending is Ending.REFUSED:
+            if any(window.has(outcome) for window in quiet):
+                wrong.setdefault("charged, although they were refused", []).append(job)
+            else:
+                in_vain += 1
         elif what := _wrong_charge(outcome, row):
             wrong.setdefault(what, []).append(job)
     return Charges(

@@ -30,6 +30,9 @@ FIRST_S = 5.0
 SERVES_WITHIN_S = 20.0
 """Each edge, from when all processes say that they are ready."""
 
+CALM_AFTER_S = 3.0
+"""From when all serve again until no request may fail: an edge asks metering anew some time after a lost question."""
+
 EVIDENCE_TIMEOUT = aiohttp.ClientTimeout(total=2)
 """Of a process to show its metrics; it may hang."""
 
@@ -81,7 +84,7 @@ class Run:
         for edge in range(len(EDGES)):
             await self._serves(edge)
         if step.kind is not Kind.ROLLING:
-            self._quiet_since = self._clock.now()
+            self._quiet_since = self._clock.now() + CALM_AFTER_S
         serves_s = self._clock.now()
         await self._clock.sleep(step.pause_s)
         self._say(

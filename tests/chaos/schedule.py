@@ -42,7 +42,7 @@ LONG_S = (26.0, 32.0)
 LONG_SHARE = 0.3
 NEVER_LONG = frozenset({Kind.ROLLING, Kind.BROKER_KILLED, Kind.POSTGRES_KILLED, Kind.SERVICE_KILLED})
 
-PAUSE_S = (2.0, 5.0)
+PAUSE_S = (4.0, 6.0)
 """Between the recovery from one fault and the next one."""
 
 CLOCK_AHEAD_S = (-7200.0, -90.0, -2.0, 2.0, 90.0, 7200.0)

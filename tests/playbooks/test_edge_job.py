@@ -26,7 +26,8 @@ from tests.support.job_scripts import (
     wait,
     whole,
 )
-from trunkline.bus.edge_job import EdgeState, IllegalInputError
+from trunkline.bus import frames, messages
+from trunkline.bus.edge_job import EdgeState, IllegalInputError, Send
 from trunkline.bus.frames import FrameError, Kind
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType
@@ -176,9 +177,34 @@ def test_a_full_dispatcher_is_passed_over() -> None:
 def test_silence_is_withdrawn_and_the_silent_one_not_asked_again() -> None:
     script = offered() >> at(0.99) >> at(1.0) << "withdraw 0 void" << "reoffer, gateway_busy"
     script >> offer("d2") << "d2 <- OPEN 1 b'hello', 599 s left, answer wanted"
-    script >> at(1.9) >> at(2.0) << "withdraw 1 void" << "reoffer, gateway_busy"
+    script >> at(2.99) >> at(3.0) << "withdraw 1 void" << "reoffer, gateway_busy"
     script.done()
     assert script.job.tried == {"d2"}
+
+
+def test_dispatchers_are_told_how_long_each_offer_stands() -> None:
+    script = EdgeScript()
+
+    def told_ms(now: float) -> int:
+        script.now = now
+        (command,) = script.job.offer(now)
+        assert isinstance(command, Send)
+        return messages.decode_envelope(frames.split_parts(frames.decode(command.frame).payload)[0]).patience_ms
+
+    assert told_ms(0.0) == 1000
+    script >> at(1.0) << "withdraw 0 void" << "reoffer, gateway_busy"
+    assert told_ms(1.0) == 2000
+    script >> at(3.0) << "withdraw 1 void" << "reoffer, gateway_busy"
+    assert told_ms(3.0) == 2000
+    script >> nobody() << "withdraw 2 void" << "reoffer, gateway_no_dispatcher"
+    script.done()
+
+
+def test_refusals_make_no_offer_stand_longer() -> None:
+    script = offered() >> busy("d1") << "reoffer, gateway_busy, full"
+    script >> offer("d2") << "d2 <- OPEN 1 b'hello', 600 s left, answer wanted"
+    script >> at(0.99) >> at(1.0) << "withdraw 1 void" << "reoffer, gateway_busy, full"
+    script.done()
 
 
 def test_nobody_there_is_offered_elsewhere_at_once() -> None:
@@ -234,7 +260,7 @@ def test_one_that_is_full_is_remembered_when_another_one_is_silent() -> None:
     script >> offer("d2") << "d2 <- OPEN 1 b'hello', 600 s left, answer wanted"
     script >> at(1.0) << "withdraw 1 void" << "reoffer, gateway_busy, full" >> wait() << "wait"
     script >> offer("d2") << "d2 <- OPEN 2 b'hello', 599 s left, answer wanted"
-    script >> at(2.0) << "withdraw 2 void" << "reoffer, gateway_busy"
+    script >> at(2.99) >> at(3.0) << "withdraw 2 void" << "reoffer, gateway_busy"
     script.done()
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from trunkline.bus.job_table import LATE_AFTER_S, DelayGauge, JobTable, Verdict
+from trunkline.bus.job_table import DelayGauge, JobTable, Verdict
 from trunkline.core import limits
 from trunkline.core.ids import JobID
 
@@ -32,9 +32,17 @@ class Playbook:
         return self
 
     def offer(
-        self, job: JobID, offer: int, verdict: Verdict, *, body_bytes: int = 10, delay_s: float = 0.0
+        self,
+        job: JobID,
+        offer: int,
+        verdict: Verdict,
+        *,
+        body_bytes: int = 10,
+        delay_s: float = 0.0,
+        patience_s: float = 1.0,
     ) -> "Playbook":
-        assert self.table.judge(job, offer, body_bytes, delay_s, self.now) is verdict
+        found = self.table.judge(job, offer, body_bytes, delay_s=delay_s, patience_s=patience_s, now=self.now)
+        assert found is verdict
         if verdict is Verdict.TAKE:
             entry = Entry(offer)
             self.entries[job, offer] = entry, body_bytes
@@ -116,9 +124,14 @@ def test_memories_expire_in_their_order() -> None:
     play.at(7.0).offer(A, 0, Verdict.TAKE)
 
 
-@pytest.mark.parametrize(("delay_s", "verdict"), [(LATE_AFTER_S, Verdict.TAKE), (LATE_AFTER_S + 0.001, Verdict.LATE)])
-def test_a_late_offer_is_dropped(delay_s: float, verdict: Verdict) -> None:
-    Playbook().offer(A, 0, verdict, delay_s=delay_s)
+@pytest.mark.parametrize(
+    ("patience_s", "delay_s", "verdict"),
+    [(1.0, 0.5, Verdict.TAKE), (1.0, 0.501, Verdict.LATE), (2.0, 1.0, Verdict.TAKE), (2.0, 1.001, Verdict.LATE)],
+)
+def test_an_offer_is_dropped_after_half_of_the_time_that_it_stands(
+    patience_s: float, delay_s: float, verdict: Verdict
+) -> None:
+    Playbook().offer(A, 0, verdict, delay_s=delay_s, patience_s=patience_s)
 
 
 def test_a_late_offer_is_dropped_rather_than_refused() -> None:

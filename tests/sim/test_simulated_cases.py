@@ -49,6 +49,10 @@ class Stage:
             SimulatedDispatcher(self.broker, f"dispatcher-{number}", self.clock, number, self.provider)
             for number in range(dispatchers)
         ]
+        self.latency_s = LATENCY_S
+        """Of each message from now on."""
+        self.offers = 0
+        """That were delivered."""
         self._lose: list[Kind] = []
         self.lose_room = False
         """Lose the next word of room."""
@@ -63,10 +67,11 @@ class Stage:
             return ()
         with contextlib.suppress(FrameError):
             kind = frames.decode(delivery.data).kind
+            self.offers += kind is Kind.OPEN
             if delivery.subject.startswith(("tl.edge.", "tl.disp.", "tl.job.")) and kind in self._lose:
                 self._lose.remove(kind)
                 return ()
-        return (LATENCY_S,)
+        return (self.latency_s,)
 
     def send(self, *, stream: bool = True, padding: int = 0, bytes_per_s: int | None = None) -> Client:
         plan = Plan(f"client-{len(self.edge.clients)}", self.clock.now(), stream, False, padding, bytes_per_s, None)
@@ -142,6 +147,27 @@ def test_a_lost_acceptance_costs_a_second_and_nothing_else() -> None:
         assert stage.provider.calls[0].closed
 
     play(course, script=[Behaviour.SILENT, Behaviour.GOOD])
+
+
+@pytest.mark.parametrize("upstream", [Behaviour.GOOD, Behaviour.SILENT])
+@pytest.mark.parametrize(("latency_s", "offers"), [(0.4, 1), (0.6, 2)])
+def test_a_network_that_becomes_slow_costs_a_second_offer_at_most(
+    latency_s: float, offers: int, upstream: Behaviour
+) -> None:
+    async def course(stage: Stage) -> None:
+        await stage.answered(stage.send(), within_s=5)  # the edge knows the key and has money, and delays are measured
+        stage.latency_s = latency_s
+        stage.offers = 0
+        client = stage.send()
+        await stage.until(lambda: len(stage.provider.calls) == 2, within_s=4)
+        await stage.clock.sleep(3)
+        assert stage.offers == offers
+        assert client.outcome() is (Outcome.FULL if upstream is Behaviour.GOOD else Outcome.HANGS)
+        assert len(stage.provider.calls) == 2
+        client.leave()
+        stage.latency_s = LATENCY_S
+
+    play(course, script=[Behaviour.GOOD, upstream])
 
 
 def test_a_lost_part_of_the_body_is_made_good() -> None:

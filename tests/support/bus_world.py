@@ -128,7 +128,8 @@ class Dispatcher:
         if earlier is not None and earlier.offer < frame.offer:
             earlier.machine.cancel(void=True)
             self._forget_ended()
-        verdict = self.table.judge(JOB, frame.offer, len(BODY), delay_s, now)
+        patience_s = messages.decode_envelope(frames.split_parts(frame.payload)[0]).patience_ms / 1000
+        verdict = self.table.judge(JOB, frame.offer, len(BODY), delay_s=delay_s, patience_s=patience_s, now=now)
         if verdict is Verdict.TAKE and self.world.decisions.choose(4) == 3:
             verdict = Verdict.FULL
         if verdict is Verdict.FULL:

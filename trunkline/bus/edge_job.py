@@ -151,7 +151,8 @@ class EdgeJob:
 
     Args:
         job: its id.
-        envelope: what dispatchers are told; ``offered_ms`` and ``deadline_s`` are set anew for each offer.
+        envelope: what dispatchers are told; ``offered_ms``, ``deadline_s`` and ``patience_ms`` are set anew for each
+            offer.
         body: the whole request body; let go once the answer has begun.
         now: monotonic seconds.
     """
@@ -169,6 +170,7 @@ class EdgeJob:
         "_heard",
         "_offered",
         "_offered_to",
+        "_patience_s",
         "_received",
         "_round",
         "_window",
@@ -194,6 +196,7 @@ class EdgeJob:
         self._envelope = envelope
         self._window = envelope.credit
         self._deadline = now + envelope.deadline_s
+        self._patience_s = limits.ACCEPT_TIMEOUT_S
         self._body: bytes | None = body
         self._reset(now)
 
@@ -230,6 +233,7 @@ class EdgeJob:
             self._envelope,
             offered_ms=round(now * 1000),
             deadline_s=max(0.0, self._deadline - now),
+            patience_ms=round(self._patience_s * 1000),
             waiting=waiting,
         )
         part = self._body[: limits.OPEN_BODY_BYTES_MAX]
@@ -469,8 +473,9 @@ class EdgeJob:
         if self.state is EdgeState.WAITING:
             return ()
         if self.state is EdgeState.OFFERED:
-            if now - self._offered < limits.ACCEPT_TIMEOUT_S:
+            if now - self._offered < self._patience_s:
                 return ()
+            self._patience_s = limits.ACCEPT_AGAIN_TIMEOUT_S
             return self._lost(_NOT_ACCEPTED)
         if now - self._heard >= limits.SYNC_AFTER_QUIET_S:
             self._heard = now  # ask again after as long

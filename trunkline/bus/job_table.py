@@ -12,9 +12,9 @@ from typing import Generic, Protocol, TypeVar
 from trunkline.core import limits
 from trunkline.core.ids import JobID
 
-LATE_AFTER_S = 0.5 * limits.ACCEPT_TIMEOUT_S
-"""An offer older than this is dropped. What is left until the edge gives it up must carry ACCEPTED back, which is
-sent up to a quarter of a second after the job was taken."""
+LATE_SHARE = 0.5
+"""An offer older than this share of its edge's patience is dropped. What is left until the edge gives it up must carry
+ACCEPTED back, which is sent at once where the way has taken long."""
 
 _SKEW_WINDOW_S = 60.0
 
@@ -106,15 +106,26 @@ class JobTable(Generic[E]):
         """An edge is gone for good."""
         self._gauges.pop(edge, None)
 
-    def judge(self, job: JobID, offer: int, body_bytes: int, delay_s: float, now: float) -> Verdict:
-        """Decide on an offer. A higher offer of a job in hand replaces it: the caller ends the old one first."""
+    def judge(
+        self, job: JobID, offer: int, body_bytes: int, *, delay_s: float, patience_s: float, now: float
+    ) -> Verdict:
+        """Decide on an offer. A higher offer of a job in hand replaces it: the caller ends the old one first.
+
+        Args:
+            job: its id.
+            offer: its number.
+            body_bytes: of the whole request.
+            delay_s: that the offer was under way.
+            patience_s: that its edge waits for an answer.
+            now: monotonic seconds.
+        """
         known = self._entries.get(job)
         if known is not None and known.offer >= offer:
             return Verdict.DUPLICATE
         withdrawn = self._withdrawn.get(job)
         if withdrawn is not None and offer <= withdrawn[0]:
             return Verdict.WITHDRAWN
-        if delay_s > LATE_AFTER_S:
+        if delay_s > LATE_SHARE * patience_s:
             return Verdict.LATE
         if self.draining:
             return Verdict.DRAINING

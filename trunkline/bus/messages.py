@@ -86,6 +86,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
         continues: an answer that breaks off may be gone on with by another channel.
         frames: the newest version of frames that the edge reads; see docs/bus-protocol.md.
         trace: the `traceparent` of the edge's own span; empty for a job that is not traced.
+        patience_ms: for so long after ``offered_ms`` the edge waits for the offer to be accepted.
     """
 
     edge: str
@@ -117,6 +118,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     continues: bool = False
     frames: int = 1
     trace: str = ""
+    patience_ms: int = 1000
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
@@ -325,7 +327,7 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
             makes the number of upstream calls since the process started.
         frames: the newest version of frames that it reads; see docs/bus-protocol.md.
         release: of the program, such as ``1.4.0``; empty from one that did not tell yet.
-        masters: versions of the master keys that it holds (dispatchers, health).
+        masters: versions of the master keys that it holds (dispatchers, health, consoles).
         region: where it runs; empty where there is only one.
     """
 

@@ -36,6 +36,10 @@ ACCEPT_TIMEOUT_S = 1.0
 """An offer that no dispatcher accepted by then is made elsewhere, and a dispatcher that sees it later drops it.
 Accepting takes well under a millisecond; a second covers a collection pause and a reconnect."""
 
+ACCEPT_AGAIN_TIMEOUT_S = 2.0
+"""As `ACCEPT_TIMEOUT_S`, for the further offers of a job of which one was not accepted in time: the network may be slow
+rather than a dispatcher gone. It covers three hops of 200 ms (edge, broker, broker, dispatcher) there and back."""
+
 OFFERS_MAX = 8
 """How many dispatchers one job is offered to before the client is told that all are full or gone."""
 
@@ -52,7 +56,7 @@ SYNC_AFTER_QUIET_S = 5.0
 leave the client hanging until the idle timeout."""
 
 TOMBSTONE_S = 5.0
-"""How long a dispatcher remembers a cancelled offer it has not seen: longer than `ACCEPT_TIMEOUT_S`, after which
+"""How long a dispatcher remembers a cancelled offer it has not seen: longer than `ACCEPT_AGAIN_TIMEOUT_S`, after which
 a late one is dropped for its age."""
 
 # --- Edge ----------------------------------------------------------------------------------------------------

@@ -444,6 +444,8 @@ class Lease:
                         self._grace_nano += more
             elif isinstance(slice_, UnitSlice):
                 slice_.mint(elapsed, self.edges, wall_ms, self.fresh_until)
+            else:
+                slice_.go_on(self.edges)
         return True
 
 

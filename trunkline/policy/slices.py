@@ -128,6 +128,10 @@ class PermitSlice(_Slice):
         """Take metering's word."""
         self.drawn = grant.drawn
 
+    def go_on(self, edges: int) -> None:
+        """Go on without metering: this edge's share of the limit, rounded up, so that no account stands still."""
+        self.drawn = max(self.drawn, -(-self.meter.limit // edges))
+
 
 class _Parcel:
     """Units of one bucket; ``minted`` ones were never granted, so it is their use that is reported."""

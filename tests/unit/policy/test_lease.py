@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from trunkline.bus.allowance import (
@@ -504,6 +505,29 @@ def test_minute_limits_go_on_at_their_rate_however_soon_the_draws_fail(rig: Rig)
             used += 1
     assert used == 5
     rig.draw([], money(0), SliceGrant(RPM, bucket=40))
+
+
+@pytest.mark.parametrize(("edges", "share"), [(1, 10), (3, 4), (11, 1)])
+def test_jobs_at_a_time_go_on_at_each_edges_share(rig: Rig, edges: int, share: int) -> None:
+    rig.answer(rig.report(need()), money(0), SliceGrant(CONCURRENCY), edges=edges)
+    for _ in range(2):  # the second time its jobs have them already
+        rig.report(need())
+        assert extend(rig, need())
+        while isinstance(held := rig.lease.hold(need(), rig.now), Hold):
+            pass
+        assert isinstance(held, Short)
+        assert held.slice.meter == CONCURRENCY
+        assert rig.lease.jobs == share
+    # Metering hears of them with the next report.
+    assert [(slice_.meter, slice_.drawn) for slice_ in rig.report().slices] == [("tier:concurrency", share)]
+
+
+def test_an_account_with_no_job_at_a_time_has_none_without_metering(rig: Rig) -> None:
+    nothing = msgspec.structs.replace(CONCURRENCY, limit=0)
+    rig.answer(rig.report(need()), money(0), SliceGrant(nothing))
+    rig.report(need())
+    assert extend(rig, need())
+    assert isinstance(rig.lease.hold(need(), rig.now), Short)
 
 
 def test_use_of_minted_units_is_reported(rig: Rig) -> None:

@@ -443,7 +443,7 @@ async def test_one_that_is_silent_at_home_is_offered_abroad_at_once(far: Rig) ->
     await far.clock.advance(1.0)
     far.board.tick()
     assert await far.take_offers() == [("d1", client, 0)]
-    await far.clock.advance(1.0)
+    await far.clock.advance(2.0)
     far.board.tick()
     assert await far.take_offers() == [("d2", client, 0)]
 
