@@ -1,5 +1,6 @@
 """Real NATS and real Postgres, one of each for the whole run; a database and empty buckets for each test."""
 
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Iterator
 
@@ -7,6 +8,8 @@ import asyncpg
 import pytest
 
 from tests.support.servers import NATSServer, PostgresServer, running_nats, running_postgres
+from tests.support.waiting import eventually
+from trunkline.bus.port import BusError
 from trunkline.runtime import nats_bus
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
@@ -15,6 +18,8 @@ from trunkline.store.database import Database
 from trunkline.store.migrate import migrate
 
 TEMPLATE = "trunkline_template"
+
+STREAMS_TIMEOUT_S = 10.0
 
 _numbers = itertools.count(1)
 
@@ -88,6 +93,14 @@ async def bus(nats_url: str, tasks: TaskSet) -> AsyncIterator[NATSBus]:
     bus = await nats_bus.connect(nats_url, name="test", tasks=tasks)
     for stream in await bus.jetstream.streams_info():
         await bus.jetstream.delete_stream(stream.config.name)
-    await bus.ensure_streams()
+
+    async def made() -> bool:
+        # The broker refuses a name whose files it has not removed yet.
+        with contextlib.suppress(BusError):
+            await bus.ensure_streams()
+            return True
+        return False
+
+    await eventually(made, within_s=STREAMS_TIMEOUT_S, what="the streams are there")
     yield bus
     await bus.close()

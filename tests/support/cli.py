@@ -81,6 +81,13 @@ class CLI:
         assert result.code == code, result
         return result
 
+    def ends(self, *arguments: str) -> int:
+        """Run a command and return its exit code, whatever that is."""
+        command = [*COMMAND, *arguments]
+        return subprocess.run(
+            command, check=False, capture_output=True, timeout=TIMEOUT_S, env=self.environment
+        ).returncode
+
     def fails(self, *arguments: str, code: int = 1) -> str:
         """Run a command that cannot be done; returns what it says of it, on standard error alone."""
         result = self.run(*arguments, code=code)

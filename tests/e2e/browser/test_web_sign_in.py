@@ -55,7 +55,7 @@ def test_the_pages_before_look_well(site_page: OpenWindow, site: Site, look: Loo
         page = view.open(path)
         expect(page.get_by_role("main").get_by_role("button").last).to_be_visible()
         # What the site is called comes with an answer of its own.
-        page.wait_for_function("document.title === `${document.querySelector('h1').textContent} · Physics Gateway`")
+        expect(page).to_have_title(f"{page.get_by_role('heading', level=1).inner_text()} · Physics Gateway")
         view.check_accessible()
         view.screenshot(path[1:].replace(f"/{'x' * 43}", "-by-link").partition("/")[0])
 
@@ -143,7 +143,8 @@ def test_an_app_is_set_up_and_asked_for(site_page: OpenWindow, site: Site) -> No
     assert page.context.cookies() == []
     again.check_accessible()
     again.screenshot("second-factor")
-    page.get_by_label("Code").fill(next_code(app))
+    used = next_code(app)
+    page.get_by_label("Code").fill(used)
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your profile")
 
@@ -152,7 +153,7 @@ def test_an_app_is_set_up_and_asked_for(site_page: OpenWindow, site: Site) -> No
     page = third.open("/sign-in")
     fill_in(page, "twofold")
     # The code that was just used is used up.
-    page.get_by_label("Code").fill(next_code(app))
+    page.get_by_label("Code").fill(used)
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("alert")).to_have_text(words(ENGLISH, "sign.code_wrong"))
     page.get_by_label("Code").fill(f" {recovery[0]} ")

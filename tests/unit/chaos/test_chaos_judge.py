@@ -65,7 +65,7 @@ def test_a_late_closing_is_found_where_nothing_was_wrong() -> None:
         (Ledger(), outcome(Ending.WHOLE, usage=USAGE), 1, 0),
         (Ledger(a=1), outcome(Ending.WHOLE, usage={**USAGE, "completion_tokens": 4}), 1, 0),
         (Ledger(a=2), outcome(Ending.WHOLE, usage=USAGE), 1, 0),
-        (Ledger(a=2), outcome(Ending.WHOLE, began=30.0, usage=USAGE), 0, 1),
+        (Ledger(a=2), outcome(Ending.WHOLE, began=30.0, usage=USAGE), 1, 0),
         (Ledger(), outcome(Ending.REFUSED), 0, 0),
         (Ledger(a=1), outcome(Ending.REFUSED), 1, 0),
         (Ledger(a=1), outcome(Ending.REFUSED, began=30.0), 0, 1),
@@ -82,4 +82,14 @@ async def test_charges_are_compared_with_what_clients_got(
 def test_the_ledger_has_what_was_reported() -> None:
     counts = Counts(reported={"demo": ModelUsage(answers=2, prompt_tokens=14)})
     assert judge.wrong_sums({"demo": ModelUsage(answers=2, prompt_tokens=14)}, counts) == []
-    assert len(judge.wrong_sums({"demo": ModelUsage(answers=1, prompt_tokens=7)}, counts)) == 1
+    assert len(judge.wrong_sums({"demo": ModelUsage(answers=2, prompt_tokens=13)}, counts)) == 1
+    assert len(judge.wrong_sums({"demo": ModelUsage(answers=3, prompt_tokens=14)}, counts)) == 1
+    assert len(judge.wrong_sums({"demo": ModelUsage(answers=2, prompt_tokens=15)}, counts)) == 1
+    assert len(judge.wrong_sums({"other": ModelUsage(answers=2, prompt_tokens=14)}, counts)) == 1
+
+
+def test_a_few_answers_may_be_made_while_their_call_is_closed() -> None:
+    many = Counts(reported={"demo": ModelUsage(answers=100, prompt_tokens=700)})
+    assert judge.wrong_sums({"demo": ModelUsage(answers=97, prompt_tokens=679)}, many) == []
+    assert len(judge.wrong_sums({"demo": ModelUsage(answers=96, prompt_tokens=672)}, many)) == 1
+    assert len(judge.wrong_sums({"demo": ModelUsage(answers=97, prompt_tokens=701)}, many)) == 1
