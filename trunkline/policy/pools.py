@@ -152,6 +152,9 @@ class Tier:
 
         One that is to be spared comes only after the others.
         """
+        if len(self.live) == 1:  # as most models have it
+            yield self.live[0]
+            return
         offered: set[int] = set()
         for entry in self.picks(affinity):
             if not spared(self, entry):

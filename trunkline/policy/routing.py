@@ -319,27 +319,20 @@ class Plan:
         self._begin_round()
 
     def _begin_round(self) -> None:
-        self._untouched: Iterator[Entry] = iter(()) if self._pool is None else self._walk(self._pool)
+        self._untouched: Iterator[Entry] = iter(())
+        if self._pool is not None:
+            self._untouched = _walk(
+                self._pool,
+                self._strategy,
+                self._draw,
+                affinity=self._affinity,
+                look=self._look,
+                figures=self._table.figures,
+            )
         self._tight: list[Entry] = []
         self._later: list[Entry] = []
         self._waiting: list[Entry] = []
         self._tried: dict[int, set[int]] = {}
-
-    def _walk(self, pool: Pool) -> Iterator[Entry]:
-        """Yield a pool's live entries in the order of the plan."""
-        affinity = self._affinity
-        draw = draws(affinity) if affinity else self._draw
-        look, score = self._look, SCORES.get(self._strategy)
-        for tier in pool.in_turn(draw):
-            if look is not None and score is not None:
-                yield from by_score(tier, score, look, self._draw, affinity)
-            elif affinity:
-                yield from tier.preferred(affinity, draw, self._spared)
-            else:
-                yield from tier.shuffled(draw)
-
-    def _spared(self, tier: Tier, entry: Entry) -> bool:
-        return spared(self._table.figures, tier, entry)
 
     def next(self, now: float, last_error: ErrorType | None = None) -> Candidate | None:
         """Return the next attempt, or None when nothing is left; then `refusal` says why.
@@ -493,3 +486,26 @@ class Plan:
             ErrorType.UPSTREAM_CREDENTIAL,
             "The providers of this model refuse the gateway's credentials. Tell the gateway's operator.",
         )
+
+
+def _walk(
+    pool: Pool, strategy: Strategy, draw: Draw, *, affinity: int, look: Look | None, figures: LiveFigures
+) -> Iterator[Entry]:
+    """Yield a pool's live entries in the order of a plan.
+
+    It knows no plan: one that held an iterator which holds the plan would stay until the cycle collector finds the two,
+    and a plan is made for every job.
+    """
+    steady = draws(affinity) if affinity else draw
+    score = SCORES.get(strategy)
+
+    def avoided(tier: Tier, entry: Entry) -> bool:
+        return spared(figures, tier, entry)
+
+    for tier in pool.in_turn(steady):
+        if look is not None and score is not None:
+            yield from by_score(tier, score, look, draw, affinity)
+        elif affinity:
+            yield from tier.preferred(affinity, steady, avoided)
+        else:
+            yield from tier.shuffled(steady)

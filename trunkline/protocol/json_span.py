@@ -26,6 +26,11 @@ _SURROGATE_PAIR_OR_ESCAPE = re.compile(
 )
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
+_QUOTE = 0x22
+
+EARLY_MEMBERS_MAX = 6
+"""Members that may stand before one that is found without a walk over all: in answers, an id, a kind and a date."""
+
 LONE_SURROGATES_SOURCE_BYTES_MAX = 1024 * 1024
 """Larger sources are not searched for them: each escape costs a step of the interpreter, 0.2 s at this size."""
 
@@ -103,6 +108,31 @@ def top_level_spans(source: bytes) -> list[Member]:
     return members
 
 
+def early_text(source: bytes, key: str) -> tuple[int, int] | None:
+    """Return where the text of a key stands, quotes included: one among an object's first members, and not repeated.
+
+    None where only a walk over all of it would tell.
+
+    Args:
+        source: JSON that was found valid.
+        key: of plain letters.
+    """
+    quoted = b'"%b"' % key.encode()
+    position = 0
+    for _ in range(EARLY_MEMBERS_MAX):
+        found = _MEMBER.match(source, position)
+        if found is None or b"\\" in found[1]:
+            return None  # an escape may stand for a letter of the key
+        start, position = found.span(2)
+        if found[1] == quoted:
+            # A text has its quotes escaped, so only a key (or a text that says just this) looks like it.
+            unique = source.find(quoted, position) < 0 and source.find(b"\\u", position) < 0
+            return (start, position) if unique and source[start] == _QUOTE else None
+        if position == start:
+            return None  # behind an array or an object
+    return None
+
+
 def _values(source: bytes) -> tuple[bytes, dict[str, msgspec.Raw]]:
     """Return the source to walk along and the values by key; the last one where a key is repeated."""
     try:
@@ -129,7 +159,7 @@ def _container_end(source: bytes, start: int, value: msgspec.Raw) -> int:
     for found in _BRACKET.finditer(source, start):
         if found[1] is not None:
             depth += 1
-        elif source[found.start()] != 0x22:
+        elif source[found.start()] != _QUOTE:
             depth -= 1
             if depth == 0:
                 return found.end()

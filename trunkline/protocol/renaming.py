@@ -2,7 +2,7 @@
 
 import msgspec
 
-from trunkline.protocol.json_span import edit_object, top_level_spans
+from trunkline.protocol.json_span import early_text, edit_object, top_level_spans
 
 
 def rename_model(body: bytes, public_model: str, *, key: str = "model") -> bytes:
@@ -16,8 +16,12 @@ def rename_model(body: bytes, public_model: str, *, key: str = "model") -> bytes
     Raises:
         MalformedJSONError: the body is not a JSON object.
     """
-    members = top_level_spans(body)
     name = msgspec.json.encode(public_model)
+    early = early_text(body, key)
+    if early is not None:
+        start, end = early
+        return body if body[start:end] == name else b"%b%b%b" % (body[:start], name, body[end:])
+    members = top_level_spans(body)
     replaced = {
         index: name
         for index, member in enumerate(members)
