@@ -27,13 +27,12 @@ import msgspec
 
 from trunkline.bus.snapshots import ChannelSnapshot, ChannelWeight, SealedCredential, Strategy
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.policy.affinity import draws
 from trunkline.policy.breaker import EJECTION_S_MIN
 from trunkline.policy.credentials import CREDENTIAL_FAULTS, NAMELESS, CredentialStates
 from trunkline.policy.figures import LiveFigures
-from trunkline.policy.pools import Draw, Entry, Pool, Tier, tiers_of
+from trunkline.policy.pools import Draw, Entry, Pool, tiers_of
 from trunkline.policy.retry import REPEATABLE, ROUNDS_MAX, RetryBudget, backoff_s
-from trunkline.policy.strategies import SCORES, Look, by_score, rank_of, spared
+from trunkline.policy.strategies import SCORES, Look, rank_of, walk
 
 EJECTED_RETRY_MS = int(EJECTION_S_MIN * 1000)
 """What a client is told when all channels are ejected: the shortest ejection. A guess at the next chance."""
@@ -321,7 +320,7 @@ class Plan:
     def _begin_round(self) -> None:
         self._untouched: Iterator[Entry] = iter(())
         if self._pool is not None:
-            self._untouched = _walk(
+            self._untouched = walk(
                 self._pool,
                 self._strategy,
                 self._draw,
@@ -486,26 +485,3 @@ class Plan:
             ErrorType.UPSTREAM_CREDENTIAL,
             "The providers of this model refuse the gateway's credentials. Tell the gateway's operator.",
         )
-
-
-def _walk(
-    pool: Pool, strategy: Strategy, draw: Draw, *, affinity: int, look: Look | None, figures: LiveFigures
-) -> Iterator[Entry]:
-    """Yield a pool's live entries in the order of a plan.
-
-    It knows no plan: one that held an iterator which holds the plan would stay until the cycle collector finds the two,
-    and a plan is made for every job.
-    """
-    steady = draws(affinity) if affinity else draw
-    score = SCORES.get(strategy)
-
-    def avoided(tier: Tier, entry: Entry) -> bool:
-        return spared(figures, tier, entry)
-
-    for tier in pool.in_turn(steady):
-        if look is not None and score is not None:
-            yield from by_score(tier, score, look, draw, affinity)
-        elif affinity:
-            yield from tier.preferred(affinity, steady, avoided)
-        else:
-            yield from tier.shuffled(steady)

@@ -15,9 +15,10 @@ import msgspec
 
 from trunkline.bus.snapshots import ChannelSnapshot, Strategy
 from trunkline.core.hashing import fraction, mix64
+from trunkline.policy.affinity import draws
 from trunkline.policy.credentials import CredentialStates
 from trunkline.policy.figures import LiveFigures
-from trunkline.policy.pools import Draw, Entry, Rank, Tier
+from trunkline.policy.pools import Draw, Entry, Pool, Rank, Tier
 
 EXAMINED_MAX = 8
 """Channels compared for one job, if there are no more: about 1 µs each."""
@@ -203,3 +204,34 @@ def spared(figures: LiveFigures, tier: Tier, entry: Entry) -> bool:
         busy += 0 if record is None else record.in_flight
         weight += other.channel.weight
     return mine.in_flight / entry.channel.weight > SPARED_FACTOR * busy / weight
+
+
+def walk(
+    pool: Pool, strategy: Strategy, draw: Draw, *, affinity: int, look: Look | None, figures: LiveFigures
+) -> Iterator[Entry]:
+    """Yield a pool's live entries in the order of a plan.
+
+    It knows no plan: one that held an iterator which holds the plan would stay until the cycle collector finds the two,
+    and a plan is made for every job.
+
+    Args:
+        pool: of the job's model and groups.
+        strategy: of the plan.
+        draw: randomness.
+        affinity: of the job's conversation, in place of randomness; 0 for none.
+        look: what scores are made of, where the strategy compares.
+        figures: what channels have to do.
+    """
+    steady = draws(affinity) if affinity else draw
+    score = SCORES.get(strategy)
+
+    def avoided(tier: Tier, entry: Entry) -> bool:
+        return spared(figures, tier, entry)
+
+    for tier in pool.in_turn(steady):
+        if look is not None and score is not None:
+            yield from by_score(tier, score, look, draw, affinity)
+        elif affinity:
+            yield from tier.preferred(affinity, steady, avoided)
+        else:
+            yield from tier.shuffled(steady)
