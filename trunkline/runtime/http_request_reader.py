@@ -18,6 +18,21 @@ HEAD_BYTES_MAX = 64 * 1024
 
 _VERSIONS = frozenset({"1.0", "1.1"})
 
+_USUAL = (
+    *("accept", "accept-encoding", "accept-language", "connection", "content-length", "content-type", "host"),
+    *("user-agent", "authorization", "x-api-key", "x-goog-api-key", "x-goog-api-client", "api-key"),
+    *("anthropic-version", "anthropic-beta", "openai-organization", "openai-project", "idempotency-key"),
+    *("x-forwarded-for", "x-forwarded-proto", "x-request-id", "traceparent", "tracestate", "sec-fetch-mode"),
+    *(f"x-stainless-{rest}" for rest in ("arch", "async", "lang", "os", "package-version", "read-timeout")),
+    *(f"x-stainless-{rest}" for rest in ("retry-count", "runtime", "runtime-version", "timeout")),
+)
+"""Names of header fields that SDKs and proxies send with every request."""
+
+_NAMES = {spelled.encode(): name for name in _USUAL for spelled in (name, name.title())} | {
+    b"X-Stainless-OS": "x-stainless-os"
+}
+"""Lower case by spelling, since making it costs as much as the rest of reading a field."""
+
 _HOST = Fault(ErrorType.CLIENT_BAD_REQUEST, "A request of HTTP/1.1 has exactly one Host header.")
 """RFC 9112 section 3.2. Two are taken for different ones by servers in a row."""
 
@@ -77,18 +92,18 @@ class RequestReader(ABC):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header field."""
-        size = len(name) + len(value)
+        size, bounds = len(name) + len(value), self._limits
         self._header_count += 1
         self._header_bytes += size
         if (
-            size > self._limits.header_line_bytes_max
+            size > bounds.header_line_bytes_max
             or self._header_bytes > HEAD_BYTES_MAX
-            or self._header_count > self._limits.headers_max
+            or self._header_count > bounds.headers_max
         ):
             self._raise(headers_too_large())
         if self._headers_done:
             return  # a trailer field: must not pass for a header field (RFC 9110 section 6.5.1)
-        key = name.decode("latin-1").lower()
+        key = _NAMES.get(name) or name.decode("latin-1").lower()
         text = value.decode("latin-1")
         known = self._headers.get(key)
         if known is None:
