@@ -176,7 +176,7 @@ class Attempt:
         entry = self._entry
         if self.committed:
             if data:
-                entry.publish(entry.machine.data(data))
+                entry.publish(entry.machine.data(data), may_wait=True)
         else:
             self._held += data
             if answer.first_output:

@@ -69,7 +69,7 @@ class Intake:
         self._clock = clock
         self._tasks = tasks
         self._metrics = metrics
-        self._unannounced: list[JobEntry] = []
+        self._unannounced: dict[JobEntry, None] = {}  # in the order in which they came
         self._orphans: list[JobEntry] = []
         self._lanes: tuple[str, ...] = ()
         self._turns = EdgeTurns()
@@ -128,10 +128,10 @@ class Intake:
         elif verdict in {Verdict.FULL, Verdict.DRAINING}:
             self._waits(envelope.edge, envelope.waiting + 1)
             fail = messages.encode(Fail(_BUSY, elsewhere=True, dispatcher=self._dispatcher))
-            self._publish(envelope.reply, frames.encode(Kind.FAIL, frame.offer, frame.job, 0, fail))
+            self._publish(envelope.reply, frames.encode(frame.version, Kind.FAIL, frame.offer, frame.job, 0, fail))
 
     def _take(self, frame: Frame, envelope: Envelope, part: bytes, now: float, *, hurried: bool) -> None:
-        machine = DispatchJob(self._dispatcher, frame.job, frame.offer, envelope, part)
+        machine = DispatchJob(self._dispatcher, frame.job, frame.offer, envelope, part, version=frame.version)
         entry = JobEntry(machine, self._bus, now + envelope.deadline_s)
         self._table.add(frame.job, entry, envelope.body_bytes)
         if self._edges.is_far(envelope.edge):
@@ -139,13 +139,15 @@ class Intake:
         if hurried or machine.state is DispatchState.RECEIVING:
             entry.publish(machine.accept())  # the edge may wait for it to send the rest of the body
         else:
-            self._unannounced.append(entry)
+            self._unannounced[entry] = None
         self._tasks.spawn(self._run(entry), name="job")
 
     async def _run(self, entry: JobEntry) -> None:
         try:
             await self._runner.run(entry)
         finally:
+            # Most end before the next tick, and would stay in memory until then, body and all.
+            self._unannounced.pop(entry, None)
             self._table.remove(entry.machine.job, entry, entry.machine.envelope.body_bytes, self._clock.now())
             self._share_room()
 
@@ -175,7 +177,8 @@ class Intake:
             # The edge waits for a job that has ended here: what it misses was lost on the way. Its own sequence
             # number is sent back, so that it takes this for the next frame.
             fail = messages.encode(Fail(_UNKNOWN_JOB, dispatcher=self._dispatcher, unknown=True))
-            self._publish(reply, frames.encode(Kind.FAIL, frame.offer, frame.job, credit.expects, fail))
+            answer = frames.encode(frame.version, Kind.FAIL, frame.offer, frame.job, credit.expects, fail)
+            self._publish(reply, answer)
 
     def _body(self, frame: Frame) -> None:
         entry = self._find(frame)
@@ -215,7 +218,7 @@ class Intake:
 
     def announce(self) -> None:
         """Send ACCEPTED for the jobs taken since the last time that have no answer yet. Called by the tick."""
-        unannounced, self._unannounced = self._unannounced, []
+        unannounced, self._unannounced = self._unannounced, {}
         for entry in unannounced:
             entry.publish(entry.machine.accept())
 

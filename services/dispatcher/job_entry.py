@@ -71,12 +71,12 @@ class JobEntry:
         """Number of the offer that was taken."""
         return self.machine.offer
 
-    def publish(self, frames: Iterable[bytes]) -> None:
-        """Send frames to the edge."""
+    def publish(self, frames: Iterable[bytes], *, may_wait: bool = False) -> None:
+        """Send frames to the edge; see `bus.port.Bus.publish`."""
         reply = self.machine.envelope.reply
         for frame in frames:
             try:
-                self._bus.publish(reply, frame)
+                self._bus.publish(reply, frame, may_wait=may_wait)
             except BusFullError:
                 # The edge will see the gap in the sequence and end the job.
                 return

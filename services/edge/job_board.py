@@ -15,18 +15,16 @@ from services.edge.admission import Admission
 from services.edge.client_job import ClientJob
 from services.edge.job_entry import JobEntry
 from services.edge.metrics import EdgeMetrics
+from services.edge.payments import Payments
 from services.edge.relay import Relay
 from services.edge.request_trace import event
 from services.edge.usage_keeper import UsageKeeper
 from trunkline.bus import frames, messages, subjects
-from trunkline.bus.edge_job import (
+from trunkline.bus.edge_commands import (
     Abort,
     Command,
-    EdgeJob,
-    EdgeState,
     Finish,
     Forget,
-    IllegalInputError,
     Reoffer,
     Send,
     Settle,
@@ -35,6 +33,7 @@ from trunkline.bus.edge_job import (
     Withdraw,
     Write,
 )
+from trunkline.bus.edge_job import EdgeJob, EdgeState, IllegalInputError
 from trunkline.bus.fleet import Fleet
 from trunkline.bus.messages import Beat, Envelope, UsageEvent, Withdrawal
 from trunkline.bus.port import Bus, BusFullError, Message
@@ -153,7 +152,8 @@ class JobBoard:
         self._by_reply[entry.reply] = entry
         client.exchange.on_gone = lambda: self._run(entry, machine.client_gone())
         client.exchange.on_drained = lambda size: self._run(entry, machine.drained(size))
-        self._run(entry, machine.wait() if lane in self._admission else machine.offer(now))
+        version = self._fleet.frame_version(None, lane)
+        self._run(entry, machine.wait() if lane in self._admission else machine.offer(now, version))
 
     # --- inputs ------------------------------------------------------------------------------------------------
 
@@ -200,7 +200,8 @@ class JobBoard:
     def _offer(self, taken: Iterable[tuple[JobEntry, int]], dispatcher: str) -> None:
         now = self._clock.now()
         for entry, waiting in taken:
-            self._run(entry, entry.machine.offer(now, dispatcher, waiting=waiting))
+            version = self._fleet.frame_version(dispatcher, entry.lane)
+            self._run(entry, entry.machine.offer(now, version, dispatcher, waiting=waiting))
 
     def _refuse(self, entry: JobEntry, fault: Fault) -> None:
         """A job has waited long enough."""
@@ -301,7 +302,8 @@ class JobBoard:
         event(entry.client, "trunkline.offered.again", {"error.type": fault.type.value})
         chosen = self._next_of(entry, full=full)
         if chosen is not None:
-            self._run(entry, entry.machine.offer(self._clock.now(), chosen))
+            version = self._fleet.frame_version(chosen, entry.lane)
+            self._run(entry, entry.machine.offer(self._clock.now(), version, chosen))
         elif full:
             self._run(entry, entry.machine.wait())
         else:
@@ -337,6 +339,8 @@ class JobBoard:
         self._settling[entry.client.job] = entry
 
     def _settle(self, entry: JobEntry, usage: UsageEvent | None, number: int, *, lost: bool) -> None:
+        if usage is None and entry.machine.voided and not entry.machine.started and entry.client.job in self._entries:
+            self._keeper.void(entry.client.job, entry.client.key.policy.account, Payments.lease_number(entry.client))
         del self._by_reply[entry.reply]
         self._settling.pop(entry.client.job, None)
         if usage is not None:

@@ -321,7 +321,7 @@ class RequestPath:
             hedge=client.model.routing.hedge,
             asked=client.moved_from,
             continues=client.model.routing.continues,
-            frames=frames.VERSION,
+            frames=frames.NEWEST_READ,
             trace="" if client.span is None else client.span.traceparent,
         )
         self._board.open(client, envelope, request.body, client.model.lane)

@@ -100,7 +100,7 @@ async def test_every_pair_of_versions_serves(code: Path) -> None:
 
 
 async def _offer_in_a_version_to_come(nats_url: str) -> None:
-    frame = frames.encode(Kind.OPEN, 0, JobID(bytes(16)), 0, b"")
+    frame = frames.encode(frames.NEWEST_READ + 1, Kind.OPEN, 0, JobID(bytes(16)), 0, b"")
     client = await nats.connect(nats_url)
-    await client.publish(subjects.job(subjects.DEFAULT_LANE), bytes([frames.VERSION + 1]) + frame[1:])
+    await client.publish(subjects.job(subjects.DEFAULT_LANE), frame)
     await client.close()

@@ -9,7 +9,8 @@ from tests.support.servers import NATSServer, Server, free_port, nats_binary, ru
 from tests.support.waiting import eventually
 from trunkline.bus.port import BusError, Message
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.nats_link import NATSLink, open_link, parse_servers
+from trunkline.runtime.nats_link import NATSLink, open_link
+from trunkline.runtime.nats_servers import parse_servers
 from trunkline.runtime.tasks import TaskSet
 
 WITHIN_S = 10.0

@@ -18,7 +18,8 @@ from trunkline.bus.port import BusError, Message
 from trunkline.runtime import nats_bus
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_bus import NATSBus
-from trunkline.runtime.nats_link import NATSLink, parse_servers
+from trunkline.runtime.nats_link import NATSLink
+from trunkline.runtime.nats_servers import parse_servers
 from trunkline.runtime.tasks import TaskSet
 
 E, D, M, H, C = ROLES

@@ -256,7 +256,7 @@ def record_frames() -> dict[str, Any]:
     """Return all frames of today, and a record of the spool."""
     found: dict[str, Any] = {}
     for number, (name, kind, payload) in enumerate(frame_payloads()):
-        frame = frames.encode(kind, 300 + number, JOB, 70_000 + number, payload)
+        frame = frames.encode(frames.NEWEST_WRITTEN, kind, 300 + number, JOB, 70_000 + number, payload)
         found[name] = {
             "kind": int(kind),
             "offer": 300 + number,

@@ -130,8 +130,9 @@ def test_frames_are_read_and_written_as_they_were(folder: Path) -> None:
     assert {name for name, _, _ in frame_payloads()} == set(recorded)
     for name, entry in recorded.items():
         kind, payload, message = Kind(entry["kind"]), bytes.fromhex(entry["payload"]), bytes.fromhex(entry["bytes"])
-        assert frames.decode(message) == (kind, entry["offer"], JOB, entry["sequence"], payload), name
-        assert frames.encode(kind, entry["offer"], JOB, entry["sequence"], payload) == message, name
+        frame = (message[0], kind, entry["offer"], JOB, entry["sequence"], payload)
+        assert frames.decode(message) == frame, name
+        assert frames.encode(*frame) == message, name
     payload = bytes.fromhex(record["payload"])
     assert spool_record.read_records(bytes.fromhex(record["bytes"])) == ([payload], 0)
     assert spool_record.encode_record(payload) == bytes.fromhex(record["bytes"])
@@ -156,9 +157,10 @@ def test_payloads_come_apart_as_they_were_joined(folder: Path) -> None:
 
 
 def test_a_frame_of_another_version_or_kind_is_refused() -> None:
-    frame = frames.encode(Kind.DATA, 0, JOB, 1, b"")
-    with pytest.raises(FrameError, match="frame version 2, this process speaks 1"):
-        frames.decode(b"\x02" + frame[1:])
+    frame = frames.encode(1, Kind.DATA, 0, JOB, 1, b"")
+    for version in (b"\x00", b"\x02"):
+        with pytest.raises(FrameError, match=f"frame version {version[0]}, this process reads 1 to 1"):
+            frames.decode(version + frame[1:])
     with pytest.raises(FrameError, match="unknown frame kind 22"):
         frames.decode(frame[:1] + b"\x16" + frame[2:])
 

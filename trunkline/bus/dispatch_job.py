@@ -47,6 +47,7 @@ class DispatchJob:
         job, offer: which offer of which job.
         envelope: from the OPEN frame.
         part: the first part of the body, from the OPEN frame.
+        version: of the OPEN frame, and so of all that is sent.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class DispatchJob:
         "_pending",
         "_sent",
         "_seq",
+        "_version",
         "dispatcher",
         "envelope",
         "job",
@@ -65,8 +67,11 @@ class DispatchJob:
         "state",
     )
 
-    def __init__(self, dispatcher: str, job: JobID, offer: int, envelope: Envelope, part: bytes) -> None:
+    def __init__(
+        self, dispatcher: str, job: JobID, offer: int, envelope: Envelope, part: bytes, *, version: int
+    ) -> None:
         self.dispatcher = dispatcher
+        self._version = version
         self.job = job
         self.offer = offer
         self.envelope = envelope
@@ -82,7 +87,7 @@ class DispatchJob:
         self._check_body()
 
     def _frame(self, kind: Kind, payload: bytes = b"") -> bytes:
-        frame = frames.encode(kind, self.offer, self.job, self._seq, payload)
+        frame = frames.encode(self._version, kind, self.offer, self.job, self._seq, payload)
         self._seq += 1
         return frame
 
@@ -127,7 +132,7 @@ class DispatchJob:
 
     def _credit_for_body(self, *, sync: bool) -> bytes:
         credit = frames.encode_credit(Credit(self._body_credit(), self._body_expected, sync))
-        return frames.encode(Kind.CREDIT, self.offer, self.job, 0, credit)
+        return frames.encode(self._version, Kind.CREDIT, self.offer, self.job, 0, credit)
 
     def take_body(self) -> bytes:
         """Return the whole request body. It is the caller's from now on."""

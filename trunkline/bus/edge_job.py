@@ -17,19 +17,31 @@ an error. Whatever is lost, repeated, late or reordered on the bus, the machine 
 `Abort` and `Forget` (the client left), and exactly one `Settle`: with the end, or later where the client's end comes
 before the dispatcher's last word. Nothing follows the two.
 
-Inputs are methods; each returns the commands that the shell carries out in order. Times are monotonic seconds.
-The shell calls `tick` about once a second.
+Inputs are methods; each returns the commands (`bus.edge_commands`) that the shell carries out in order. Times are
+monotonic seconds. The shell calls `tick` about once a second.
 """
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import NamedTuple
 
 import msgspec
 
 from trunkline.bus import frames, messages
+from trunkline.bus.edge_commands import (
+    Abort,
+    Command,
+    Finish,
+    Forget,
+    Reoffer,
+    Send,
+    Settle,
+    Start,
+    Wait,
+    Withdraw,
+    Write,
+)
 from trunkline.bus.frames import Credit, Frame, Kind
-from trunkline.bus.messages import Envelope, Fail, Head, UsageEvent
+from trunkline.bus.messages import Envelope, Fail, Head
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.ids import JobID
@@ -47,85 +59,6 @@ class EdgeState(Enum):
     """The client has its end, or has left; what is to be paid is still to come."""
     ENDED = "ended"
 
-
-class Send(NamedTuple):
-    """Publish a frame to the job's dispatcher, or to the lane where ``dispatcher`` is None.
-
-    With ``answered`` the job's subject goes along as the reply subject, so that the broker says at once if nobody
-    listens (`EdgeJob.no_responders`).
-    """
-
-    dispatcher: str | None
-    frame: bytes
-    answered: bool = False
-
-
-class Withdraw(NamedTuple):
-    """Tell all dispatchers that offers up to ``offer`` are over; with ``void`` the client pays nothing for them."""
-
-    offer: int
-    void: bool = False
-
-
-class Reoffer(NamedTuple):
-    """Choose a dispatcher not in ``EdgeJob.tried`` and call `EdgeJob.offer`.
-
-    With none left call `EdgeJob.wait` if the job may wait for room, else `EdgeJob.give_up`.
-
-    Attributes:
-        fault: what to tell the client if there is none.
-        full: one that was asked has no room at the moment.
-    """
-
-    fault: Fault
-    full: bool = False
-
-
-class Wait(NamedTuple):
-    """Call `EdgeJob.offer` when there is room, or `EdgeJob.give_up` if there is none in time."""
-
-
-class Start(NamedTuple):
-    """Send the answer's head to the client."""
-
-    head: Head
-
-
-class Write(NamedTuple):
-    """Send bytes to the client; report what it has taken by `EdgeJob.drained`."""
-
-    data: bytes
-
-
-class Finish(NamedTuple):
-    """The answer is complete."""
-
-
-class Abort(NamedTuple):
-    """The job failed: an error response with this fault, or an in-band error if the head has gone out."""
-
-    fault: Fault
-
-
-class Forget(NamedTuple):
-    """The client is gone: nothing more to send to anybody but what was commanded before."""
-
-
-class Settle(NamedTuple):
-    """What the job comes to is known, or never will be here.
-
-    Attributes:
-        usage: of the attempt that answered, or was under way; None if nobody used anything.
-        usage_no: the dispatcher's number of it, as in `bus.messages.End`.
-        lost: the dispatcher could not be heard, so it may have used something all the same.
-    """
-
-    usage: UsageEvent | None = None
-    usage_no: int = 0
-    lost: bool = False
-
-
-Command = Send | Withdraw | Reoffer | Wait | Start | Write | Finish | Abort | Forget | Settle
 
 _FRAME_LOST = Fault(ErrorType.GATEWAY_FRAME_LOST, "A part of the answer was lost inside the gateway. Please retry.")
 _DISPATCHER_LOST = Fault(
@@ -148,6 +81,9 @@ DEADLINE_SLACK_S = 5.0
 
 class EdgeJob:
     """One job.
+
+    Attributes:
+        voided: an offer was given up that may have been answered.
 
     Args:
         job: its id.
@@ -173,6 +109,7 @@ class EdgeJob:
         "_patience_s",
         "_received",
         "_round",
+        "_version",
         "_window",
         "dispatcher",
         "job",
@@ -181,6 +118,7 @@ class EdgeJob:
         "started",
         "state",
         "tried",
+        "voided",
     )
 
     def __init__(self, job: JobID, envelope: Envelope, body: bytes, now: float) -> None:
@@ -191,9 +129,11 @@ class EdgeJob:
         self.offers = 0
         self.offer_no = -1
         self.started = False
+        self.voided = False
         self._round = 0  # offers since the job last waited
         self._full = False
         self._envelope = envelope
+        self._version = frames.OLDEST_READ
         self._window = envelope.credit
         self._deadline = now + envelope.deadline_s
         self._patience_s = limits.ACCEPT_TIMEOUT_S
@@ -214,11 +154,12 @@ class EdgeJob:
 
     # --- Offers ------------------------------------------------------------------------------------------------
 
-    def offer(self, now: float, to: str | None = None, *, waiting: int = 0) -> tuple[Command, ...]:
+    def offer(self, now: float, version: int, to: str | None = None, *, waiting: int = 0) -> tuple[Command, ...]:
         """Hand the job to a dispatcher: ``to``, or whichever of the lane the broker picks.
 
         Args:
             now: monotonic seconds.
+            version: of this offer's frames; see `bus.fleet.Fleet.frame_version`.
             to: process id of a dispatcher.
             waiting: jobs that wait for room behind it.
         """
@@ -228,6 +169,7 @@ class EdgeJob:
         self._round += 1
         self.offer_no += 1
         self._reset(now)
+        self._version = version
         self._offered_to = to
         envelope = msgspec.structs.replace(
             self._envelope,
@@ -239,7 +181,10 @@ class EdgeJob:
         part = self._body[: limits.OPEN_BODY_BYTES_MAX]
         self._body_sent = len(part)
         payload = frames.join_parts(messages.encode(envelope), part)
-        return (Send(to, frames.encode(Kind.OPEN, self.offer_no, self.job, 0, payload), answered=True),)
+        return (Send(to, self._frame(Kind.OPEN, 0, payload), answered=True),)
+
+    def _frame(self, kind: Kind, seq: int, payload: bytes) -> bytes:
+        return frames.encode(self._version, kind, self.offer_no, self.job, seq, payload)
 
     def wait(self) -> tuple[Command, ...]:
         """Let the job wait for room, before its first offer or after all have been refused."""
@@ -255,6 +200,7 @@ class EdgeJob:
         """End the job because no dispatcher is left to offer it to, or the edge must stop."""
         if self.state in _OVER:
             return ()
+        self._void(fault)
         return (*self._cancel(void=not self.started), *self._abort(fault))
 
     def _again(self, fault: Fault) -> tuple[Command, ...]:
@@ -308,7 +254,13 @@ class EdgeJob:
 
     def _lost(self, fault: Fault) -> tuple[Command, ...]:
         """Nothing good can come of this offer any more: end it there, and offer the job again if that is possible."""
+        self._void(fault)
         return (*self._cancel(void=not self.started), *self._again(fault))
+
+    def _void(self, fault: Fault) -> None:
+        """Note that an offer which is given up may be answered all the same, or may have been."""
+        if self.state in _BEFORE_HEAD and fault is not _NO_DISPATCHER:
+            self.voided = True
 
     def _accepted(self, payload: bytes) -> tuple[Command, ...]:
         if self.state is not EdgeState.OFFERED:
@@ -362,6 +314,7 @@ class EdgeJob:
             self._full = self._full or fail.fault.type is ErrorType.GATEWAY_BUSY
             return self._again(fail.fault)
         self.dispatcher = fail.dispatcher
+        self.voided = self.voided or fail.unknown
         self.state = EdgeState.ENDED
         self._body = None
         return (_settled_by_fail(fail), Abort(fail.fault))
@@ -422,7 +375,7 @@ class EdgeJob:
     def _body_frames(self, body: bytes, end: int) -> Iterator[Send]:
         while self._body_sent < end:
             part = body[self._body_sent : min(end, self._body_sent + limits.DATA_BYTES_MAX)]
-            frame = frames.encode(Kind.BODY, self.offer_no, self.job, self._body_seq, part)
+            frame = self._frame(Kind.BODY, self._body_seq, part)
             self._body_seq += 1
             self._body_sent += len(part)
             yield Send(self.dispatcher, frame)
@@ -438,15 +391,14 @@ class EdgeJob:
 
     def _send_credit(self, *, sync: bool) -> Send:
         payload = frames.encode_credit(Credit(self._credit, self._expected, sync))
-        return Send(self.dispatcher, frames.encode(Kind.CREDIT, self.offer_no, self.job, 0, payload), answered=sync)
+        return Send(self.dispatcher, self._frame(Kind.CREDIT, 0, payload), answered=sync)
 
     def _cancel(self, *, void: bool) -> tuple[Command, ...]:
         if self.state is EdgeState.WAITING:
             return ()
         if self.dispatcher is None:
             return (Withdraw(self.offer_no, void),)
-        frame = frames.encode(Kind.CANCEL, self.offer_no, self.job, 0, frames.encode_void(void=void))
-        return (Send(self.dispatcher, frame),)
+        return (Send(self.dispatcher, self._frame(Kind.CANCEL, 0, frames.encode_void(void=void))),)
 
     def client_gone(self) -> tuple[Command, ...]:
         """The client closed its connection: the upstream call must be closed, too."""

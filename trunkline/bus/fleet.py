@@ -7,6 +7,7 @@ cluster without regions is as one region, and one in which the setting is being 
 from collections.abc import Collection
 from typing import NamedTuple
 
+from trunkline.bus import frames
 from trunkline.bus.messages import Beat
 from trunkline.core import limits
 
@@ -32,6 +33,7 @@ class Fleet:
         self._region = region
         self._members: dict[str, Member] = {}
         self._met: dict[str, float] = {}
+        self._lane_versions: dict[str, int] = {}  # as far as it was asked for; forgotten when a member changes
 
     def __len__(self) -> int:
         return len(self._members)
@@ -41,6 +43,9 @@ class Fleet:
 
     def receive(self, beat: Beat, now: float) -> None:
         """Note a beat."""
+        earlier = self._members.get(beat.process)
+        if earlier is None or (earlier.beat.frames, earlier.beat.lanes) != (beat.frames, beat.lanes):
+            self._lane_versions.clear()
         self._members[beat.process] = Member(beat, now)
         self._met.pop(beat.process, None)
 
@@ -59,12 +64,30 @@ class Fleet:
         for process in lost:
             self._members.pop(process, None)
             self._met.pop(process, None)
+            self._lane_versions.clear()
         return lost
 
     def forgive(self, now: float) -> None:
         """Our own connection was away: silence until now says nothing about the others."""
         self._members = {process: Member(member.beat, now) for process, member in self._members.items()}
         self._met = dict.fromkeys(self._met, now)
+
+    def frame_version(self, process: str | None, lane: str) -> int:
+        """Return the version of frames in which to make an offer to a dispatcher.
+
+        Args:
+            process: its id; None: whichever of the lane the broker picks. Then the one counts that reads the least,
+                those that drain among them: they may get it still.
+            lane: of the job.
+        """
+        if process is None:
+            found = self._lane_versions.get(lane)
+            if found is None:
+                read = (beat.frames for beat, _ in self._members.values() if lane in beat.lanes)
+                found = self._lane_versions[lane] = frames.agreed(min(read, default=frames.OLDEST_READ))
+            return found
+        member = self._members.get(process)
+        return frames.OLDEST_READ if member is None else frames.agreed(member.beat.frames)
 
     def is_far(self, process: str) -> bool:
         """Whether a process is of another region, as far as it has been heard of."""

@@ -11,6 +11,9 @@ A frame is one NATS message. It opens with 24 bytes in network order::
 ``sequence`` counts the frames of one offer in one direction from 0, so that a receiver sees a loss as a gap.
 CREDIT and CANCEL are outside that count: CREDIT states a running total and CANCEL a fact, so losing, repeating
 or reordering them does no harm (`bus.dispatch_job`).
+
+All frames of one offer are of one version, in both directions: the one in which its edge has written it, which is the
+newest that it writes and that whoever may get the offer reads (`bus.fleet`).
 """
 
 import struct
@@ -19,7 +22,14 @@ from typing import NamedTuple
 
 from trunkline.core.ids import JobID
 
-VERSION = 1
+OLDEST_READ = 1
+NEWEST_READ = 1
+"""Versions of frames from the one to the other are read here; the newest is told in beats (docs/bus-protocol.md)."""
+
+NEWEST_WRITTEN = 1
+"""The newest that an offer is made in. A version is read by one release and written by the next, and whatever is read
+can be written, too: an offer is answered in its own version."""
+
 HEADER = struct.Struct("!BBH16sI")
 HEADER_BYTES = HEADER.size
 _U32 = struct.Struct("!I")
@@ -63,6 +73,7 @@ class FrameError(Exception):
 class Frame(NamedTuple):
     """One parsed frame."""
 
+    version: int
     kind: Kind
     offer: int
     job: JobID
@@ -84,26 +95,37 @@ class Credit(NamedTuple):
     sync: bool
 
 
-def encode(kind: Kind, offer: int, job: JobID, seq: int, payload: bytes = b"") -> bytes:
+def agreed(newest_read: int) -> int:
+    """Return the version to write to somebody that reads up to ``newest_read``.
+
+    One that reads nothing of what is read here gets the oldest, which it refuses: there is no better answer.
+    """
+    return max(OLDEST_READ, min(newest_read, NEWEST_WRITTEN))
+
+
+def encode(  # noqa: PLR0917 - the fields of `Frame`, in its order
+    version: int, kind: Kind, offer: int, job: JobID, seq: int, payload: bytes = b""
+) -> bytes:
     """Return the message for a frame."""
-    return HEADER.pack(VERSION, kind, offer, job, seq) + payload
+    return HEADER.pack(version, kind, offer, job, seq) + payload
 
 
 def decode(message: bytes) -> Frame:
     """Return the frame in a message.
 
     Raises:
-        FrameError: too short, of another version, or of an unknown kind.
+        FrameError: too short, of a version that is not read here, or of an unknown kind.
     """
     if len(message) < HEADER_BYTES:
         raise FrameError(f"a message of {len(message)} bytes is too short for a frame")
     version, number, offer, job, seq = HEADER.unpack_from(message)
-    if version != VERSION:
-        raise FrameError(f"frame version {version}, this process speaks {VERSION}")
+    if not OLDEST_READ <= version <= NEWEST_READ:
+        raise FrameError(f"frame version {version}, this process reads {OLDEST_READ} to {NEWEST_READ}")
     kind = _KINDS.get(number)
     if kind is None:
         raise FrameError(f"unknown frame kind {number}")
-    return Frame(kind, offer, job, seq, message[HEADER_BYTES:])
+    # Past the constructor that NamedTuple makes: it is a call of its own, and this runs for each chunk of an answer.
+    return tuple.__new__(Frame, (version, kind, offer, job, seq, message[HEADER_BYTES:]))
 
 
 def encode_credit(credit: Credit) -> bytes:

@@ -35,11 +35,15 @@ class ServerInfo(msgspec.Struct, frozen=True):
         max_payload: largest message it takes, in bytes.
         tls_required: the connection must be upgraded before CONNECT.
         connect_urls: other servers of its cluster, as ``host:port``.
+        server_id: its own; a new one with each start.
+        lame_duck: it is about to stop, and closes its connections one by one.
     """
 
     max_payload: int = 1024 * 1024
     tls_required: bool = False
     connect_urls: tuple[str, ...] = ()
+    server_id: str = ""
+    lame_duck: bool = msgspec.field(name="ldm", default=False)
 
 
 class Ping(NamedTuple):

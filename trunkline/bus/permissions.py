@@ -56,6 +56,11 @@ AWAITED: Mapping[str, tuple[str, ...]] = {
 """The buckets that a role reads as a whole, and waits for when it starts before their maker."""
 
 
+def watched_stream(role: str) -> str:
+    """Return a stream that a role may ask for, by which it sees whether JetStream answers."""
+    return (*STREAMS[role], *map(subjects.kv_stream, AWAITED[role]))[0]
+
+
 def _made(role: str) -> Iterable[str]:
     """What a role needs to make its streams."""
     for stream in STREAMS[role]:

@@ -53,8 +53,14 @@ class Bus(Protocol):
     def connected(self) -> bool:
         """Whether the broker is reachable at this moment."""
 
-    def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
+    def publish(self, subject: str, payload: bytes, reply: str = "", *, may_wait: bool = False) -> None:
         """Queue a message. Messages leave in order; those queued in one turn of the loop leave together.
+
+        Args:
+            subject: whom it reaches.
+            payload: its bytes.
+            reply: where an answer goes.
+            may_wait: it may leave a millisecond later, with others, where others have just left.
 
         Raises:
             BusFullError: see there.

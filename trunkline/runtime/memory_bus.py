@@ -199,7 +199,7 @@ class MemoryBus:
         """See `bus.port.Bus.connected`."""
         return self._connected
 
-    def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
+    def publish(self, subject: str, payload: bytes, reply: str = "", *, may_wait: bool = False) -> None:
         """See `bus.port.Bus.publish`."""
         if self._outbound_bytes + len(payload) > OUTBOUND_BYTES_MAX:
             raise BusFullError("too much waits to be sent")

@@ -1,6 +1,7 @@
 """The real bus behind `bus.port.Bus`: core messaging by `runtime.nats_link`, streams and buckets by nats-py."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
@@ -14,7 +15,9 @@ from nats.js.errors import NotFoundError
 
 from trunkline.bus import subjects
 from trunkline.bus.port import BusError, Handler, Unsubscribe
+from trunkline.core.clock import Clock
 from trunkline.runtime.clock import SystemClock
+from trunkline.runtime.cluster_watch import Watched
 from trunkline.runtime.nats_link import (
     PERMISSION_REFUSED,
     PING_INTERVAL_S,
@@ -22,8 +25,8 @@ from trunkline.runtime.nats_link import (
     RECONNECT_WAIT_S,
     NATSLink,
     open_link,
-    parse_servers,
 )
+from trunkline.runtime.nats_servers import parse_servers
 from trunkline.runtime.nats_streams import ALL_STREAMS, ensure_streams
 from trunkline.runtime.tasks import TaskSet
 from trunkline.runtime.tls import TLSContext
@@ -39,6 +42,13 @@ READS_AT_ONCE_MAX = 64
 
 _NO_MESSAGE = 10037
 """JetStream's code for a subject of which a stream holds no message; a stream that is missing has another one."""
+
+_UNAVAILABLE = 503
+"""JetStream's code where the cluster, or a stream, has no leader."""
+
+LEAVE_TRIES_MAX = 12
+"""By which nats-py has surely found another server than the one that it is to leave: it draws one at random, and knows
+some by two addresses."""
 
 _OPERATION = "KV-Operation"
 _DELETION = "DEL"
@@ -57,7 +67,14 @@ class _StreamState(msgspec.Struct, frozen=True):
 
 
 class _APIError(msgspec.Struct, frozen=True):
+    code: int = 0
     description: str = ""
+
+
+class _StreamCluster(msgspec.Struct, frozen=True):
+    """Who holds a stream; a server that has lost the others tells of it all the same, without a leader."""
+
+    leader: str = ""
 
 
 class _StreamInfo(msgspec.Struct, frozen=True):
@@ -66,6 +83,7 @@ class _StreamInfo(msgspec.Struct, frozen=True):
     state: _StreamState = _StreamState()
     total: int = 0
     error: _APIError | None = None
+    cluster: _StreamCluster | None = None
 
 
 _encode_query = msgspec.json.Encoder().encode
@@ -87,10 +105,11 @@ class StreamSpan(NamedTuple):
 class NATSBus:
     """Two connections to NATS, one for each purpose. Make it with `connect`."""
 
-    def __init__(self, link: NATSLink, client: Client, replicas: int) -> None:
+    def __init__(self, link: NATSLink, client: Client, replicas: int, clock: Clock) -> None:
         self._link = link
         self._client = client
         self._replicas = replicas
+        self._clock = clock
         self._jetstream = client.jetstream()
 
     @property
@@ -109,13 +128,18 @@ class NATSBus:
         return self._link.dropped
 
     @property
+    def moves(self) -> int:
+        """Times that a server was left which still stood."""
+        return self._link.moves
+
+    @property
     def refused(self) -> int:
         """Times that the broker has refused a permission, on either connection."""
         return self._link.refused
 
-    def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
+    def publish(self, subject: str, payload: bytes, reply: str = "", *, may_wait: bool = False) -> None:
         """See `bus.port.Bus.publish`."""
-        self._link.publish(subject, payload, reply)
+        self._link.publish(subject, payload, reply, may_wait=may_wait)
 
     async def subscribe(self, subject: str, handler: Handler, *, queue: str = "") -> Unsubscribe:
         """See `bus.port.Bus.subscribe`."""
@@ -257,6 +281,57 @@ class NATSBus:
             raise BusError(f"stream {stream} cannot be asked: {type(error).__name__}") from error
         return messages
 
+    def watched(self, stream: str) -> tuple[Watched, Watched]:
+        """Return both connections as `runtime.cluster_watch` sees them.
+
+        Args:
+            stream: of which this process may ask.
+        """
+
+        async def link_answers(timeout_s: float) -> bool:
+            try:
+                answer = await self.request(f"$JS.API.STREAM.INFO.{stream}", b"", timeout_s=timeout_s)
+                info = _decode_stream_info(answer)
+            except (BusError, msgspec.DecodeError):
+                return False
+            if info.error is not None:
+                return info.error.code != _UNAVAILABLE
+            return info.cluster is None or bool(info.cluster.leader)
+
+        async def link_leaves() -> None:
+            self._link.leave()
+
+        async def client_answers(timeout_s: float) -> bool:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    info = await self._jetstream.stream_info(stream)
+            except NotFoundError:
+                return True
+            except (NATSError, OSError):
+                return False
+            return info.cluster is None or bool(info.cluster.leader)
+
+        return (
+            Watched("link", lambda: self.connected, link_answers, link_leaves),
+            Watched("jetstream", lambda: self._client.is_connected, client_answers, self._client_leaves),
+        )
+
+    async def _client_leaves(self) -> None:
+        """Have nats-py connect anew until it has drawn another server."""
+        left, tries = self._server_id, LEAVE_TRIES_MAX if len(self._client.servers) > 1 else 0
+        for _ in range(tries):
+            await self._client.force_reconnect()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(API_TIMEOUT_S):
+                    while not self._client.is_connected:
+                        await self._clock.sleep(RECONNECT_WAIT_S)
+            if self._server_id != left or not self._client.is_connected:
+                return
+
+    @property
+    def _server_id(self) -> object:
+        return self._client._server_info.get("server_id")  # noqa: SLF001 - one server has several addresses there
+
     def on_connection(self, callback: Callable[[bool], None]) -> None:
         """See `bus.port.Bus.on_connection`."""
         self._link.on_connection(callback)
@@ -328,13 +403,14 @@ async def connect(
         BusError: NATS is not reachable now.
     """
     context = None if tls is None else lambda: tls.current
-    link = await open_link(url, name=name, clock=SystemClock(), tasks=tasks, inbox=inbox, tls=context)
+    clock = SystemClock()
+    link = await open_link(url, name=name, clock=clock, tasks=tasks, inbox=inbox, tls=context)
     try:
         client = await _open_client(url, f"{name}-jetstream", inbox, tls, link.complained)
     except (NATSError, OSError, TimeoutError) as error:
         await link.close()
         raise BusError(f"NATS is not reachable: {type(error).__name__}") from error
-    return NATSBus(link, client, replicas)
+    return NATSBus(link, client, replicas, clock)
 
 
 async def _open_client(

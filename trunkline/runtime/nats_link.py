@@ -3,32 +3,27 @@
 nats-py carries JetStream and KV (`runtime.nats_bus`). For the messages of jobs it would put a stream reader, a queue
 and a task between the socket and the handler; here a message is handed over in the turn of the loop in which its bytes
 came, and all that was published in one turn leaves in one write at its end.
+
+A server that is about to stop is left for another one before it closes the connection: the new connection hears
+before the old one falls silent (`runtime.nats_handover`), so that no frame is lost and no answer ends.
 """
 
 import asyncio
 import contextlib
+import math
 import ssl
-from collections import deque
-from collections.abc import Callable
-from ipaddress import ip_address
-from typing import NamedTuple, cast
-from urllib.parse import unquote, urlsplit
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import structlog
 
 from trunkline.bus import nats_wire
-from trunkline.bus.nats_wire import (
-    ConnectOptions,
-    Delivery,
-    NATSProtocolError,
-    NATSReader,
-    Ping,
-    Pong,
-    ServerError,
-    ServerInfo,
-)
+from trunkline.bus.nats_wire import Delivery
 from trunkline.bus.port import BusError, BusFullError, Handler, Message, NoRespondersError, Unsubscribe
 from trunkline.core.clock import Clock
+from trunkline.runtime.nats_connection import Deliver, NATSConnection, open_connection
+from trunkline.runtime.nats_handover import Handover
+from trunkline.runtime.nats_servers import Server, ServerRound, parse_servers, signing_in
 from trunkline.runtime.tasks import TaskSet
 
 log = structlog.get_logger()
@@ -39,49 +34,29 @@ OUTBOUND_BYTES_MAX = 256 * 1024 * 1024
 AWAY_BYTES_MAX = 8 * 1024 * 1024
 """What is kept while the broker is away. At most once is the contract: more than a moment's worth would be stale."""
 
+COMPANY_S = 0.001
+"""A chunk of a stream leaves so much later where others have just left: a write, and all that follows from one at the
+broker and the edge, then is for several. Where chunks are rare each leaves at once."""
+
 HANDSHAKE_TIMEOUT_S = 2.0
 RECONNECT_WAIT_S = 0.25
 PING_INTERVAL_S = 2.0
 PINGS_UNANSWERED_MAX = 2
 """A way that is cut tells nobody. It is found after 4 to 6 s, and another broker is taken, where there is one."""
 
-DEFAULT_PORT = 4222
+SETTLE_S = 0.5
+"""After which all servers know what a new connection has subscribed: many times the way between the nodes of a cluster,
+and a server that stops leaves its clients ten seconds and more."""
+
+PASS_S = 0.05
+"""After which what the old connection has taken has reached its receivers, so that nothing overtakes it on the new."""
+
+MOVE_RETRY_S = 1.0
+"""Between two attempts to leave a server that is about to stop."""
 
 PERMISSION_REFUSED = "permissions violation"
 """How NATS's complaint begins when a user publishes or subscribes where it may not, in whatever case; the connection
 stays."""
-
-
-class Server(NamedTuple):
-    """Where a server is and how to sign in there.
-
-    Attributes:
-        certified_as: name in its certificate, where it is known by its address only; empty for ``host``.
-    """
-
-    host: str
-    port: int
-    tls: bool
-    user: str | None
-    password: str | None
-    certified_as: str = ""
-
-
-def parse_servers(urls: str) -> list[Server]:
-    """Read one or more ``nats://user:password@host:port``, separated by commas; ``tls://`` demands TLS.
-
-    Raises:
-        ValueError: not such a URL.
-    """
-    servers = []
-    for url in urls.split(","):
-        parts = urlsplit(url.strip())
-        if parts.scheme not in {"nats", "tls"} or not parts.hostname:
-            raise ValueError("NATS is given as nats://host:port")
-        user = unquote(parts.username) if parts.username else None
-        password = unquote(parts.password) if parts.password else None
-        servers.append(Server(parts.hostname, parts.port or DEFAULT_PORT, parts.scheme == "tls", user, password))
-    return servers
 
 
 class _Subscription(NamedTuple):
@@ -90,58 +65,11 @@ class _Subscription(NamedTuple):
     handler: Handler
 
 
-class _Connection(asyncio.Protocol):
-    """One TCP connection to a server."""
-
-    def __init__(self, link: "NATSLink") -> None:
-        loop = asyncio.get_running_loop()
-        self._link = link
-        self._reader = NATSReader()
-        self.transport: asyncio.Transport | None = None
-        self.info: asyncio.Future[ServerInfo] = loop.create_future()
-        self.lost: asyncio.Future[None] = loop.create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the event loop; again after the upgrade to TLS."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's do not derive from it
-
-    def data_received(self, data: bytes) -> None:
-        """Called by the event loop."""
-        try:
-            events = self._reader.receive(data)
-        except NATSProtocolError as error:
-            log.exception("bus_protocol_broken", error=str(error))
-            self.abort()
-            return
-        for event in events:
-            if isinstance(event, Delivery):  # nearly always, and a chunk of an answer each
-                self._link.deliver(event)
-            elif isinstance(event, ServerInfo):
-                if not self.info.done():
-                    self.info.set_result(event)
-            else:
-                self._link.take(event)
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        """Called by the event loop."""
-        self.transport = None
-        if not self.lost.done():
-            self.lost.set_result(None)
-        if not self.info.done():
-            self.info.set_exception(ConnectionError("closed before INFO"))
-            self.info.exception()  # it may be that nobody waits for it any more
-
-    def abort(self) -> None:
-        """Drop the connection."""
-        if self.transport is not None:
-            self.transport.abort()
-
-
 class NATSLink:
     """A connection that is kept up, and what was subscribed on it. Make it with `open_link`.
 
     Args:
-        servers: tried in turn.
+        servers: tried in an order that is drawn from ``name``; see `runtime.nats_servers.ServerRound`.
         name: of this client, for the broker's monitoring.
         clock, tasks: of the process.
         inbox: what the subject for answers begins with; see `bus.subjects.inbox`.
@@ -151,6 +79,7 @@ class NATSLink:
     Attributes:
         dropped: messages that were not sent because the broker was away for too long.
         refused: times that the broker has refused a permission.
+        moves: times that a server was left before its connection was lost.
     """
 
     def __init__(
@@ -163,20 +92,25 @@ class NATSLink:
         inbox: str = "_INBOX",
         tls: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        self._servers = deque(servers)
+        self._servers = ServerRound(servers, name)
         self._name = name
         self._clock = clock
         self._tasks = tasks
         self._tls = tls
         self._loop = asyncio.get_running_loop()
-        self._connection: _Connection | None = None
+        self._connection: NATSConnection | None = None
+        self._spare: NATSConnection | None = None  # hears already, and will be the next
+        self._server: Server | None = None
+        self._leaving: asyncio.Future[None] = self._loop.create_future()
+        self._sending = asyncio.Event()
+        self._sending.set()
         self._outbound: list[bytes] = []
         self._outbound_bytes = 0
         self._flush_due = False
+        self._late: asyncio.TimerHandle | None = None
+        self._flushed_at = -math.inf
         self._subscriptions: dict[int, _Subscription] = {}
         self._sids = 0
-        self._pongs: deque[asyncio.Future[None]] = deque()
-        self._unanswered = 0
         self._answers: dict[str, asyncio.Future[bytes]] = {}
         self._inbox = f"{inbox}.{name}"
         self._hears_answers = False
@@ -186,11 +120,17 @@ class NATSLink:
         self._payload_bytes_max = 0
         self.dropped = 0
         self.refused = 0
+        self.moves = 0
 
     @property
     def connected(self) -> bool:
         """Whether the broker is reachable at this moment."""
         return self._connection is not None
+
+    @property
+    def server(self) -> Server | None:
+        """Where it is connected, or was last."""
+        return self._server
 
     def on_connection(self, callback: Callable[[bool], None]) -> None:
         """Call ``callback(connected)`` whenever the connection is lost or comes back."""
@@ -198,7 +138,7 @@ class NATSLink:
 
     # --- sending -----------------------------------------------------------------------------------------------
 
-    def publish(self, subject: str, payload: bytes, reply: str = "") -> None:
+    def publish(self, subject: str, payload: bytes, reply: str = "", *, may_wait: bool = False) -> None:
         """See `bus.port.Bus.publish`."""
         size = len(payload)
         if self._outbound_bytes + size > OUTBOUND_BYTES_MAX:
@@ -209,19 +149,32 @@ class NATSLink:
             self.dropped += 1  # the receiver sees a gap in the sequence
             return
         self._outbound_bytes += size
-        self._queue(nats_wire.publish(subject, payload, reply))
+        self._queue(nats_wire.publish(subject, payload, reply), may_wait=may_wait)
 
-    def _queue(self, wire: bytes) -> None:
+    def _queue(self, wire: bytes, *, may_wait: bool = False) -> None:
         self._outbound.append(wire)
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
+        if self._flush_due or (may_wait and self._waits_for_company()):
+            return
+        self._flush_due = True
+        self._loop.call_soon(self._flush)
+
+    def _waits_for_company(self) -> bool:
+        """Return whether what is queued leaves a little later: others have just left, so more are likely to come."""
+        if self._late is None:
+            wait_s = self._flushed_at + COMPANY_S - self._loop.time()
+            if wait_s > 0:
+                self._late = self._loop.call_later(wait_s, self._flush)
+        return self._late is not None
 
     def _flush(self) -> None:
         self._flush_due = False
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+        self._flushed_at = self._loop.time()
         transport = None if self._connection is None else self._connection.transport
-        if transport is None:
-            return  # kept until the connection is back
+        if transport is None or not self._sending.is_set():
+            return  # kept until the connection is back, or the next one is in use
         waiting = transport.get_write_buffer_size()
         if waiting > OUTBOUND_BYTES_MAX // 2:
             # The broker does not read: keep the rest here, where it is counted, and look again soon.
@@ -234,27 +187,13 @@ class NATSLink:
     # --- receiving ---------------------------------------------------------------------------------------------
 
     def deliver(self, delivery: Delivery) -> None:
-        """Called by the connection: hand a message to its subscriber."""
+        """Called by a connection: hand a message to its subscriber."""
         subscription = self._subscriptions.get(delivery.sid)
         if subscription is not None:
             try:
                 subscription.handler(delivery.message)
             except Exception as error:
                 log.exception("bus_handler_failed", subject=subscription.subject, error=type(error).__name__)
-
-    def take(self, event: Ping | Pong | ServerError) -> None:
-        """Called by the connection: the server speaks for itself."""
-        match event:
-            case Ping():
-                self._queue(nats_wire.PONG)
-            case Pong():
-                self._unanswered = 0
-                if self._pongs:
-                    waiting = self._pongs.popleft()
-                    if not waiting.done():
-                        waiting.set_result(None)
-            case ServerError(text):
-                self.complained(text)
 
     def complained(self, text: str) -> None:
         """Note what the broker complains of. A refused permission is a mistake of ours, or somebody in our place."""
@@ -270,19 +209,25 @@ class NATSLink:
         sid = self._sids
         self._subscriptions[sid] = _Subscription(subject, queue, handler)
         if self.connected:
-            self._queue(nats_wire.subscribe(subject, queue, sid))
+            self._tell(nats_wire.subscribe(subject, queue, sid))
             with contextlib.suppress(BusError):
                 await self.flush()  # not taken: subscribed again on reconnect
 
         async def unsubscribe() -> None:
             if self._subscriptions.get(sid) is not None and self.connected:
-                self._queue(nats_wire.unsubscribe(sid))
+                self._tell(nats_wire.unsubscribe(sid))
                 # What the broker has sent by then is still handed over: of a queue group nobody else gets it.
                 with contextlib.suppress(BusError):
                     await self.flush()
             self._subscriptions.pop(sid, None)
 
         return unsubscribe
+
+    def _tell(self, wire: bytes) -> None:
+        """Say something about a subscription, on the connection that is to be the next as well."""
+        self._queue(wire)
+        if self._spare is not None:
+            self._spare.write(wire)
 
     async def request(self, subject: str, payload: bytes, *, timeout_s: float) -> bytes:
         """See `bus.port.Bus.request`."""
@@ -319,14 +264,14 @@ class NATSLink:
         Raises:
             BusError: it has not, in time.
         """
-        if not self.connected:
-            raise BusError("not connected")
-        waiting: asyncio.Future[None] = self._loop.create_future()
-        self._pongs.append(waiting)
-        self._queue(nats_wire.PING)
         try:
             async with asyncio.timeout(timeout_s):
-                await waiting
+                await self._sending.wait()
+                if self._connection is None:
+                    raise BusError("not connected")
+                answered = self._connection.pong_expected()
+                self._queue(nats_wire.PING)
+                await answered
         except (TimeoutError, ConnectionError) as error:
             raise BusError("the bus does not take what is queued") from error
 
@@ -339,93 +284,148 @@ class NATSLink:
             BusError: none is reachable now.
         """
         failure = "no server is configured"
-        for _ in range(len(self._servers)):
-            server = self._servers[0]
-            self._servers.rotate(-1)
+        for server in self._servers.order(self._server):
             try:
-                async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
-                    await self._shake_hands(server)
+                connection = await self._open(server, self.deliver)
             except (OSError, TimeoutError) as error:
-                failure = f"{server.host}:{server.port}: {type(error).__name__}"
+                failure = f"{server.place}: {type(error).__name__}"
             else:
+                self._use(connection)
                 return
         raise BusError(f"NATS is not reachable at {failure}")
 
-    async def _shake_hands(self, server: Server) -> None:
-        _, connection = await self._loop.create_connection(lambda: _Connection(self), server.host, server.port)
-        try:
-            info = await connection.info
-            if server.tls or info.tls_required or self._tls is not None:
-                await self._upgrade(connection, server)
-            wire = [nats_wire.connect(_options(self._name, server))]
-            wire += [nats_wire.subscribe(each.subject, each.queue, sid) for sid, each in self._subscriptions.items()]
-            ready: asyncio.Future[None] = self._loop.create_future()
-            self._pongs.append(ready)
-            if connection.transport is None:
-                raise ConnectionError("closed during the handshake")
-            connection.transport.write(b"".join([*wire, nats_wire.PING]))
-            await asyncio.wait({ready, connection.lost}, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                raise ConnectionError("refused")
-        except BaseException:
-            connection.abort()
-            self._pongs.clear()
-            raise
-        self._learn_servers(info, server)
-        self._payload_bytes_max = info.max_payload
-        self._unanswered = 0
+    async def _open(self, server: Server, deliver: Deliver) -> NATSConnection:
+        """Return a connection on which all is subscribed.
+
+        Raises:
+            OSError, TimeoutError: the server is not reachable now.
+        """
+        told: dict[int, _Subscription] = {}
+
+        def wire() -> Iterator[bytes]:
+            told.update(self._subscriptions)
+            return iter([nats_wire.connect(signing_in(self._name, server)), *_subscribed(told)])
+
+        async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+            connection = await open_connection(
+                server, deliver=deliver, complain=self.complained, inform=self._informed, tls=self._tls, wire=wire
+            )
+        # What has come and gone while the server was answering.
+        came = {sid: each for sid, each in self._subscriptions.items() if sid not in told}
+        gone = told.keys() - self._subscriptions.keys()
+        connection.write(b"".join([*_subscribed(came), *map(nats_wire.unsubscribe, gone)]))
+        return connection
+
+    def _use(self, connection: NATSConnection) -> None:
+        self._servers.learn(connection.info, connection.server)
+        self._server = connection.server
+        self._payload_bytes_max = connection.info.max_payload
         self._connection = connection
         if self._outbound:
             self._flush()
 
-    async def _upgrade(self, connection: _Connection, server: Server) -> None:
-        if connection.transport is None:
-            raise ConnectionError("closed before TLS")
-        context = ssl.create_default_context() if self._tls is None else self._tls()
-        upgraded = await self._loop.start_tls(
-            connection.transport, connection, context, server_hostname=server.certified_as or server.host
-        )
-        if upgraded is None:
-            raise ConnectionError("closed during TLS")
-        connection.transport = upgraded
+    def _informed(self, connection: NATSConnection) -> None:
+        """A server has something new to say of itself: who else there is, or that it is about to stop."""
+        self._servers.learn(connection.info, connection.server)
+        if connection.info.lame_duck:
+            log.info("bus_server_stops", server=connection.server.place)
+            self._leave_lame(connection)
 
-    def _learn_servers(self, info: ServerInfo, known: Server) -> None:
-        """Take the other servers of the cluster into the round, with the same way to sign in."""
-        places = {(server.host, server.port) for server in self._servers}
-        certified_as = known.certified_as or known.host
-        for url in info.connect_urls:
-            host, _, port = url.rpartition(":")
-            host = host.strip("[]")
-            if port.isdigit() and (host, int(port)) not in places:
-                name = certified_as if _is_address(host) else ""
-                self._servers.append(known._replace(host=host, port=int(port), certified_as=name))
+    def _leave_lame(self, connection: NATSConnection) -> None:
+        if connection is self._connection:
+            self.leave()
+
+    # --- keeping connected -------------------------------------------------------------------------------------
 
     def keep_up(self) -> None:
         """Watch over the connection from now on: notice its loss, and reconnect for ever."""
         self._tasks.spawn(self._watch(), name="nats_link_watch")
         self._tasks.spawn(self._ping(), name="nats_link_ping")
 
+    def leave(self) -> None:
+        """Go to another server, if one is reachable, before the connection to this one is given up."""
+        if self.connected and not self._leaving.done():
+            self._leaving.set_result(None)
+
     async def _watch(self) -> None:
         while not self._closing:
-            if self._connection is not None:
-                await asyncio.shield(self._connection.lost)
+            connection = self._connection
+            if connection is None:
+                await self._reconnect()
+                continue
+            await asyncio.wait({connection.lost, self._leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if connection.lost.done():
                 self._forget_connection()
-            if self._closing:
-                return
-            try:
-                await self.connect()
-            except BusError:
-                await self._clock.sleep(RECONNECT_WAIT_S)
-            else:
-                self._announce(connected=True)
+            elif not self._closing:
+                self._leaving = self._loop.create_future()
+                moved = await self._move(connection)
+                if not moved and connection.info.lame_duck:
+                    self._loop.call_later(MOVE_RETRY_S, self._leave_lame, connection)
+
+    async def _reconnect(self) -> None:
+        try:
+            await self.connect()
+        except BusError:
+            await self._clock.sleep(RECONNECT_WAIT_S)
+        else:
+            self._announce(connected=True)
+
+    async def _move(self, old: NATSConnection) -> bool:
+        """Connect to another server and let it take over; returns whether it did."""
+        handover = Handover(old, self.deliver, self._is_queued)
+        new = self._spare = await self._open_elsewhere(old, handover.take_new)
+        if new is None:
+            handover.give_up()
+            return False
+        try:
+            await _either(old, new, SETTLE_S)
+            if handover.overflown or new.lost.done():
+                handover.give_up()
+                return False
+            await self._silence(old, new)
+            if handover.overflown or new.lost.done():
+                old.abort()  # it hears nothing any more
+                return False
+            self._use(new)
+            handover.complete(new)
+        finally:
+            self._spare = None
+            self._sending.set()
+            if self._connection is not new:
+                new.abort()
+        self._flush()
+        old.close()
+        self.moves += 1
+        log.info("bus_moved", server=new.server.place)
+        return True
+
+    async def _open_elsewhere(self, old: NATSConnection, deliver: Deliver) -> NATSConnection | None:
+        for server in self._servers.order(old.server):
+            if old.lost.done():
+                break
+            with contextlib.suppress(OSError, TimeoutError):
+                new = await self._open(server, deliver)
+                if new.info.server_id != old.info.server_id:
+                    return new
+                new.close()  # another name of the same server
+        return None
+
+    async def _silence(self, old: NATSConnection, new: NATSConnection) -> None:
+        """Return when the old connection brings no more, and all that was published on it has arrived."""
+        self._flush()
+        self._sending.clear()
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+                await old.handled(nats_wire.unsubscribe(sid) for sid in self._subscriptions)
+        await _either(new, new, PASS_S)
+
+    def _is_queued(self, sid: int) -> bool:
+        subscription = self._subscriptions.get(sid)
+        return subscription is not None and bool(subscription.queue)
 
     def _forget_connection(self) -> None:
         self._connection = None
-        while self._pongs:
-            waiting = self._pongs.popleft()
-            if not waiting.done():
-                waiting.set_exception(ConnectionError("connection lost"))
-                waiting.exception()  # it may be that nobody waits for it any more
+        self._leaving = self._loop.create_future()
         if not self._closing:
             self._announce(connected=False)
 
@@ -435,15 +435,14 @@ class NATSLink:
             await self._clock.sleep(PING_INTERVAL_S)
             if self._connection is None:
                 continue
-            if self._unanswered >= PINGS_UNANSWERED_MAX:
+            if self._connection.unanswered >= PINGS_UNANSWERED_MAX:
                 self._connection.abort()
                 continue
-            self._unanswered += 1
-            self._queue(nats_wire.PING)
-            self._pongs.append(self._loop.create_future())
+            self._connection.ping()
 
     def _announce(self, *, connected: bool) -> None:
-        log.info("bus_connected" if connected else "bus_disconnected")
+        place = "" if self._server is None else self._server.place
+        log.info("bus_connected" if connected else "bus_disconnected", server=place)
         for listener in self._listeners:
             listener(connected)
 
@@ -453,24 +452,18 @@ class NATSLink:
             with contextlib.suppress(BusError):
                 await self.flush()
         self._closing = True
-        if self._connection is not None:
-            self._connection.abort()
+        for connection in (self._connection, self._spare):
+            if connection is not None:
+                connection.abort()
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _subscribed(subscriptions: dict[int, _Subscription]) -> Iterator[bytes]:
+    return (nats_wire.subscribe(each.subject, each.queue, sid) for sid, each in subscriptions.items())
 
 
-def _options(name: str, server: Server) -> ConnectOptions:
-    if server.user is None:
-        return ConnectOptions(name)
-    if server.password is None:
-        return ConnectOptions(name, auth_token=server.user)
-    return ConnectOptions(name, user=server.user, password=server.password)
+async def _either(one: NATSConnection, other: NATSConnection, timeout_s: float) -> None:
+    """Return when one of two connections is lost, or after the time."""
+    await asyncio.wait({one.lost, other.lost}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
 
 
 async def open_link(

@@ -25,15 +25,17 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from trunkline.bus import frames, messages, subjects
 from trunkline.bus.messages import Beat
+from trunkline.bus.permissions import watched_stream
 from trunkline.bus.port import BusError
 from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.ids import process_id
 from trunkline.runtime import config, dumps, logging, nats_bus
 from trunkline.runtime.clock import SystemClock
+from trunkline.runtime.cluster_watch import ClusterWatch
 from trunkline.runtime.metrics import ReadCounter, ReadGauge
 from trunkline.runtime.nats_bus import NATSBus
-from trunkline.runtime.nats_link import parse_servers
+from trunkline.runtime.nats_servers import parse_servers
 from trunkline.runtime.ops import OpsServer
 from trunkline.runtime.role_streams import RoleStreams
 from trunkline.runtime.tasks import TaskSet
@@ -257,6 +259,8 @@ class _Skeleton:
             return
         bus = self._bus
         self._show(bus)
+        for watched in bus.watched(watched_stream(self._role)):
+            self._tasks.spawn(ClusterWatch(watched, clock).run(), name=f"{watched.name}_watch")
         process = Process(
             self._role,
             self._id,
@@ -300,6 +304,11 @@ class _Skeleton:
                 "Subjects that NATS refused this process: its user or NATS's permissions are not what they should be.",
                 lambda: bus.refused,
             ),
+            (
+                "trunkline_bus_moves",
+                "Times that the process has left a NATS node that was about to stop, or had lost the others.",
+                lambda: bus.moves,
+            ),
         ):
             self._registry.register(ReadCounter(name, text, read))
 
@@ -341,7 +350,7 @@ class _Skeleton:
             clock.wall_ms(),
             draining=self._draining,
             clock_ms=round(clock.now() * 1000),
-            frames=frames.VERSION,
+            frames=frames.NEWEST_READ,
             release=RELEASE,
             region=self._settings.region,
         )

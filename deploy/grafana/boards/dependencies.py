@@ -108,6 +108,12 @@ NATS = Row(
                 "routes {{server_id}}": "nats_varz_routes",
             },
         ),
+        Panel(
+            title="Left by processes",
+            description="Times that processes have left a server that was about to stop, or had lost the others.",
+            unit=Unit.COUNT,
+            queries={"{{job}}": "sum by (job) (increase(trunkline_bus_moves_total[$__rate_interval]))"},
+        ),
         Stack(
             title="Streams",
             description="What each stream holds on disk.",

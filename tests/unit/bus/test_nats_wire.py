@@ -42,7 +42,13 @@ def test_nobody_listens_is_told_from_a_message() -> None:
 def test_control_lines() -> None:
     info = b'INFO {"server_id":"x","max_payload":5,"tls_required":true,"connect_urls":["a:1"]}\r\n'
     events = NATSReader().receive(info + b"PING\r\nPONG\r\n+OK\r\n-ERR 'Authorization Violation'\r\n")
-    assert events == [ServerInfo(5, True, ("a:1",)), Ping(), Pong(), ServerError("Authorization Violation")]
+    greeting = ServerInfo(5, tls_required=True, connect_urls=("a:1",), server_id="x")
+    assert events == [greeting, Ping(), Pong(), ServerError("Authorization Violation")]
+
+
+def test_a_server_says_that_it_is_about_to_stop() -> None:
+    (info,) = NATSReader().receive(b'INFO {"server_id":"x","ldm":true}\r\n')
+    assert info == ServerInfo(server_id="x", lame_duck=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""Two connections hear the same for a moment, in which one takes over from the other. Called by `runtime.nats_link`."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from trunkline.bus.nats_wire import Delivery
+from trunkline.runtime.nats_connection import Deliver, NATSConnection
+
+HELD_BYTES_MAX = 64 * 1024 * 1024
+"""What the new connection may bring while the old one still speaks: some seconds of all that a process can take."""
+
+
+class Handover:
+    """Hands messages on in their order, each once.
+
+    The old connection speaks; what the new one brings is held until the old one has fallen silent, and what both have
+    brought is left out. Of a queue group each message comes by one of them only, and is handed on at once.
+
+    Args:
+        old: the connection in use.
+        deliver: takes the messages.
+        queued: whether a subscription, by its number, is one of a queue group.
+
+    Attributes:
+        overflown: more came than is held; the handover must be given up.
+    """
+
+    def __init__(self, old: NATSConnection, deliver: Deliver, queued: Callable[[int], bool]) -> None:
+        self._deliver = deliver
+        self._queued = queued
+        self._heard: list[Delivery] = []
+        self._held: list[Delivery] = []
+        self._held_bytes = 0
+        self._old = old
+        old.deliver = self._take_old
+        self.overflown = False
+
+    def take_new(self, delivery: Delivery) -> None:
+        """A message has come by the new connection."""
+        if self._queued(delivery.sid):
+            self._deliver(delivery)
+        elif self._held_bytes > HELD_BYTES_MAX:
+            self.overflown = True
+        else:
+            self._held_bytes += len(delivery.message.data)
+            self._held.append(delivery)
+
+    def _take_old(self, delivery: Delivery) -> None:
+        if not self._queued(delivery.sid):
+            self._heard.append(delivery)
+        self._deliver(delivery)
+
+    def give_up(self) -> None:
+        """The old connection stays."""
+        self._old.deliver = self._deliver
+
+    def complete(self, new: NATSConnection) -> None:
+        """The old connection is silent: hand on what only the new one has brought."""
+        new.deliver = self._deliver
+        copies = Counter(self._heard)
+        for delivery in self._held:
+            if copies[delivery]:
+                copies[delivery] -= 1
+            else:
+                self._deliver(delivery)
