@@ -4,7 +4,9 @@ A change of a key is announced on the bucket's own subjects; the edge drops what
 reads it again when it is next used, so that a revocation holds everywhere as soon as the announcement arrives.
 The broker may announce a change before it has stored it: what is read in between is overruled and not remembered.
 After a reconnect every key is read again when it is next used, since announcements may have been missed. Where it
-cannot be read, since the bucket has no leader yet, what was known of it counts for a little longer.
+cannot be read, since the bucket has no leader yet, what was known of it counts for a little longer. Announcements are
+lost beyond our broker, too, on the way from another node or region, and nobody tells: so a key that is used is read
+again now and then, beside the request that uses it.
 """
 
 import asyncio
@@ -35,6 +37,14 @@ DOUBTED_KEPT_S = 30.0
 """How long a key that was known before a reconnect is good where it cannot be read: the broker that was lost may have
 led the bucket, and NATS takes 4 to 9 s to choose another. A key revoked meanwhile is good no longer than this."""
 
+CHECKED_EVERY_S = 120.0
+"""How long a key is used before it is read again, which bounds how long one whose revocation was not heard is good: as
+long as a region's mirror may take to hear of it (docs/operating/regions.md). A read costs less than a request."""
+
+CHECKED_AGAIN_S = 5.0
+"""After a check that has come to nothing: as long as reading takes at the most. Until one comes to something, the key
+is as good as the rest of the configuration that we have."""
+
 DOUBTED_READ_S = 1.0
 """How long reading such a key may take before what was known of it is used."""
 
@@ -49,6 +59,13 @@ class _Announcement(NamedTuple):
 
     data: bytes
     until: float
+
+
+class _Known(NamedTuple):
+    """A key, and when it is to be read again."""
+
+    key: CompiledKey
+    check_at: float
 
 
 class _Doubted(NamedTuple):
@@ -73,7 +90,7 @@ class KeyRing:
         self._clock = clock
         self._tasks = tasks
         self._metrics = metrics
-        self._known: OrderedDict[str, CompiledKey] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
         self._doubted: OrderedDict[str, _Doubted] = OrderedDict()
         self._unknown: OrderedDict[str, float] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -112,10 +129,25 @@ class KeyRing:
         now = self._clock.now()
         while self._doubted and next(iter(self._doubted.values())).until <= now:
             self._doubted.popitem(last=False)
-        self._doubted |= {name: _Doubted(key, now + DOUBTED_KEPT_S) for name, key in self._known.items()}
+        self._doubted |= {name: _Doubted(known.key, now + DOUBTED_KEPT_S) for name, known in self._known.items()}
         while len(self._doubted) > limits.KEYS_CACHED_MAX:
             self._doubted.popitem(last=False)
         self._known.clear()
+
+    def known(self, secret: str) -> CompiledKey | None:
+        """Return a key that is known here, whatever the form of what is asked for."""
+        return self._use(key_hash(secret, self._pepper))
+
+    def _use(self, name: str) -> CompiledKey | None:
+        known = self._known.get(name)
+        if known is None:
+            return None
+        self._known.move_to_end(name)
+        now = self._clock.now()
+        if now >= known.check_at and name not in self._reading:
+            self._known[name] = known._replace(check_at=now + CHECKED_AGAIN_S)
+            self._start_reading(name)
+        return known.key
 
     def cached(self, secret: str) -> CompiledKey | None:
         """Return a key that is known here.
@@ -124,9 +156,8 @@ class KeyRing:
             FaultError: it is known not to exist.
         """
         name = key_hash(secret, self._pepper)
-        key = self._known.get(name)
+        key = self._use(name)
         if key is not None:
-            self._known.move_to_end(name)
             return key
         until = self._unknown.get(name)
         if until is not None and until > self._clock.now():
@@ -148,13 +179,17 @@ class KeyRing:
         name = key_hash(secret, self._pepper)
         reading = self._reading.get(name)
         if reading is None:
-            reading = self._reading[name] = self._tasks.spawn(self._read(name), name="key_lookup")
+            reading = self._start_reading(name)
         key = await asyncio.shield(reading)
         if isinstance(key, Fault):
             raise FaultError(key)
         if key is None:
             raise FaultError(_UNKNOWN_KEY)
         return key
+
+    def _start_reading(self, name: str) -> asyncio.Task[CompiledKey | Fault | None]:
+        reading = self._reading[name] = self._tasks.spawn(self._read(name), name="key_lookup")
+        return reading
 
     async def _read(self, name: str) -> CompiledKey | Fault | None:
         """Return a key, None for one that does not exist, or why it cannot be read.
@@ -190,11 +225,12 @@ class KeyRing:
 
     def _remember(self, name: str, key: CompiledKey | None) -> None:
         if key is None:
+            self._known.pop(name, None)
             self._unknown[name] = self._clock.now() + UNKNOWN_KEPT_S
             if len(self._unknown) > limits.KEYS_CACHED_MAX:
                 self._unknown.popitem(last=False)
         else:
-            self._known[name] = key
+            self._known[name] = _Known(key, self._clock.now() + CHECKED_EVERY_S)
             self._seen[name] = None
             self._seen.move_to_end(name)
             if len(self._seen) > limits.KEYS_CACHED_MAX:

@@ -9,15 +9,28 @@ from typing import Any
 
 import aiohttp
 import pytest
+from nats.js.api import StreamInfo
 
 from services.edge.admission import LOOK_S
 from tests.support.books import assert_at_rest, assert_books_agree, ledger_connection
 from tests.support.chat_client import ChatClient, Ending, Outcome, endings, load, session
 from tests.support.live_stack import channel_entry, model_entry, new_key
 from tests.support.network import Network, Trouble, running_network, why_unavailable
-from tests.support.network_cluster import CLIENT, new_folder, running
-from tests.support.network_regions import HOSTS, ONE_WAY_S, PINNED, PLACES, ROUND_TRIP_S, TwoRegions
+from tests.support.network_cluster import CLIENT, NATS, new_folder, running
+from tests.support.network_regions import (
+    ABROAD,
+    HOME,
+    HOSTS,
+    ONE_WAY_S,
+    PINNED,
+    PLACES,
+    ROUND_TRIP_S,
+    GatewayRegions,
+    LeafNodeRegions,
+    TwoRegions,
+)
 from tests.support.waiting import eventually
+from trunkline.core import limits
 from trunkline.policy.leaving import LEAVE_AFTER_S
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.tasks import TaskSet
@@ -29,10 +42,19 @@ pytestmark = [
 ]
 
 HOME_EDGE, ABROAD_EDGE = 0, 1
-AT_HOME, ABROAD = (0, 1), (2, 3)
+NEAR, FAR = (0, 1), (2, 3)
+"""Dispatchers, by their index: at home, and abroad."""
 MODEL, MODEL_ABROAD = "near", "pinned"
 LONG = {"chunks": 100, "delay_ms": 80}
 SOME = 20
+
+OUTLASTING = {"chunks": 300, "delay_ms": 80}
+"""24 s: longer than metering needs to take a dispatcher for dead, and to settle what it had under way."""
+
+ANSWERED_IN_THE_CUT = {"chunks": 5, "first_delay_ms": 2000}
+"""Before either side takes the other for lost, so that the answer is made, and used."""
+
+ORPHANS_WITHIN_S = limits.ORPHANS_AFTER_S + 8.0
 
 SLACK_S = 0.08
 """What requests take beside the ocean: two cores run all hosts."""
@@ -40,6 +62,12 @@ SLACK_S = 0.08
 CHANGE_WITHIN_S = 1.0 + ROUND_TRIP_S
 CAUGHT_UP_WITHIN_S = 30.0
 """A mirror that has heard nothing for ten seconds or so begins anew."""
+
+NODE_LOST_S = 15.0
+"""Processes connect to another node at once, and NATS chooses other leaders within 9 s."""
+
+WOKEN_WITHIN_S = 5.0
+"""A mirror that was told so tries again at once."""
 
 LOST = (Ending.IN_BAND, "internal_error")
 """How a stream ends whose dispatcher has been lost, as OpenAI's clients are told it."""
@@ -136,14 +164,14 @@ class Trial:
 
         async def look() -> bool:
             heard = [await self.regions.metrics(self.http, "edge", edge) for edge in (HOME_EDGE, ABROAD_EDGE)]
-            return all(metrics["trunkline_edge_dispatchers"] == len(AT_HOME + ABROAD) for metrics in heard)
+            return all(metrics["trunkline_edge_dispatchers"] == len(NEAR + FAR) for metrics in heard)
 
         await eventually(look, within_s=CAUGHT_UP_WITHIN_S, what="the regions hear each other")
 
     # --- what is tried -----------------------------------------------------------------------------------------
 
     async def each_region_serves_its_own(self) -> None:
-        for edge, near in ((HOME_EDGE, AT_HOME), (ABROAD_EDGE, ABROAD)):
+        for edge, near in ((HOME_EDGE, NEAR), (ABROAD_EDGE, FAR)):
             before = await self.taken(near)
             await self.some(edge)  # draws what the account may spend, which is granted at home
             seconds = [outcome.seconds for outcome in await self.some(edge)]
@@ -151,10 +179,22 @@ class Trial:
             assert statistics.median(seconds) < ROUND_TRIP_S  # nothing waits for an answer from the other side
         assert await self.far() == 0
 
+    async def usage_is_held_in_its_place(self) -> None:
+        """By all nodes of home, which give it away when it is settled; where the other region can, it keeps a copy."""
+
+        async def look() -> bool:
+            at_home, abroad = [await self.regions.usage_stream(region) for region in (HOME, ABROAD)]
+            own = set(self.regions.nodes_abroad if self.regions.stands_alone else NATS)
+            assert (_holders(at_home), _holders(abroad)) == (set(NATS), own)
+            left = at_home.state.last_seq if self.regions.stands_alone else 0
+            return at_home.state.last_seq > 0 and (at_home.state.messages, abroad.state.messages) == (0, left)
+
+        await eventually(look, within_s=CAUGHT_UP_WITHIN_S, what="usage is settled, and mirrored")
+
     async def a_full_region_is_helped_by_the_other(self) -> None:
-        places = PLACES * len(AT_HOME)
+        places = PLACES * len(NEAR)
         streams = [self._tasks.spawn(self.chat(HOME_EDGE, LONG, stream=True), name="long") for _ in range(places)]
-        await self.under_way(places, AT_HOME)
+        await self.under_way(places, NEAR)
         first = await self.chat(HOME_EDGE, {"chunks": 2})
         assert first.ending is Ending.WHOLE
         assert LEAVE_AFTER_S + ROUND_TRIP_S < first.seconds < LEAVE_AFTER_S + LOOK_S + ROUND_TRIP_S + 2 * SLACK_S
@@ -172,10 +212,10 @@ class Trial:
             self.regions.members[name].down = True
             self.regions.kill(name)
         await self.served_again(HOME_EDGE, within_s=5.0)
-        crossed = await self.taken(ABROAD)
+        crossed = await self.taken(FAR)
         seconds = [outcome.seconds for outcome in await self.some(HOME_EDGE)]
         assert ROUND_TRIP_S < statistics.median(seconds) < ROUND_TRIP_S + SLACK_S
-        assert await self.taken(ABROAD) - crossed == SOME
+        assert await self.taken(FAR) - crossed == SOME
         self.regions.revive()
         await self.regions.all_ready()
         assert await self.far() > before
@@ -184,9 +224,9 @@ class Trial:
         assert await self.far() == before
 
     async def a_lane_belongs_to_a_region(self) -> None:
-        before = await self.taken(ABROAD)
+        before = await self.taken(FAR)
         assert (await self.chat(HOME_EDGE, {"chunks": 2}, MODEL_ABROAD)).ending is Ending.WHOLE
-        assert await self.taken(ABROAD) - before == 1
+        assert await self.taken(FAR) - before == 1
 
     async def a_change_at_home_is_known_abroad(self) -> float:
         """Return how many seconds that took."""
@@ -195,7 +235,21 @@ class Trial:
         await self.regions.apply(self.http, accounts=[account])
         applied = self._clock.now()
         await self.served_again(ABROAD_EDGE, within_s=CAUGHT_UP_WITHIN_S)
-        return self._clock.now() - applied
+        known_s = self._clock.now() - applied
+        # An edge that hears of a key while it reads it reads it once more.
+        await self.served_again(ABROAD_EDGE, within_s=CAUGHT_UP_WITHIN_S)
+        return known_s
+
+    async def a_node_of_each_nats_is_lost(self) -> None:
+        nodes = NATS[0], self.regions.nodes_abroad[0]
+        for name in nodes:
+            self.regions.members[name].down = True
+            self.regions.kill(name)
+        for edge, model in ((HOME_EDGE, MODEL), (ABROAD_EDGE, MODEL), (HOME_EDGE, MODEL_ABROAD)):
+            await self.served_again(edge, model, within_s=NODE_LOST_S)
+        self.regions.revive()
+        await self.regions.all_ready()
+        await self.hear_each_other()
 
     async def an_ocean_that_is_cut_stops_neither(self) -> None:
         crossing = await self.crossing()
@@ -212,14 +266,77 @@ class Trial:
         assert (await self.chat(HOME_EDGE, {"chunks": 2}, MODEL_ABROAD)).ending is Ending.WHOLE
         await self.a_change_at_home_is_known_abroad()
 
+    async def streams_settled_by_checkpoint_are_booked_exactly_in_the_end(self) -> None:
+        """Metering takes the dispatchers abroad for dead while they serve, and hears of it all when they are back."""
+
+        async def orphans(name: str) -> None:
+            async def look() -> bool:
+                return await self.regions.metric_sum(self.http, "metering", name) == len(streams)
+
+            await eventually(look, within_s=ORPHANS_WITHIN_S, what=f"{name} has all streams")
+
+        streams = [
+            self._tasks.spawn(self.chat(ABROAD_EDGE, OUTLASTING, stream=True), name="outlasting")
+            for _ in range(2 * len(FAR))
+        ]
+        await self.under_way(len(streams), FAR)
+        await self._clock.sleep(2 * limits.CHECKPOINT_INTERVAL_S)
+        self.regions.sail(Trouble(cut=True))
+        await orphans("trunkline_metering_orphans_total")
+        assert not any(stream.done() for stream in streams)
+        self.regions.sail(Trouble(delay_s=ONE_WAY_S))
+        assert endings(await asyncio.gather(*streams)) == {Ending.WHOLE: len(streams)}
+        await orphans("trunkline_metering_orphans_corrected_total")
+        await assert_books_agree(self.regions, self.http, within_s=REST_TIMEOUT_S)
+        await self.hear_each_other()
+
+    async def an_answer_that_nobody_got_is_charged_to_nobody(self) -> None:
+        """Its frames are lost in the cut. Its usage comes when that is over, before or after its edge has said so."""
+        asked = self._tasks.spawn(self.chat(HOME_EDGE, ANSWERED_IN_THE_CUT, MODEL_ABROAD), name="asked")
+        await self.under_way(1, FAR)
+        self.regions.sail(Trouble(cut=True))
+        refused = await asked
+        assert (refused.ending, refused.status) == (Ending.REFUSED, 503)
+        self.regions.sail(Trouble(delay_s=ONE_WAY_S))
+        await self.hear_each_other()
+        job = refused.headers["x-request-id"]
+
+        async def used_and_not_paid() -> bool:
+            void = [f"trunkline_metering_void_jobs_total{{result={result}}}" for result in ("noted", "refunded")]
+            said = sum([await self.regions.metric_sum(self.http, "metering", name) for name in void])
+            async with ledger_connection(self.regions) as connection:
+                reported = await connection.fetchval(
+                    "select sum(output) from usage where job = $1::text::uuid and not counted", job
+                )
+                paid = await connection.fetchval(
+                    "select coalesce(sum(case kind when 'charge' then amount_nano else -amount_nano end), 0)"
+                    " from transfers where (job = $1::text::uuid and kind = 'charge')"
+                    " or (corrects_job = $1::text::uuid and kind = 'refund')",
+                    job,
+                )
+            return bool(said and reported and not paid)
+
+        await eventually(used_and_not_paid, within_s=REST_TIMEOUT_S, what="it is settled, and nobody has paid it")
+        await assert_books_agree(self.regions, self.http, within_s=REST_TIMEOUT_S)
+
     async def home_is_lost(self) -> None:
         self.regions.kill_home()
         await self._clock.sleep(CUT_OFF_S)
         await self.some(ABROAD_EDGE)
-        self.regions.kill("edge2")  # one that starts without home
-        await self.served_again(ABROAD_EDGE, within_s=20.0)
+        self.regions.kill("edge2")
+        if self.regions.stands_alone:
+            await self.served_again(ABROAD_EDGE, within_s=20.0)
+        else:
+            await eventually(self._edge_abroad_waits, within_s=20.0, what="an edge that starts waits for home")
         self.regions.revive()
         await self.regions.all_ready()
+        await self.served_again(ABROAD_EDGE, within_s=CAUGHT_UP_WITHIN_S)
+        await self.hear_each_other()
+        await self.regions.wake_abroad()
+        assert await self.a_change_at_home_is_known_abroad() < WOKEN_WITHIN_S
+
+    async def _edge_abroad_waits(self) -> bool:
+        return "streams_unready" in self.regions.log_tail("edge2") and not await self.regions.is_ready("edge2")
 
     async def abroad_is_lost(self) -> None:
         crossing = await self.crossing()
@@ -234,6 +351,13 @@ class Trial:
         assert (refused.ending, refused.status) == (Ending.REFUSED, 503)
         self.regions.revive()
         await self.regions.all_ready()
+
+
+def _holders(stream: StreamInfo) -> set[str]:
+    """Return the nodes of NATS that hold a stream."""
+    cluster = stream.cluster
+    assert cluster is not None
+    return {str(cluster.leader), *(str(peer.name) for peer in cluster.replicas or ())}
 
 
 @contextlib.asynccontextmanager
@@ -253,20 +377,27 @@ async def assert_charged_once(regions: TwoRegions, outcomes: Sequence[Outcome]) 
     assert {charges.get(outcome.headers["x-request-id"]) for outcome in whole} == {1}
 
 
-async def test_each_region_serves_its_own_helps_the_other_and_outlives_it(network: Network, tmp_path: Path) -> None:
+@pytest.mark.parametrize("joined", [LeafNodeRegions, GatewayRegions])
+async def test_each_region_serves_its_own_helps_the_other_and_outlives_it(
+    network: Network, tmp_path: Path, joined: type[TwoRegions]
+) -> None:
     async with (
-        running(TwoRegions(network, new_folder()), keep_logs=tmp_path) as regions,
+        running(joined(network, new_folder()), keep_logs=tmp_path) as regions,
         session() as http,
         running_tasks() as tasks,
     ):
         trial = Trial(regions, http, tasks)
         await trial.configure()
         await trial.each_region_serves_its_own()
+        await trial.usage_is_held_in_its_place()
         await trial.a_full_region_is_helped_by_the_other()
         await trial.a_lane_belongs_to_a_region()
         assert await trial.a_change_at_home_is_known_abroad() < CHANGE_WITHIN_S
         await trial.a_region_without_dispatchers_is_helped_by_the_other()
+        await trial.a_node_of_each_nats_is_lost()
         await trial.an_ocean_that_is_cut_stops_neither()
+        await trial.streams_settled_by_checkpoint_are_booked_exactly_in_the_end()
+        await trial.an_answer_that_nobody_got_is_charged_to_nobody()
         await trial.home_is_lost()
         await assert_books_agree(regions, http, within_s=REST_TIMEOUT_S)
         await trial.abroad_is_lost()

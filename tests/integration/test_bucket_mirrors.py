@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import nats
 import pytest
+from nats.aio.msg import Msg
 from nats.js.api import KeyValueConfig
 
 from tests.support.cli import CLI, Result
@@ -14,7 +15,8 @@ from tests.support.servers import NATSServer, free_port
 from tests.support.waiting import eventually
 from trunkline.bus import subjects
 from trunkline.bus.port import Message
-from trunkline.runtime import nats_bus
+from trunkline.runtime import nats_bus, stream_backup
+from trunkline.runtime.bus_condition import read_condition
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.kv_view import KVView
 from trunkline.runtime.nats_bus import NATSBus
@@ -24,6 +26,8 @@ DEADLINE_S = 15.0
 HOME, ABROAD = "home", "abroad"
 FAILED = 1
 MODELS = subjects.KV_MODELS
+USAGE = subjects.USAGE_STREAM
+COPIES = (*subjects.KV_BUCKETS, USAGE)
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +81,13 @@ async def heard(bus: NATSBus, subject: str, *, queue: str = "") -> list[bytes]:
 
 
 async def test_the_command_makes_what_is_missing(servers: tuple[NATSServer, NATSServer]) -> None:
-    assert {row[0] for row in _rows(await mirror(servers[1].url))} == set(subjects.KV_BUCKETS)
-    assert _rows(await mirror(servers[1].url)) == [[bucket, "there"] for bucket in subjects.KV_BUCKETS]
+    assert {row[0] for row in _rows(await mirror(servers[1].url))} == set(COPIES)
+    assert _rows(await mirror(servers[1].url)) == [[name, "there"] for name in COPIES]
     assert "this NATS is that of home" in (await mirror(servers[0].url, FAILED)).err
 
 
 def _rows(result: Result) -> list[list[str]]:
-    return [row[:2] for row in result.rows if row[:1] != ["bucket"]]
+    return [row[:2] for row in result.rows if row[:1] != ["copy"]]
 
 
 async def test_a_bucket_that_is_no_mirror_is_left_alone(servers: tuple[NATSServer, NATSServer]) -> None:
@@ -92,7 +96,7 @@ async def test_a_bucket_that_is_no_mirror_is_left_alone(servers: tuple[NATSServe
     for stream in await jetstream.streams_info():
         await jetstream.delete_stream(str(stream.config.name))
     await jetstream.create_key_value(KeyValueConfig(bucket=subjects.KV_CHANNELS))
-    assert "bucket channels is here, and no mirror" in (await mirror(servers[1].url, FAILED)).err
+    assert "channels is here, and no mirror" in (await mirror(servers[1].url, FAILED)).err
     await jetstream.delete_stream(subjects.kv_stream(subjects.KV_CHANNELS))
     await client.close()
 
@@ -145,9 +149,95 @@ async def test_a_bucket_that_home_makes_anew_is_mirrored_anew(
 
 async def test_usage_from_abroad_is_stored_at_home(buses: tuple[NATSBus, NATSBus]) -> None:
     home, abroad = buses
-    before = await home.stream_length(subjects.USAGE_STREAM)
+    before = await home.stream_length(USAGE)
     await abroad.store(subjects.usage("edge", "e1"), b"usage", message_id="e1-1", timeout_s=DEADLINE_S)
-    assert await home.stream_length(subjects.USAGE_STREAM) == before + 1
+    assert await home.stream_length(USAGE) == before + 1
+
+
+async def test_usage_that_is_settled_at_once_stays_in_the_mirror_and_is_sent_to_another_home(
+    buses: tuple[NATSBus, NATSBus], servers: tuple[NATSServer, NATSServer]
+) -> None:
+    home, abroad = buses
+    names = [f"d1-{number}" for number in range(300)]
+    await home.store(subjects.usage("dispatcher", "d1"), b"first", message_id="d1-first", timeout_s=DEADLINE_S)
+    await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="the mirror has begun")
+    async with settling(home) as settled:
+        for name in names:
+            await home.store(subjects.usage("dispatcher", "d1"), name.encode(), message_id=name, timeout_s=DEADLINE_S)
+        await eventually(lambda: _is(names[-1] in settled, True), within_s=DEADLINE_S, what="all is settled")
+    await eventually(lambda: _length(home, 0), within_s=DEADLINE_S, what="the stream is empty")
+    await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="all is mirrored")
+    kept = await abroad.stream_length(USAGE)
+
+    client = await nats.connect(servers[0].url)
+    await client.jetstream().delete_stream(USAGE)
+    await client.close()
+    await home.ensure_streams()
+    assert [row[0] for row in _rows(await mirror(servers[1].url)) if row[1] == "made"] == [USAGE]
+    await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="the new stream is mirrored")
+    assert await home.stream_length(USAGE) == kept
+    async with settling(home) as sent:
+        await eventually(lambda: _is(len(sent) == kept, True), within_s=DEADLINE_S, what="all is settled again")
+    assert sorted(name for name in sent if name in set(names)) == sorted(names)
+    assert {row[1] for row in _rows(await mirror(servers[1].url))} == {"there"}
+
+
+async def test_what_home_lost_of_usage_after_its_backup_is_sent_there(
+    buses: tuple[NATSBus, NATSBus], servers: tuple[NATSServer, NATSServer], tmp_path: Path
+) -> None:
+    home, abroad = buses
+    subject = subjects.usage("dispatcher", "d2")
+    await home.store(subject, b"d2-saved", message_id="d2-saved", timeout_s=DEADLINE_S)
+    client = await nats.connect(servers[0].url)
+    await stream_backup.save(client, USAGE, tmp_path)
+    for name in ("d2-1", "d2-2"):
+        await home.store(subject, name.encode(), message_id=name, timeout_s=DEADLINE_S)
+    await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="all is mirrored")
+    await client.jetstream().delete_stream(USAGE)
+    await stream_backup.restore(client, USAGE, tmp_path)
+    await client.close()
+    assert [row[0] for row in _rows(await mirror(servers[1].url)) if row[1] == "made"] == [USAGE]
+    async with settling(home) as sent:
+        wanted = {"d2-saved", "d2-1", "d2-2"}
+        await eventually(lambda: _is(wanted <= set(sent), True), within_s=DEADLINE_S, what="all of it is there")
+
+
+class _AnHourLater(SystemClock):
+    def wall_ms(self) -> int:
+        return super().wall_ms() + 3_600_000
+
+
+async def test_usage_in_a_mirror_does_not_wait_for_settlement(
+    buses: tuple[NATSBus, NATSBus], servers: tuple[NATSServer, NATSServer]
+) -> None:
+    home, abroad = buses
+    await home.store(subjects.usage("edge", "e2"), b"usage", message_id="e2-1", timeout_s=DEADLINE_S)
+    await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="it is mirrored")
+    late = []
+    for server in servers:
+        client = await nats.connect(server.url)
+        late.append("settlement" in [check.name for check in await read_condition(client, _AnHourLater())])
+        await client.close()
+    assert late == [True, False]
+
+
+@asynccontextmanager
+async def settling(home: NATSBus) -> AsyncIterator[list[str]]:
+    """Take what comes from the stream at once, as metering does; gives a list that it is added to."""
+    found: list[str] = []
+
+    async def settle(message: Msg) -> None:
+        await message.ack()
+        found.append(message.data.decode())
+
+    taking = await home.jetstream.subscribe(
+        subjects.USAGE_SUBJECTS, stream=USAGE, durable="settling", cb=settle, manual_ack=True
+    )
+    try:
+        yield found
+    finally:
+        await taking.unsubscribe()
+        await home.jetstream.delete_consumer(USAGE, "settling")
 
 
 async def test_an_offer_stays_in_its_region_while_somebody_takes_it_there(buses: tuple[NATSBus, NATSBus]) -> None:
@@ -175,3 +265,11 @@ async def _is(found: object, wanted: object) -> bool:
 
 async def _holds(bus: NATSBus, token: str, value: bytes) -> bool:
     return await bus.kv_get(MODELS, token) == value
+
+
+async def _length(bus: NATSBus, messages: int) -> bool:
+    return await bus.stream_length(USAGE) == messages
+
+
+async def _mirrored(abroad: NATSBus, home: NATSBus) -> bool:
+    return (await abroad.stream_span(USAGE)).last == (await home.stream_span(USAGE)).last

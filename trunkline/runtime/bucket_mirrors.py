@@ -1,4 +1,4 @@
-"""The buckets of the home region, mirrored into another one. Called by `trunkline mirror`.
+"""The buckets of the home region, and its usage, mirrored into another one. Called by `trunkline mirror`.
 
 Each region's NATS is a JetStream domain of its own, so a mirror has the name that the bucket has at home, and services
 read it as they read the bucket there. Writes at home are not heard across the domains; a mirror says again what it has
@@ -7,6 +7,7 @@ stored, on the bucket's own subjects, so whoever hears of a change finds it here
 
 from typing import NamedTuple
 
+import msgspec
 from nats.aio.client import Client
 from nats.errors import Error as NATSError
 from nats.js.api import ExternalStream, RePublish, StorageType, StreamConfig, StreamInfo, StreamSource
@@ -14,32 +15,48 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
 from trunkline.bus import subjects
+from trunkline.runtime.usage_mirror import send_home, usage_configuration
 
 API_TIMEOUT_S = 10.0
+
+STALLED_AFTER_S = 10.0
+"""A mirror hears of home each second. One that does not tries again ever more rarely, every two minutes in the end; a
+leader that is chosen anew tries at once."""
+
+
+_NANOSECONDS_PER_SECOND = 1_000_000_000
 
 
 class MirrorError(Exception):
     """A region cannot be made; says why and what to do."""
 
 
+class _SteppedDown(msgspec.Struct):
+    """JetStream's answer; an error has no ``success``."""
+
+    success: bool = False
+
+
 class Mirror(NamedTuple):
-    """A bucket in this region.
+    """What is in this region of a bucket or stream.
 
     Attributes:
-        bucket: its name.
-        made: it was not here before, or was that of a bucket which home has no more.
+        name: of the bucket or stream.
+        made: it was not here before, or was that of one which home has no more.
+        woken: it had not heard of home for a while, and tries again now.
         entries: how many it holds now.
         lag: messages that are still to come.
     """
 
-    bucket: str
+    name: str
     made: bool
+    woken: bool
     entries: int
     lag: int
 
 
 def configuration(bucket: str, home: str, replicas: int) -> StreamConfig:
-    """Return that of a mirror.
+    """Return that of a bucket's mirror.
 
     Args:
         bucket: name of it.
@@ -57,8 +74,10 @@ def configuration(bucket: str, home: str, replicas: int) -> StreamConfig:
     )
 
 
-async def mirror_buckets(client: Client, home: str, replicas: int) -> list[Mirror]:
-    """Make the mirrors that are missing, and those anew whose bucket was.
+async def mirror_home(client: Client, home: str, replicas: int) -> list[Mirror]:
+    """Make the mirrors that are missing, and those anew whose bucket or stream was; wake those that have stalled.
+
+    Usage of a stream that was is sent to the new one first.
 
     Args:
         client: connected to the region's NATS, as a user who may do anything.
@@ -76,48 +95,70 @@ async def mirror_buckets(client: Client, home: str, replicas: int) -> list[Mirro
             raise MirrorError("this NATS has no JetStream domain: give each region's NATS one of its own")
         if domain == home:
             raise MirrorError(f"this NATS is that of {home}: connect to the one of the other region")
-        return [
-            await _mirror(jetstream, at_home, configuration(bucket, home, replicas), bucket)
-            for bucket in subjects.KV_BUCKETS
-        ]
+        wanted = [configuration(bucket, home, replicas) for bucket in subjects.KV_BUCKETS]
+        wanted.append(usage_configuration(home, replicas))
+        return [await _mirror(client, jetstream, at_home, each) for each in wanted]
     except (NATSError, TimeoutError) as error:
         reason = error.description if isinstance(error, APIError) else type(error).__name__
         raise MirrorError(f"JetStream does not do it: {reason}") from error
 
 
-async def _mirror(jetstream: JetStreamContext, at_home: JetStreamContext, wanted: StreamConfig, bucket: str) -> Mirror:
+async def _mirror(
+    client: Client, jetstream: JetStreamContext, at_home: JetStreamContext, wanted: StreamConfig
+) -> Mirror:
     name = str(wanted.name)
     try:
         found = await jetstream.stream_info(name)
     except NotFoundError:
-        return await _made(jetstream, wanted, bucket)
+        return await _made(jetstream, wanted)
     if found.config.mirror is None:
         raise MirrorError(
-            f"bucket {bucket} is here, and no mirror: services that belong to home have run in this region; delete "
+            f"{_shown(name)} is here, and no mirror: services that belong to home have run in this region; delete "
             f"the stream {name} here if nothing else needs it"
         )
     if await _is_of_another(at_home, found):
+        if name == subjects.USAGE_STREAM:
+            await send_home(jetstream)
         await jetstream.delete_stream(name)
-        return await _made(jetstream, wanted, bucket)
-    return Mirror(bucket, False, found.state.messages, _lag(found.mirror))
+        return await _made(jetstream, wanted)
+    woken = _stalled(found) and await _wake(client, name)
+    return Mirror(_shown(name), False, woken, found.state.messages, _lag(found.mirror))
 
 
-async def _made(jetstream: JetStreamContext, wanted: StreamConfig, bucket: str) -> Mirror:
+async def _made(jetstream: JetStreamContext, wanted: StreamConfig) -> Mirror:
     made = await jetstream.add_stream(wanted)
-    return Mirror(bucket, True, made.state.messages, _lag(made.mirror))
+    return Mirror(_shown(str(wanted.name)), True, False, made.state.messages, _lag(made.mirror))
+
+
+def _shown(name: str) -> str:
+    """Return what people call a stream."""
+    return subjects.kv_bucket(name) or name
 
 
 async def _is_of_another(at_home: JetStreamContext, mirror: StreamInfo) -> bool:
-    """Return whether home has made its bucket after the mirror, as after a restore.
+    """Return whether home has made its bucket or stream after the mirror, or has an older one, as after a restore.
 
-    Such a bucket counts its entries from one again. The mirror asks for what comes after the last that it has, so it
-    keeps the old ones and says that nothing is to come.
+    Such a one counts its messages from one again, or from where the backup ends. The mirror asks for what comes after
+    the last that it has, so it keeps the old ones and says that nothing is to come. Buckets are not in a backup, so
+    that one which is behind its mirror has a leader that was just chosen.
     """
     try:
         origin = await at_home.stream_info(str(mirror.config.name))
     except (NATSError, TimeoutError):
         return False  # home is away, or has none yet: what is here goes on serving
-    return origin.created is not None and mirror.created is not None and origin.created > mirror.created
+    later = origin.created is not None and mirror.created is not None and origin.created > mirror.created
+    behind = origin.state.last_seq < mirror.state.last_seq
+    return later or (behind and mirror.config.name == subjects.USAGE_STREAM)
+
+
+def _stalled(mirror: StreamInfo) -> bool:
+    return mirror.mirror is not None and (mirror.mirror.active or 0) > STALLED_AFTER_S * _NANOSECONDS_PER_SECOND
+
+
+async def _wake(client: Client, name: str) -> bool:
+    """Have another node lead a mirror; returns whether one does: there is none where one node alone holds it."""
+    answer = await client.request(f"$JS.API.STREAM.LEADER.STEPDOWN.{name}", timeout=API_TIMEOUT_S)
+    return msgspec.json.decode(answer.data, type=_SteppedDown).success
 
 
 def _lag(mirror: object) -> int:

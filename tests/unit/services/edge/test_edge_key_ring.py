@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.edge import key_ring
-from services.edge.key_ring import DOUBTED_KEPT_S, STORED_WITHIN_S, KeyRing
+from services.edge.key_ring import CHECKED_AGAIN_S, CHECKED_EVERY_S, DOUBTED_KEPT_S, STORED_WITHIN_S, KeyRing
 from services.edge.metrics import EdgeMetrics
 from tests.support.manual_clock import ManualClock
 from trunkline.bus import snapshots, subjects
@@ -72,6 +72,12 @@ class Rig:
             return self.ring.cached(SECRET) or await self.ring.find(SECRET)
         except FaultError:
             return None
+
+    async def used(self) -> CompiledKey | None:
+        """Return the same, once what that has begun beside it is done."""
+        found = await self.look_up()
+        await asyncio.gather(*self.ring._reading.values())
+        return found
 
     async def blocked(self) -> bool:
         key = await self.look_up()
@@ -196,3 +202,52 @@ async def test_a_known_key_does_not_wait_for_a_bucket_that_says_nothing(
     monkeypatch.setattr(rig.store, "kv_get", silent)
     monkeypatch.setattr(key_ring, "DOUBTED_READ_S", 0.0)
     assert not await rig.blocked()
+
+
+async def test_a_revocation_that_was_not_announced_holds_once_the_key_is_read_again(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    assert await rig.look_up()
+    del rig.store.entries[NAME]
+    await rig.clock.advance(CHECKED_EVERY_S - 0.001)
+    assert await rig.used()
+    assert rig.store.reads == 1
+    await rig.clock.advance(0.001)
+    assert await rig.used(), "nothing waits for the read"
+    assert await rig.look_up() is None
+    assert rig.store.reads == 2
+
+
+async def test_a_key_is_read_again_while_it_is_used(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    for reads in (1, 2, 3):
+        for _ in range(3):
+            assert await rig.used()
+        assert rig.store.reads == reads
+        await rig.clock.advance(CHECKED_EVERY_S)
+
+
+async def test_a_known_key_is_good_as_long_as_it_cannot_be_read_again(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    assert await rig.look_up()
+    rig.store.entries[NAME] = BusError("home is away")
+    await rig.clock.advance(CHECKED_EVERY_S)
+    for _ in range(2):
+        assert await rig.used()
+        assert await rig.used()
+        await rig.clock.advance(CHECKED_AGAIN_S)
+    assert rig.store.reads == 3
+    rig.store.entries[NAME] = BLOCKED
+    assert not await rig.blocked()
+    await asyncio.gather(*rig.ring._reading.values())
+    assert await rig.blocked()
+
+
+async def test_a_change_that_is_heard_during_a_check_goes_before_what_is_read(rig: Rig) -> None:
+    rig.store.entries[NAME] = OPEN
+    assert await rig.look_up()
+    await rig.clock.advance(CHECKED_EVERY_S)
+    assert await rig.look_up()
+    reading = list(rig.ring._reading.values())
+    rig.store.announce(BLOCKED)
+    await asyncio.gather(*reading)
+    assert await rig.blocked()
