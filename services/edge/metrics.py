@@ -120,6 +120,11 @@ class EdgeMetrics:
             "Usage events published here because their dispatcher was lost before it could confirm them.",
             registry=registry,
         )
+        self.jobs_void = Counter(
+            "trunkline_edge_jobs_void",
+            "Jobs that ended in an error before their answer began, and of which an offer may have been answered.",
+            registry=registry,
+        )
         self.usage_copies_dropped = Counter(
             "trunkline_edge_usage_copies_dropped",
             "Copies of usage events let go before they were confirmed, because there were too many.",

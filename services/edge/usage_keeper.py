@@ -1,7 +1,7 @@
 """The second holder of usage: what END and FAIL carried, until the dispatcher's beat says that it is stored.
 
 If the dispatcher is lost first, this edge publishes the copies; the ledger's unique key makes a second copy
-harmless.
+harmless. What only an edge knows goes the same way: that a job has come to nothing.
 """
 
 from collections import OrderedDict
@@ -10,8 +10,9 @@ import structlog
 
 from services.edge.metrics import EdgeMetrics
 from trunkline.bus.fleet import Fleet
-from trunkline.bus.messages import UsageEvent
+from trunkline.bus.messages import UsageEvent, VoidJob
 from trunkline.core import limits
+from trunkline.core.ids import JobID
 from trunkline.runtime.usage_outbox import UsageOutbox
 
 log = structlog.get_logger()
@@ -46,6 +47,11 @@ class UsageKeeper:
             events.popitem(last=False)
             self._count -= 1
             self._metrics.usage_copies_dropped.inc()
+
+    def void(self, job: JobID, account: int, lease: int) -> None:
+        """Tell metering that a client got an error instead of an answer, whatever it hears of the job's offers."""
+        self._metrics.jobs_void.inc()
+        self._outbox.add(VoidJob(job, account, lease))
 
     def confirmed(self, dispatcher: str, stored: int) -> None:
         """Every event of a dispatcher up to ``stored`` is in JetStream."""

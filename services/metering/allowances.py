@@ -8,7 +8,7 @@ wrong figure.
 
 import contextlib
 import datetime as dt
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import asyncpg
@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from services.metering.metrics import MeteringMetrics
+from services.metering.postgres_clock import PostgresClock
 from services.metering.terms import TermsBook
 from trunkline.bus import messages, subjects
 from trunkline.bus.allowance import (
@@ -87,6 +88,7 @@ class AllowanceDesk:
         database: where the accounts are.
         terms: what bounds them.
         discounts: see `ReadDiscounts`.
+        postgres_clock: by which minutes and days go.
         tasks, metrics: of the process.
     """
 
@@ -97,6 +99,7 @@ class AllowanceDesk:
         terms: TermsBook,
         discounts: ReadDiscounts,
         *,
+        postgres_clock: PostgresClock,
         tasks: TaskSet,
         metrics: MeteringMetrics,
     ) -> None:
@@ -104,6 +107,7 @@ class AllowanceDesk:
         self._database = database
         self._terms = terms
         self._discounts = discounts
+        self._postgres_clock = postgres_clock
         self._tasks = tasks
         self._metrics = metrics
         self._waiting: list[_Waiting] = []
@@ -142,7 +146,8 @@ class AllowanceDesk:
                 try:
                     async with self._database.connection() as connection:
                         discounts = await self._discounts(connection)
-                        decisions = await _Round(connection, self._terms, discounts, self._metrics).decide(waiting)
+                        round_ = _Round(connection, self._terms, discounts, self._postgres_clock, self._metrics)
+                        decisions = await round_.decide(waiting)
                 except (StoreError, asyncpg.PostgresError) as error:
                     log.warning("allowances_unanswered", draws=len(waiting), error=type(error).__name__)
                     self._metrics.postgres_failures.labels("allowances").inc()
@@ -177,12 +182,19 @@ class _Round:
     """The draws that waited together."""
 
     def __init__(
-        self, connection: Connection, terms: TermsBook, discounts: Discounts, metrics: MeteringMetrics
+        self,
+        connection: Connection,
+        terms: TermsBook,
+        discounts: Discounts,
+        postgres_clock: PostgresClock,
+        metrics: MeteringMetrics,
     ) -> None:
         self._connection = connection
         self._terms = terms
         self._discounts = discounts
+        self._postgres_clock = postgres_clock
         self._metrics = metrics
+        self._leapt_ms = 0
         self._decided = _Decided({}, {})
         self._version = 0
         self._refusing: set[RefusingBudget] = set()
@@ -210,7 +222,7 @@ class _Round:
 
     async def _decide_once(self, pending: list[_Pending], terms: Mapping[int, AccountTerms]) -> list[_Pending]:
         """Decide draws and return those that must be decided again."""
-        stored = await read_accounts(self._connection, {entry.draw.account for entry in pending})
+        stored = await self._read({entry.draw.account for entry in pending})
         stored = await self._with_budgets(stored, terms)
         discounts = await self._read_discounts(stored)
         leases = {account: _open_leases(found) for account, found in stored.items()}
@@ -222,7 +234,8 @@ class _Round:
                 self._grant(entry, _unknown(entry.draw))
                 continue
             view = _view(stored[account], terms[account], entry.draw, discounts.get(account, 0))
-            decision = decide(stored[account].state, view, entry.edge, entry.draw, stored[account].now_ms)
+            now_ms = stored[account].now_ms
+            decision = decide(stored[account].state, view, entry.edge, entry.draw, now_ms, leapt_ms=self._leapt_ms)
             if decision is None:
                 continue
             if decision.changed:
@@ -241,6 +254,13 @@ class _Round:
             for edge in recall:
                 self._decided.recalls.setdefault(edge, set()).add(account)
         return again
+
+    async def _read(self, accounts: Collection[int]) -> dict[int, StoredAccount]:
+        asked_s = self._postgres_clock.asked()
+        stored = await read_accounts(self._connection, accounts)
+        if stored:
+            self._leapt_ms = self._postgres_clock.leapt_ms(next(iter(stored.values())).now_ms, asked_s)
+        return stored
 
     def _grant(self, entry: _Pending, grant: LeaseGrant) -> None:
         self._decided.grants.setdefault(entry.waiting, []).append(grant)
@@ -284,7 +304,7 @@ class _Round:
         if not missing:
             return stored
         await open_budgets(self._connection, missing)
-        return {**stored, **await read_accounts(self._connection, {budget.account for budget in missing})}
+        return {**stored, **await self._read({budget.account for budget in missing})}
 
     async def _read_discounts(self, stored: Mapping[int, StoredAccount]) -> dict[int, int]:
         """Return the volume discounts of accounts, as edges need them to price holds."""

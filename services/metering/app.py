@@ -16,6 +16,7 @@ from services.metering.leases import LeaseEnds
 from services.metering.ledger_watch import LedgerWatch
 from services.metering.metrics import MeteringMetrics
 from services.metering.orphans import Orphans
+from services.metering.postgres_clock import PostgresClock
 from services.metering.retention import Retention
 from services.metering.settler import Settler
 from services.metering.terms import TermsBook
@@ -74,7 +75,10 @@ async def _opened(process: Process, settings: MeteringSettings, tracer: Tracer) 
     terms = TermsBook(clock)
     settler = Settler(store, terms, clock=clock, metrics=metrics, tracer=tracer)
     consumer = Consumer(intake, settler, clock=clock, metrics=metrics)
-    allowances = AllowanceDesk(process.bus, store, terms, settler.discounts, tasks=tasks, metrics=metrics)
+    postgres_clock = PostgresClock(clock)
+    allowances = AllowanceDesk(
+        process.bus, store, terms, settler.discounts, postgres_clock=postgres_clock, tasks=tasks, metrics=metrics
+    )
     inquiries = InquiryDesk(process.bus, store, clock=clock, tasks=tasks, metrics=metrics)
     desks = Desks(allowances, inquiries)
     orphans = Orphans(process.bus, settler, clock=clock, metrics=metrics)
@@ -82,7 +86,7 @@ async def _opened(process: Process, settings: MeteringSettings, tracer: Tracer) 
     leases = LeaseEnds(process.bus, clock=clock, metrics=metrics)
     await leases.start()
     upkeep = Upkeep(store, desks, intake, orphans, leases, clock=clock, metrics=metrics)
-    retention = Retention(store, settings.usage_days, clock=clock, metrics=metrics)
+    retention = Retention(store, settings.usage_days, postgres_clock, clock=clock, metrics=metrics)
     gate = SchemaGate(store, clock)
     watch = LedgerWatch(store, clock=clock, metrics=metrics)
     running = {

@@ -14,7 +14,7 @@ import structlog
 from services.metering.intake import Delivery, Intake
 from services.metering.metrics import MeteringMetrics
 from services.metering.settler import Settler
-from trunkline.bus.messages import UsageEvent, decode_usage_batch
+from trunkline.bus.messages import UsageEvent, VoidJob, decode_usage_batch
 from trunkline.bus.port import BusError
 from trunkline.core.clock import Clock
 from trunkline.store.database import StoreError
@@ -79,27 +79,34 @@ class Consumer:
 
     async def _settle(self, deliveries: Sequence[Delivery]) -> None:
         events: list[UsageEvent] = []
+        void: list[VoidJob] = []
         batches: list[Delivery] = []
         unreadable: list[Delivery] = []
         for delivery in deliveries:
             try:
-                events.extend(decode_usage_batch(delivery.data).events)
+                batch = decode_usage_batch(delivery.data)
             except msgspec.MsgspecError:
                 unreadable.append(delivery)
             else:
+                events.extend(batch.events)
+                void.extend(batch.void)
                 batches.append(delivery)
-        if not await self._persist(lambda: self._store(events, unreadable)):
+        if not await self._persist(lambda: self._store(events, void, unreadable)):
             await _answer([delivery.give_back for delivery in deliveries])
             return
         await _answer(
             [delivery.ack for delivery in batches] + [delivery.terminate for delivery in unreadable],
         )
 
-    async def _store(self, events: Sequence[UsageEvent], unreadable: Sequence[Delivery]) -> None:
+    async def _store(
+        self, events: Sequence[UsageEvent], void: Sequence[VoidJob], unreadable: Sequence[Delivery]
+    ) -> None:
         for delivery in unreadable:
             await self._settler.set_message_aside(delivery.subject, delivery.data, "not a usage batch")
         if events:
             await self._settler.settle(events)
+        if void:
+            await self._settler.take_back(void)
 
     async def _persist(self, store: Callable[[], Awaitable[None]]) -> bool:
         """Try until it is done; return False if it is not and the process is to stop."""

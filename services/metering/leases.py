@@ -50,6 +50,14 @@ class _Mark(NamedTuple):
     last: int
 
 
+class _Closing(NamedTuple):
+    """A lease that was given up, as of its last report."""
+
+    account: int
+    lease: int
+    reported_ms: int
+
+
 class LeaseEnds:
     """Knows which edges live, and ends the leases of those that do not.
 
@@ -66,6 +74,7 @@ class LeaseEnds:
         self._looked: float | None = None
         self._settled_at = clock.now()
         self._marks: deque[_Mark] = deque(maxlen=MARKS_MAX)
+        self._closing: dict[_Closing, float] = {}
 
     async def start(self) -> None:
         """Listen for beats of edges."""
@@ -102,11 +111,13 @@ class LeaseEnds:
             if not of_lost:
                 for edge in lost:
                     del self._heard[edge]
-        if accounts:
+        if not accounts:
+            self._closing.clear()
+        else:
             stored = await read_accounts(connection, accounts)
             if gone := accounts - stored.keys():
                 await forget_accounts(connection, gone)
-            await self._end(connection, stored, lost, now - settled_at)
+            await self._end(connection, stored, lost, settled_at)
 
     async def _look_for_edges(self, connection: Connection, now: float) -> None:
         if self._looked is None or now - self._looked >= EDGES_INTERVAL_S:
@@ -127,13 +138,34 @@ class LeaseEnds:
         while self._marks and self._marks[0].last < span.first:
             self._settled_at = self._marks.popleft().at
 
+    def _over(self, stored: Mapping[int, StoredAccount], settled_at: float) -> set[tuple[int, int]]:
+        """Return closed leases that are booked to the end, or whose time is over, as account and number.
+
+        Their time is counted from when they were first seen here: the moment of the report is Postgres's, whose clock
+        may be set meanwhile.
+        """
+        now = self._clock.now()
+        seen: dict[_Closing, float] = {}
+        over = set()
+        for account, found in stored.items():
+            for number, lease in found.state.leases.items():
+                if not lease.closing:
+                    continue
+                closing = _Closing(account, number, lease.reported_ms)
+                seen[closing] = self._closing.get(closing, now)
+                if settled_at - seen[closing] > limits.LEASE_LOST_S or _is_booked(found, number, lease):
+                    over.add((account, number))
+        self._closing = seen
+        return over
+
     async def _end(
-        self, connection: Connection, stored: Mapping[int, StoredAccount], lost: set[str], behind_s: float
+        self, connection: Connection, stored: Mapping[int, StoredAccount], lost: set[str], settled_at: float
     ) -> None:
+        over = self._over(stored, settled_at)
         ended: dict[int, dict[int, str]] = {}
         for account, found in stored.items():
             for number, lease in list(found.state.leases.items()):
-                if lease.edge in lost or (lease.closing and _is_over(found, number, lease, behind_s)):
+                if lease.edge in lost or (account, number) in over:
                     drop_lease(found.state, number)
                     ended.setdefault(account, {})[number] = "lost" if lease.edge in lost else "closed"
         if not ended:
@@ -149,10 +181,8 @@ class LeaseEnds:
                 log.info("lease_ended", account=account, lease=number, why=why)
 
 
-def _is_over(stored: StoredAccount, number: int, lease: LeaseState, behind_s: float) -> bool:
-    """Whether a closed lease is booked to the end, or its time is over."""
+def _is_booked(stored: StoredAccount, number: int, lease: LeaseState) -> bool:
+    """Whether all that a lease has drawn is booked."""
     money = {meter: Bearing(0, settled) for meter, settled in stored.settled.items()}
     unbooked = {meter for meter, drawn in lease.drawn.items() if drawn > 0} - money.keys()
-    if not unbooked and settled_wholly(lease, number, money):
-        return True
-    return stored.now_ms - lease.reported_ms > (limits.LEASE_LOST_S + behind_s) * 1000
+    return not unbooked and settled_wholly(lease, number, money)

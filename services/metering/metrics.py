@@ -50,6 +50,16 @@ class MeteringMetrics:
             "Events settled without a charge, or with a part of it missing, because no price is known.",
             registry=registry,
         )
+        self.void_jobs = zeroed(
+            Counter(
+                "trunkline_metering_void_jobs",
+                "Jobs of which edges said that their clients got nothing, by what came of it: noted, refunded, or "
+                "refused, since they were too old.",
+                ["result"],
+                registry=registry,
+            ),
+            ("noted", "refunded", "refused"),
+        )
         for kind in self._booked_nano:
             registry.register(self._booked(kind))
         registry.register(
@@ -122,6 +132,11 @@ class MeteringMetrics:
             "Attempts settled by the last checkpoint of their dispatcher, which was lost.",
             registry=registry,
         )
+        self.orphans_corrected = Counter(
+            "trunkline_metering_orphans_corrected",
+            "Attempts settled by a checkpoint, of which exact usage came later and was booked in its place.",
+            registry=registry,
+        )
         self.forgotten = Counter(
             "trunkline_metering_usage_forgotten",
             "Attempts of which only sums are kept because of their age.",
@@ -131,7 +146,7 @@ class MeteringMetrics:
     def _booked(self, kind: str) -> ReadCounter:
         return ReadCounter(
             f"trunkline_metering_{kind}_usd",
-            f"Ledger transfers of kind {kind} booked by this process, in USD.",
+            f"Ledger transfers of kind {kind} booked by this process, without corrections, in USD.",
             lambda: self._booked_nano[kind] / NANO_PER_USD,
         )
 
@@ -142,5 +157,6 @@ class MeteringMetrics:
         self.events.labels("settled").inc(batch.events)
         self.events.labels("duplicate").inc(batch.duplicates)
         self.unpriced.inc(batch.unpriced)
+        self.orphans_corrected.inc(batch.corrected)
         self._booked_nano["charge"] += batch.charge_nano
         self._booked_nano["cost"] += batch.cost_nano

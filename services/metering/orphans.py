@@ -2,8 +2,8 @@
 
 What is known exactly goes before: usage that the dispatcher had published, and that its edges publish when they have
 lost it. So the dispatcher must have been silent for `limits.ORPHANS_AFTER_S`, and the stream USAGE been settled up to
-where it was then; the ledger's unique keys leave out of the checkpoint whatever has been booked. What comes later still
-changes nothing.
+where it was then; the ledger's unique keys leave out of the checkpoint whatever has been booked. What comes later
+still, because the dispatcher lives or has left a spool behind, corrects what was booked (`store.exact_usage`).
 """
 
 import msgspec
@@ -95,7 +95,7 @@ class Orphans:
             except msgspec.MsgspecError:
                 await self._settler.set_message_aside(subject, payload or b"", "not a checkpoint")
         for start in range(0, len(events), EVENTS_MAX):
-            settled = await self._settler.settle(events[start : start + EVENTS_MAX])
+            settled = await self._settler.settle(events[start : start + EVENTS_MAX], checkpoints=True)
             self._metrics.orphans.inc(settled)
             log.warning("orphans_settled", dispatcher=dispatcher, settled=settled)
         for subject in parts:

@@ -10,11 +10,14 @@ import asyncpg
 import structlog
 
 from services.metering.metrics import MeteringMetrics
+from services.metering.postgres_clock import PostgresClock
 from trunkline.core.clock import Clock
 from trunkline.store.database import Connection, Database, StoreError
+from trunkline.store.exact_usage import forget_checkpoints
 from trunkline.store.stale_allowances import forget_idle_accounts, forget_periods
 from trunkline.store.usage_history import days_before, make_partitions, retire_day, retire_late
 from trunkline.store.usage_sums import forget_sums, sum_days
+from trunkline.store.void_jobs import forget_void_jobs
 
 log = structlog.get_logger()
 
@@ -38,12 +41,22 @@ class Retention:
     Args:
         database: where usage is.
         usage_days: how long it is kept.
+        postgres_clock: by which allowances count.
         clock, metrics: of the process.
     """
 
-    def __init__(self, database: Database, usage_days: int, *, clock: Clock, metrics: MeteringMetrics) -> None:
+    def __init__(
+        self,
+        database: Database,
+        usage_days: int,
+        postgres_clock: PostgresClock,
+        *,
+        clock: Clock,
+        metrics: MeteringMetrics,
+    ) -> None:
         self._database = database
         self._usage_days = usage_days
+        self._postgres_clock = postgres_clock
         self._clock = clock
         self._metrics = metrics
         self._account = 0
@@ -78,6 +91,8 @@ class Retention:
             begins = dt.datetime(first_kept.year, first_kept.month, first_kept.day, tzinfo=dt.UTC)
             self._retired(await retire_late(connection, begins), "late")
             await forget_sums(connection, first_kept)
+            await forget_checkpoints(connection, begins)
+            await forget_void_jobs(connection, begins)
             await self._sum_days(connection)
             await self._forget_allowances(connection)
 
@@ -88,7 +103,10 @@ class Retention:
                 log.info("usage_day_summed", day=day.isoformat())
 
     async def _forget_allowances(self, connection: Connection) -> None:
-        forgotten = await forget_idle_accounts(connection, self._account, ACCOUNTS_MAX)
+        asked_s = self._postgres_clock.asked()
+        forgotten = await forget_idle_accounts(
+            connection, self._account, ACCOUNTS_MAX, lambda now_ms: self._postgres_clock.leapt_ms(now_ms, asked_s)
+        )
         self._account = forgotten.last
         periods = await forget_periods(connection)
         if forgotten.accounts or periods:

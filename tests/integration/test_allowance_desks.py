@@ -12,6 +12,7 @@ from services.edge.metrics import EdgeMetrics
 from services.metering import allowances as desk_module
 from services.metering.allowances import AllowanceDesk
 from services.metering.metrics import MeteringMetrics
+from services.metering.postgres_clock import PostgresClock
 from services.metering.settler import PRICES_AGE_MAX_S, Settler
 from services.metering.terms import TermsBook
 from tests.support import usage_events
@@ -54,7 +55,10 @@ class Replica:
         async def read_discounts(_: Connection) -> Discounts:
             return discounts
 
-        self.desk = AllowanceDesk(bus, database, self.terms, read_discounts, tasks=tasks, metrics=metrics)
+        clock = PostgresClock(SystemClock())
+        self.desk = AllowanceDesk(
+            bus, database, self.terms, read_discounts, postgres_clock=clock, tasks=tasks, metrics=metrics
+        )
 
     def count(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"trunkline_metering_{name}_total", labels) or 0.0
@@ -370,7 +374,9 @@ async def test_a_replica_that_has_settled_nothing_knows_the_discounts_in_force(
     clock, metrics = ManualClock(), MeteringMetrics(CollectorRegistry())
     terms = TermsBook(clock)
     settler = Settler(database, terms, clock=clock, metrics=metrics)
-    desk = AllowanceDesk(bus, database, terms, settler.discounts, tasks=tasks, metrics=metrics)
+    desk = AllowanceDesk(
+        bus, database, terms, settler.discounts, postgres_clock=PostgresClock(clock), tasks=tasks, metrics=metrics
+    )
     account = await account_with(database, USD)
     lease = DrawnLease(bus, account, 1)
     await desk.open()

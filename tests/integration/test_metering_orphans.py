@@ -106,12 +106,36 @@ async def test_what_a_silent_dispatcher_had_under_way_is_charged_once(rig: Rig) 
     assert await rig.rows() == [(first.job, LOST, 50), (second.job, LOST, 70)]
     assert rig.settled() == 2
     assert await rig.left() == []
-    # What comes late changes nothing.
-    late = msgspec.structs.replace(first, units=Units(input=10, output=99), source=UsageSource.REPORTED, outcome="")
-    assert await rig.settler.settle([late]) == 0
     async with rig.database.connection() as connection:
         assert await ledger.balance(connection, rig.account) == -120
         assert await ledger.verify(connection) == []
+
+
+async def test_exact_usage_that_comes_late_takes_the_place_of_the_checkpoint_once(rig: Rig, tasks: TaskSet) -> None:
+    first, second = rig.so_far(), rig.so_far(output=30)
+    await rig.checkpoint("dispatcher-1", first, second)
+    await rig.silence()
+    await rig.orphans.sweep()
+    assert await rig.rows() == [(first.job, LOST, 50), (second.job, LOST, 70)]
+    tasks.spawn(rig.consumer.run(), name="consumer")
+    exact = msgspec.structs.replace(first, units=Units(input=10, output=99), source=UsageSource.REPORTED, outcome="")
+    await rig.publish(exact)
+    await rig.publish(msgspec.structs.replace(exact, job=usage_events.new_job()), exact, exact)
+
+    async def settled() -> bool:
+        return [row[1:] for row in await rig.rows()] == [("", 208), (LOST, 70), ("", 208)]
+
+    await eventually(settled, within_s=DEADLINE_S, what="all are settled")
+    assert rig.registry.get_sample_value("trunkline_metering_orphans_corrected_total") == 1
+    # The dispatcher has made another checkpoint before it was there again.
+    await rig.checkpoint("dispatcher-1", msgspec.structs.replace(first, units=Units(input=10, output=60)))
+    await rig.silence()
+    await rig.orphans.sweep()
+    async with rig.database.connection() as connection:
+        assert await ledger.balance(connection, rig.account) == -208 - 70 - 208
+        assert await ledger.verify(connection) == []
+        assert await connection.fetchval("select count(*) from settled_checkpoints") == 1
+    await rig.consumer.stop()
 
 
 async def test_what_is_known_exactly_goes_before(rig: Rig, tasks: TaskSet) -> None:

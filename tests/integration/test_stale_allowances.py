@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from services.metering import retention as retention_module
 from services.metering.metrics import MeteringMetrics
+from services.metering.postgres_clock import PostgresClock
 from services.metering.retention import Retention
 from tests.support import usage_events
 from trunkline.bus.allowance import WALLET
@@ -30,6 +31,10 @@ LEASED = AccountState({1: LeaseState("edge-1")})
 async def write(connection: Connection, account: int, state: AccountState) -> None:
     version = (await read_accounts(connection, [account]))[account].version
     await write_states(connection, [WrittenAccount(account, version, state, durable=False)])
+
+
+def no_leap(_now_ms: int) -> int:
+    return 0
 
 
 async def accounts_with(connection: Connection, *states: AccountState) -> list[int]:
@@ -56,8 +61,26 @@ async def test_a_state_goes_when_it_has_no_lease_and_nothing_of_it_counts(databa
             AccountState({}, {"rpd": {day - 3: 1}}),
         )
         accounts = await accounts_with(connection, *states)
-        assert await forget_idle_accounts(connection, 0, 100) == Forgotten(3, 0)
+        assert await forget_idle_accounts(connection, 0, 100, no_leap) == Forgotten(3, 0)
         assert await kept(connection) == [accounts[1], accounts[2], accounts[4]]
+
+
+async def test_units_of_before_a_leap_of_the_clock_keep_their_state(database: Database) -> None:
+    heard = []
+
+    def leapt(now_ms: int) -> int:
+        heard.append(now_ms)
+        return 7_200_000
+
+    async with database.connection() as connection:
+        now_ms = round(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        before, long_before = ((now_ms - 7_200_000 - age_ms) // limits.BUCKET_MS for age_ms in (50_000, 70_000))
+        accounts = await accounts_with(
+            connection, *[AccountState({}, {"rpm": {bucket: 1}}) for bucket in (before, long_before)]
+        )
+        assert await forget_idle_accounts(connection, 0, 100, leapt) == Forgotten(1, 0)
+        assert await kept(connection) == accounts[:1]
+    assert heard == [pytest.approx(now_ms, abs=10_000)]
 
 
 async def test_a_state_that_changed_since_it_was_read_stays(
@@ -75,7 +98,7 @@ async def test_a_state_that_changed_since_it_was_read_stays(
 
             execute = staticmethod(connection.execute)
 
-        assert await forget_idle_accounts(Stale(), 0, 100) == Forgotten(0, 0)
+        assert await forget_idle_accounts(Stale(), 0, 100, no_leap) == Forgotten(0, 0)
         assert (await read_accounts(connection, [account]))[account].state == LEASED
 
 
@@ -84,7 +107,7 @@ async def test_what_was_booked_of_leases_that_are_no_more_goes(database: Databas
         idle, leased = await accounts_with(connection, IDLE, LEASED)
         rows = [(account, 1, WALLET, 5) for account in (idle, leased, leased + 1)]
         await connection.executemany("insert into lease_settlements values ($1, $2, $3, $4)", rows)
-        await forget_idle_accounts(connection, 0, 100)
+        await forget_idle_accounts(connection, 0, 100, no_leap)
         left = await connection.fetch("select account_id from lease_settlements")
         assert [row["account_id"] for row in left] == [leased]
 
@@ -104,7 +127,8 @@ async def test_periods_go_that_are_too_old_for_anybody_to_read(database: Databas
 
 async def test_metering_looks_at_all_accounts_in_turn(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention_module, "ACCOUNTS_MAX", 2)
-    retention = Retention(database, 90, clock=SystemClock(), metrics=MeteringMetrics(CollectorRegistry()))
+    clock, metrics = SystemClock(), MeteringMetrics(CollectorRegistry())
+    retention = Retention(database, 90, PostgresClock(clock), clock=clock, metrics=metrics)
     async with database.connection() as connection:
         await accounts_with(connection, *[IDLE] * 5)
         left = []

@@ -67,7 +67,7 @@ def credit(total: int, *, sync: bool = False, expects: int = 0) -> DispatchStep:
 
 def body(seq: int, part: bytes) -> DispatchStep:
     def step(job: DispatchJob) -> list[bytes]:
-        return job.receive_body(Frame(Kind.BODY, 0, job.job, seq, part))
+        return job.receive_body(Frame(1, Kind.BODY, 0, job.job, seq, part))
 
     return step
 
@@ -356,5 +356,5 @@ def test_each_input_in_each_state(state: str, given: str) -> None:
 
 def test_a_frame_says_which_offer_it_belongs_to() -> None:
     opened = calling().job.envelope
-    job = DispatchJob("d2", calling().job.job, 513, opened, b"hello")
-    assert frames.decode(job.accept()[0])[:4] == (Kind.ACCEPTED, 513, job.job, 0)
+    job = DispatchJob("d2", calling().job.job, 513, opened, b"hello", version=1)
+    assert frames.decode(job.accept()[0])[:5] == (1, Kind.ACCEPTED, 513, job.job, 0)

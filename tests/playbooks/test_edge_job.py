@@ -27,7 +27,8 @@ from tests.support.job_scripts import (
     whole,
 )
 from trunkline.bus import frames, messages
-from trunkline.bus.edge_job import EdgeState, IllegalInputError, Send
+from trunkline.bus.edge_commands import Send
+from trunkline.bus.edge_job import EdgeState, IllegalInputError
 from trunkline.bus.frames import FrameError, Kind
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType
@@ -187,7 +188,7 @@ def test_dispatchers_are_told_how_long_each_offer_stands() -> None:
 
     def told_ms(now: float) -> int:
         script.now = now
-        (command,) = script.job.offer(now)
+        (command,) = script.job.offer(now, 1)
         assert isinstance(command, Send)
         return messages.decode_envelope(frames.split_parts(frames.decode(command.frame).payload)[0]).patience_ms
 

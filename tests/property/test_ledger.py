@@ -1,9 +1,13 @@
-"""The ledger as a state machine on a real Postgres: whatever is delivered, in any order and number, is booked once."""
+"""The ledger as a state machine on a real Postgres: whatever is delivered, in any order and number, is booked once.
+
+Checkpoints of attempts come before or after their exact usage, and in the end all is as if there had been none.
+"""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -20,7 +24,7 @@ from tests.support import usage_events
 from tests.support.servers import running_postgres
 from trunkline.bus.messages import UsageEvent
 from trunkline.core.ids import job_text
-from trunkline.core.usage import Units
+from trunkline.core.usage import Units, UsageSource
 from trunkline.policy.codes import code_hash
 from trunkline.policy.entities import FreeTrial
 from trunkline.policy.payments import Payment
@@ -40,6 +44,7 @@ T = TypeVar("T")
 
 CHANNEL = 1
 CODE_NANO = 777
+LOST = "gateway_dispatcher_lost"
 COUNTS = st.integers(0, 1000)
 
 
@@ -53,7 +58,14 @@ class AttemptEnd(NamedTuple):
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Events are made, and delivered alone, in batches, again, shuffled, late, and to two replicas at once."""
+    """Events are made, and delivered alone, in batches, again, shuffled, late, and to two replicas at once.
+
+    Attributes:
+        settled: what the row of each attempt says.
+        guesses: attempts of which that is only a checkpoint.
+        costed: attempts that have cost anything when they were first booked.
+        charged: what attempts are charged now, by job.
+    """
 
     runner: ClassVar[asyncio.Runner]
     database: ClassVar[Database]
@@ -64,7 +76,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.account = 0
         self.events: list[UsageEvent] = []
         self.settled: dict[tuple[bytes, int], UsageEvent] = {}
-        self.charges: dict[bytes, int] = {}
+        self.guesses: set[tuple[bytes, int]] = set()
+        self.costed: set[tuple[bytes, int]] = set()
+        self.charged: dict[bytes, dict[int, int]] = {}
         self.grants: dict[str, int] = {}
         self.refunds: dict[bytes, int] = {}
         self.adjustments: dict[str, int] = {}
@@ -131,6 +145,14 @@ class LedgerMachine(RuleBasedStateMachine):
         assert first.events + second.events == expected.events
         assert first.charge_nano + second.charge_nano == expected.charge_nano
         assert first.cost_nano + second.cost_nano == expected.cost_nano
+        assert first.corrected + second.corrected == expected.corrected
+
+    @precondition(lambda self: bool(self.events))
+    @rule(data=st.data(), share=st.sampled_from([0.0, 0.5, 1.0, 1.5]), charged=st.booleans())
+    def checkpoint_is_settled(self, data: st.DataObject, share: float, charged: bool) -> None:
+        events = [_so_far(event, share, charged=charged) for event in self._draw_batch(data)]
+        expected = self._book_checkpoint(events)
+        assert self.run(self._settle(events, checkpoints=True)) == expected
 
     @rule(reference=st.sampled_from(["spring", "summer", "autumn"]), amount_nano=st.integers(1, 10**15))
     def credit_is_granted(self, reference: str, amount_nano: int) -> None:
@@ -140,6 +162,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
         assert self.run(grant()) is (reference not in self.grants)
         self.grants.setdefault(reference, amount_nano)
+
+    @property
+    def charges(self) -> dict[bytes, int]:
+        """What jobs are charged."""
+        sums = {job: sum(attempts.values()) for job, attempts in self.charged.items()}
+        return {job: nano for job, nano in sums.items() if nano}
 
     @precondition(lambda self: bool(self.charges))
     @rule(data=st.data(), part=st.sampled_from([None, 1, 10**9]))
@@ -241,28 +269,59 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _book(self, batch: list[UsageEvent]) -> SettledBatch:
         """Do in plain Python what the ledger is to do."""
-        seen = len(self.settled)
-        charge_nano = cost_nano = 0
-        for event in sorted(batch, key=lambda event: (event.job, event.attempt)):
-            if (event.job, event.attempt) in self.settled:
-                continue
-            self.settled[event.job, event.attempt] = event
-            cost_nano += self._quote(event).cost_nano
-            charge = self._quote(event).charge_nano
-            if charge > 0 and event.job not in self.charges:
-                self.charges[event.job] = charge
-                charge_nano += charge
-        events = len(self.settled) - seen
-        return SettledBatch(events, len(batch) - events, 0, charge_nano, cost_nano)
+        in_order = sorted(batch, key=lambda event: (event.job, event.attempt))
+        booked = self._book_new(in_order)
+        corrected = 0
+        for event in in_order:
+            if (event.job, event.attempt) in self.guesses:
+                self.guesses.remove((event.job, event.attempt))
+                self.settled[event.job, event.attempt] = event
+                corrected += 1
+                if event.job not in self.refunds:
+                    self.charged.get(event.job, {})[event.attempt] = 0
+            self._charge_late(event)
+        return booked._replace(corrected=corrected)
+
+    def _book_checkpoint(self, events: list[UsageEvent]) -> SettledBatch:
+        new = [event for event in events if (event.job, event.attempt) not in self.settled]
+        booked = self._book_new(sorted(new, key=lambda event: (event.job, event.attempt)))
+        self.guesses |= {(event.job, event.attempt) for event in new}
+        return booked._replace(duplicates=len(events) - booked.events)
+
+    def _book_new(self, in_order: list[UsageEvent]) -> SettledBatch:
+        """Book what is new: of each attempt, and the first charge of each job."""
+        events = charge_nano = cost_nano = 0
+        for event in in_order:
+            name = event.job, event.attempt
+            quote = self._quote(event)
+            if name not in self.settled:
+                self.settled[name] = event
+                events += 1
+            if quote.cost_nano and name not in self.costed:
+                self.costed.add(name)
+                cost_nano += quote.cost_nano
+            if quote.charge_nano and event.job not in self.charged:
+                self.charged[event.job] = {event.attempt: quote.charge_nano}
+                charge_nano += quote.charge_nano
+        return SettledBatch(events, len(in_order) - events, 0, charge_nano, cost_nano)
+
+    def _charge_late(self, event: UsageEvent) -> None:
+        """Charge an attempt by exact usage in the place of checkpoints, unless its job is paid for exactly."""
+        nano = self._quote(event).charge_nano
+        charged = self.charged.get(event.job, {})
+        exact = {each for each, paid in charged.items() if paid and (event.job, each) not in self.guesses}
+        if nano and charged and not exact and event.job not in self.refunds:
+            charged.update(dict.fromkeys(charged, 0))
+            charged[event.attempt] = nano
 
     def _quote(self, event: UsageEvent) -> Any:
         return self.book.quote(
             event.units, charged=event.charged, model=event.model, group=event.group, channel=CHANNEL, at_ms=0
         )
 
-    async def _settle(self, batch: list[UsageEvent]) -> SettledBatch:
+    async def _settle(self, batch: list[UsageEvent], *, checkpoints: bool = False) -> SettledBatch:
         async with self.database.connection() as connection:
-            return await settle(connection, batch, self.book)
+            return await settle(connection, batch, self.book, checkpoints=checkpoints)
 
     def _wallet(self) -> int:
         """What the wallet is to hold."""
@@ -282,6 +341,30 @@ class LedgerMachine(RuleBasedStateMachine):
             )
             costs = sum(self._quote(event).cost_nano for event in self.settled.values())
             assert tuple(row) == (len(self.settled), sum(self.charges.values()), costs)
+
+    def teardown(self) -> None:
+        """In the end all that was used is known exactly, and booked as if there had been no checkpoint."""
+        if not self.events:
+            return
+        self._book(self.events)
+        self.run(self._settle(self.events))
+        self.run(self._check_books())
+        assert not self.guesses
+        assert {event.job: event for event in self.settled.values()}.keys() == {event.job for event in self.events}
+        for event in self.events:
+            assert self.settled[event.job, event.attempt] == event
+        wanted: dict[bytes, set[int]] = {}
+        for event in self.events:
+            if nano := self._quote(event).charge_nano:
+                wanted.setdefault(event.job, set()).add(nano)
+        for job in {event.job for event in self.events} - self.refunds.keys():
+            assert self.charges.get(job, 0) in wanted.get(job, {0})
+
+
+def _so_far(event: UsageEvent, share: float, *, charged: bool) -> UsageEvent:
+    """What a checkpoint says of an attempt; more than it came to where the provider's count was lower than ours."""
+    units = Units(input=round(event.units.input * share), output=round(event.units.output * share))
+    return msgspec.structs.replace(event, units=units, source=UsageSource.COUNTED, outcome=LOST, charged=charged)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from trunkline.runtime.memory_bus import StoredMessage
 
 
 class Ledger:
-    """Consumes the stream as metering does: costs are unique by job and attempt, charges by job.
+    """Consumes the stream as metering does: costs are unique by job and attempt, charges by job, unless it is void.
 
     Attributes:
         costs: every attempt.
@@ -27,9 +27,14 @@ class Ledger:
         self.costs: dict[tuple[bytes, int], UsageEvent] = {}
         self.charges: dict[bytes, UsageEvent] = {}
         self.charged_twice: set[bytes] = set()
+        self.void: set[bytes] = set()
         for message in stored:
-            for event in messages.decode_usage_batch(message.data).events:
+            batch = messages.decode_usage_batch(message.data)
+            for event in batch.events:
                 self._book(event)
+            for void in batch.void:
+                self.void.add(void.job)
+                self.charges.pop(void.job, None)
 
     def settle_orphans(self, events: Iterable[UsageEvent]) -> None:
         """Book what dead dispatchers had under way, where nothing else is known of it."""
@@ -42,7 +47,7 @@ class Ledger:
         if known is not event:
             assert known == event, "two copies of an event differ"
             return
-        if event.charged and event.units.any():
+        if event.charged and event.units.any() and event.job not in self.void:
             if event.job in self.charges:
                 self.charged_twice.add(event.job)
             self.charges.setdefault(event.job, event)
@@ -93,7 +98,9 @@ class Books:
             case Outcome.FULL:
                 problem = self._check_full(client, charge, calls) or self._check_exact(client, charge)
             case Outcome.ERROR:
-                if charge is not None and self.lossless:
+                # Whatever is lost, unless the edge was told that the job has used something.
+                told = any(one.usage is not None for one in self.settled.get(client.job, ()))
+                if charge is not None and (self.lossless or not told):
                     problem = "an error response was charged"
             case Outcome.IN_BAND | Outcome.CUT:
                 if not any(call.text.startswith(client.answer) for call in calls):

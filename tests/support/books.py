@@ -43,11 +43,11 @@ _WAITING = """
 
 _ENDS = "select outcome, counted, charged, count(*) from usage group by 1, 2, 3 order by 1, 2, 3"
 
-_CHARGED = """
+_CHARGED = f"""
     select (select coalesce(sum(charge_nano), 0) from usage)
-           = (select coalesce(sum(amount_nano), 0) from transfers where kind = 'charge') as charges_agree,
+           = (select coalesce(sum(amount_nano), 0) from ({ledger.CHARGED}) as charged) as charges_agree,
            (select count(*) from usage_refused) as refused
-"""
+"""  # noqa: S608 - a constant
 
 
 class AccountUsage(NamedTuple):

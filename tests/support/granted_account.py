@@ -47,6 +47,7 @@ class Account:
         state: what is kept between draws.
         now_ms: Unix time, in milliseconds.
         numbers: of the last draw of each lease.
+        leapt_ms: how far the clock has leapt ahead lately.
     """
 
     meters: tuple[Meter, ...]
@@ -56,6 +57,7 @@ class Account:
     state: AccountState = dataclasses.field(default_factory=AccountState)
     now_ms: int = NOW_MS
     numbers: dict[int, int] = dataclasses.field(default_factory=dict)
+    leapt_ms: int = 0
 
     def decide(
         self,
@@ -87,9 +89,8 @@ class Account:
             for meter in self.meters
             if meter.kind is MeterKind.MONEY
         }
-        return decide(
-            self.state, AccountView(self.meters, money, "UTC", 30_000), edge or f"edge-{lease}", draw, self.now_ms
-        )
+        view = AccountView(self.meters, money, "UTC", 30_000)
+        return decide(self.state, view, edge or f"edge-{lease}", draw, self.now_ms, leapt_ms=self.leapt_ms)
 
     def draw(
         self,

@@ -225,10 +225,30 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     model: str = ""
 
 
+class VoidJob(msgspec.Struct, frozen=True, array_like=True):
+    """An edge says that a job's client got an error and nothing else, so that the client pays nothing for it.
+
+    Attributes:
+        job: the job id.
+        account: who would pay.
+        lease: as in `UsageEvent`.
+    """
+
+    job: bytes
+    account: int
+    lease: int = 0
+
+
 class UsageBatch(msgspec.Struct, frozen=True, array_like=True):
-    """One message of the USAGE stream."""
+    """One message of the USAGE stream.
+
+    Attributes:
+        events: what attempts used.
+        void: jobs that came to nothing although an offer of them may have been answered.
+    """
 
     events: tuple[UsageEvent, ...]
+    void: tuple[VoidJob, ...] = ()
 
 
 class Checkpoint(msgspec.Struct, frozen=True, array_like=True):

@@ -10,6 +10,8 @@ from typing import NewType
 JobID = NewType("JobID", bytes)
 """16 bytes, laid out as a UUID version 7 (RFC 9562 section 5.7): sortable by time of minting."""
 
+JOB_BYTES = 16
+
 _COUNTER_BITS = 42
 _ENTROPY_BITS = 32
 
@@ -37,6 +39,11 @@ class JobIDMint:
         rand_a, rand_b = free >> 62, free & ((1 << 62) - 1)
         value = (now_ms & ((1 << 48) - 1)) << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b
         return JobID(value.to_bytes(16, "big"))
+
+
+def minted_ms(job: JobID) -> int:
+    """Return when a job id was minted, as Unix time in milliseconds, by the clock of its edge."""
+    return int.from_bytes(job[:6], "big")
 
 
 def job_text(job: JobID) -> str:

@@ -7,13 +7,14 @@ where they are sent first when it is back.
 
 import asyncio
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from trunkline.bus import messages, subjects
-from trunkline.bus.messages import UsageBatch, UsageEvent
+from trunkline.bus.messages import UsageBatch, UsageEvent, VoidJob
 from trunkline.bus.port import Bus, BusError
 from trunkline.core import limits
 from trunkline.core.clock import Clock
@@ -141,7 +142,7 @@ class UsageOutbox:
         self._metrics = metrics
         self._spool = spool
         self._sent_of_oldest = 0
-        self._events: list[UsageEvent] = []
+        self._events: list[UsageEvent | VoidJob] = []
         self._added = 0
         self._wake = asyncio.Event()
         self._safe = asyncio.Event()
@@ -161,8 +162,8 @@ class UsageOutbox:
         """Whether so much waits that no new work should be begun."""
         return len(self._events) >= limits.USAGE_PENDING_MAX or (self._spool is not None and self._spool.full)
 
-    def add(self, event: UsageEvent) -> int:
-        """Queue an event; returns its number."""
+    def add(self, event: UsageEvent | VoidJob) -> int:
+        """Queue an event, or what an edge says of a job; returns its number."""
         self._events.append(event)
         self._added += 1
         self._safe.clear()
@@ -201,8 +202,8 @@ class UsageOutbox:
                 if not await self._send_oldest(self._spool):
                     return False
         while self._events:
-            batch = tuple(self._events[: limits.USAGE_BATCH_MAX])
-            if not await self._store(messages.encode(UsageBatch(batch)), self._number(len(batch))):
+            batch = self._events[: limits.USAGE_BATCH_MAX]
+            if not await self._store(_encoded(batch), self._number(len(batch))):
                 return False
             self._take(len(batch))
         return True
@@ -210,7 +211,7 @@ class UsageOutbox:
     async def _send_oldest(self, spool: Spool) -> bool:
         file = await self._read_oldest(spool)
         for index, payload in enumerate(file.payloads[self._sent_of_oldest :], self._sent_of_oldest):
-            events = len(messages.decode_usage_batch(payload).events) if file.own else 0
+            events = _count(payload) if file.own else 0
             message_id = self._number(events) if file.own else f"{file.name}-{index}"
             if not await self._store(payload, message_id):
                 return False
@@ -255,9 +256,9 @@ class UsageOutbox:
         if not self._events or spool.full:
             return
         events, step = tuple(self._events), limits.USAGE_BATCH_MAX
-        batches = [UsageBatch(events[start : start + step]) for start in range(0, len(events), step)]
+        batches = [events[start : start + step] for start in range(0, len(events), step)]
         try:
-            await spool.append([messages.encode(batch) for batch in batches])
+            await spool.append([_encoded(batch) for batch in batches])
         except SpoolError as error:
             log.exception("usage_not_spooled", waiting=len(self), error=str(error))
             return
@@ -265,3 +266,17 @@ class UsageOutbox:
         del self._events[: len(events)]
         if not self._events:
             self._safe.set()
+
+
+def _encoded(batch: Sequence[UsageEvent | VoidJob]) -> bytes:
+    return messages.encode(
+        UsageBatch(
+            tuple(each for each in batch if isinstance(each, UsageEvent)),
+            tuple(each for each in batch if isinstance(each, VoidJob)),
+        )
+    )
+
+
+def _count(payload: bytes) -> int:
+    batch = messages.decode_usage_batch(payload)
+    return len(batch.events) + len(batch.void)

@@ -1,8 +1,9 @@
 """Accounts, users and keys as people see them, for the admin API. Read only; secrets are not among it."""
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from trunkline.policy.access import Role
+from trunkline.policy.access import Role, Standing
 from trunkline.policy.admin_accounts import AccountView, EndingSecret, KeyState, KeyView, UserView
 from trunkline.store import ledger
 from trunkline.store.configuration import NotFoundError, decode_budgets, decode_limits, strategy_of
@@ -126,6 +127,7 @@ async def keys(
     key: str | None = None,
     *,
     user: str | None = None,
+    ids: Sequence[int] | None = None,
     wanted: WantedKeys = ALL_KEYS,
 ) -> list[KeyView]:
     """Return keys, all or an account's, or the one of that name; with ``user`` only those of that user.
@@ -135,6 +137,7 @@ async def keys(
         account: whose they are.
         key: name of the only one.
         user: whose alone they are to be.
+        ids: of those that are asked for; None for any.
         wanted: narrows them further.
 
     Raises:
@@ -142,7 +145,7 @@ async def keys(
     """
     rows = await connection.fetch(
         "select k.id, a.name as account, k.name, s.prefix, k.groups, k.models, k.expires_at, k.allow_ips, k.blocked,"
-        " k.created_at, u.name as user, k.endpoints, k.limits, k.budgets, k.strategy,"
+        " k.blocked_by, k.created_at, u.name as user, k.endpoints, k.limits, k.budgets, k.strategy,"
         " k.playground_seed is not null as playground"
         " from keys k join accounts a on a.id = k.account_id"
         " join key_secrets s on s.key_id = k.id and s.expires_at is null left join users u on u.id = k.user_id"
@@ -152,13 +155,15 @@ async def keys(
         "  array_to_string(k.groups, chr(10)), array_to_string(k.models, chr(10)))), lower($4)) > 0)"
         " and ($5::text is null or $5 ="
         "  case when k.blocked then 'blocked' when k.expires_at <= now() then 'expired' else 'valid' end)"
-        " and ($6::text is null or (a.name, k.name) > ($6, $7::text)) order by a.name, k.name limit $8",
+        " and ($6::text is null or (a.name, k.name) > ($6, $7::text))"
+        " and ($8::bigint[] is null or k.id = any($8)) order by a.name, k.name limit $9",
         account,
         key,
         user,
         wanted.search,
         wanted.state,
         *(wanted.after or (None, None)),
+        ids,
         wanted.limit,
     )
     if key is not None and not rows:
@@ -175,6 +180,7 @@ async def keys(
             expires_at=row["expires_at"],
             allow_ips=tuple(row["allow_ips"]),
             blocked=row["blocked"],
+            blocked_by=Standing(row["blocked_by"]) if row["blocked"] else None,
             created_at=row["created_at"],
             user=row["user"],
             endpoints=tuple(row["endpoints"]),

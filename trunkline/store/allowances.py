@@ -75,16 +75,17 @@ select account_id from written
 """
 
 
-# Both take ``counted``: charges that were newly booked, once for every money meter that counts them.
+# Both take ``counted``: charges and corrections that were newly booked, once for every money meter that counts them.
 PROJECT_LEASES = """
     insert into lease_settlements as l (account_id, lease, meter, settled_nano)
     select account_id, lease, meter, sum(amount_nano)::bigint from counted where lease <> 0
     group by account_id, lease, meter order by account_id, lease, meter
     on conflict (account_id, lease, meter) do update set settled_nano = l.settled_nano + excluded.settled_nano
 """
-# Only rows that are there: one begins with all that its period had before (`open_budgets`).
+# Only rows that are there: one begins with all that its period had before (`open_budgets`). Not below nothing: one that
+# could not be counted in time began at zero.
 PROJECT_BUDGETS = """
-    update budget_spending as b set spent_nano = b.spent_nano + c.nano
+    update budget_spending as b set spent_nano = greatest(b.spent_nano + c.nano, 0)
     from (
         select account_id, meter, period_start, sum(amount_nano)::bigint as nano
         from counted where period_start is not null group by account_id, meter, period_start

@@ -8,7 +8,7 @@ from trunkline.policy.comparison import UsedUnits
 from trunkline.policy.entities import Prices
 from trunkline.store.configuration import MODELS_WITH_PRICES, NotFoundError, decode_prices
 from trunkline.store.database import Connection
-from trunkline.store.settlement import COMMON_KINDS
+from trunkline.store.usage_rows import COMMON_KINDS
 
 _PAID = {"output": "output + joined_output"}
 _SUMS = ", ".join(

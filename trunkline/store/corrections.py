@@ -1,16 +1,17 @@
-"""Corrections of the ledger, by transfers that point at what they correct. Called by the console.
+"""Corrections of the ledger by people, by transfers that point at what they correct. Called by the console.
 
 A refund gives back what a job was charged: from the channel's revenue to the wallet, once per job and no more than the
 charge, and to the budgets that counted it. An adjustment moves credit between the site and a wallet, in either
 direction. What they correct stays as it is.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
 
-from trunkline.bus.allowance import Period
+from trunkline.bus.allowance import WALLET, Period
 from trunkline.core.ids import JobID
 from trunkline.core.money import usd_text
 from trunkline.policy.meters import counts
@@ -18,7 +19,7 @@ from trunkline.policy.periods import span_at
 from trunkline.store.budget_books import read_budget_books
 from trunkline.store.configuration import ConflictError, NotFoundError
 from trunkline.store.database import Connection
-from trunkline.store.ledger import Book, Transfer, book_number, transfer_once
+from trunkline.store.ledger import CHARGED, Book, Transfer, book_number, transfer_once
 
 _ADJUSTED = """
     select case when credit = $1 then amount_nano else -amount_nano end from transfers
@@ -95,8 +96,24 @@ async def _has_transfer(connection: Connection, wallet: int, reference: str) -> 
     return found
 
 
+async def lock_for_refunds(connection: Connection) -> None:
+    """Let settlement wait until the end of the transaction.
+
+    No budget begins to count between a transfer and what it gives back. In this order, as whoever rebuilds the
+    projections locks them.
+    """
+    await connection.execute("lock table balances in row exclusive mode")
+    await connection.execute("lock table budget_spending in share row exclusive mode")
+
+
 async def refund_charge(
-    connection: Connection, account_id: int, job: JobID, *, amount_nano: int | None = None, reference: str
+    connection: Connection,
+    account_id: int,
+    job: JobID,
+    *,
+    amount_nano: int | None = None,
+    reference: str,
+    lease: int = 0,
 ) -> Refund:
     """Give back what an account was charged for a job, or part of it; once.
 
@@ -109,6 +126,7 @@ async def refund_charge(
         job: of the charge.
         amount_nano: positive and at most the charge; None for all of it.
         reference: names the refund.
+        lease: whose edge has spent nothing for the job, and does not hear of the refund otherwise; 0 for none.
 
     Raises:
         ValueError: the amount is not positive, or the reference is empty.
@@ -118,13 +136,11 @@ async def refund_charge(
     if amount_nano is not None and amount_nano <= 0:
         raise ValueError("a refund is a positive amount")
     async with connection.transaction():
-        # Settlement waits for a moment: no budget begins to count between the transfer and what it gives back. In this
-        # order, as whoever rebuilds the projections locks them.
-        await connection.execute("lock table balances in row exclusive mode")
-        await connection.execute("lock table budget_spending in share row exclusive mode")
+        await lock_for_refunds(connection)
         refund = await _refund(connection, account_id, job, amount_nano, reference)
         if refund.booked:
-            await _give_back(connection, account_id, job, refund.amount_nano)
+            meters = await _give_back(connection, account_id, job, refund.amount_nano)
+            await _give_back_to_lease(connection, account_id, lease, [WALLET, *meters], refund.amount_nano)
     return refund
 
 
@@ -133,7 +149,8 @@ async def _refund(
 ) -> Refund:
     wallet = book_number(Book.WALLET, account_id)
     charge = await connection.fetchrow(
-        "select credit, amount_nano from transfers where kind = 'charge' and job = $1 and debit = $2",
+        f"select revenue, sum(amount_nano)::bigint as amount_nano from ({CHARGED}) as charged"  # noqa: S608 - a constant
+        " where job = $1 and wallet = $2 group by attempt, revenue having sum(amount_nano) > 0",
         UUID(bytes=job),
         wallet,
     )
@@ -142,7 +159,7 @@ async def _refund(
     wanted_nano: int = charge["amount_nano"] if amount_nano is None else amount_nano
     if wanted_nano > charge["amount_nano"]:
         raise ConflictError(f"the job was charged {usd_text(charge['amount_nano'])} USD; no more can be given back")
-    transfer = Transfer("refund", charge["credit"], wallet, wanted_nano, reference, corrects_job=UUID(bytes=job))
+    transfer = Transfer("refund", charge["revenue"], wallet, wanted_nano, reference, corrects_job=UUID(bytes=job))
     if await transfer_once(connection, transfer):
         return Refund(booked=True, amount_nano=wanted_nano, reference=reference)
     there = await _refund_of(connection, job)
@@ -155,8 +172,8 @@ async def _refund(
     return Refund(booked=False, amount_nano=wanted_nano, reference=reference)
 
 
-async def _give_back(connection: Connection, account_id: int, job: JobID, nano: int) -> None:
-    """Lower what was spent of the budgets that counted a job's charge."""
+async def _give_back(connection: Connection, account_id: int, job: JobID, nano: int) -> list[str]:
+    """Lower what was spent of the budgets that counted a job's charge; returns their meters."""
     used = await connection.fetchrow(
         "select u.started_at, u.key_id, u.user_id, u.model, a.time_zone from usage as u"
         " join accounts as a on a.id = u.account_id where u.job = $1 and u.account_id = $2 and u.charge_nano > 0",
@@ -164,8 +181,9 @@ async def _give_back(connection: Connection, account_id: int, job: JobID, nano: 
         account_id,
     )
     if used is None:
-        return
+        return []
     started_ms = round(used["started_at"].timestamp() * 1000)
+    meters = []
     starts = {period: span_at(period, used["time_zone"], started_ms).start for period in (Period.DAY, Period.MONTH)}
     # Of the account's budgets only these periods: settlement waits for what is read here.
     for book in await read_budget_books(connection, [account_id], starts=starts.values()):
@@ -173,6 +191,7 @@ async def _give_back(connection: Connection, account_id: int, job: JobID, nano: 
         if book.period_start == start and counts(
             book.meter, key=used["key_id"], user=used["user_id"], model=used["model"], group=""
         ):
+            meters.append(book.meter.id)
             # Not below nothing: a budget that could not be counted in time began at zero (`open_budgets`).
             await connection.execute(
                 "update budget_spending set spent_nano = greatest(spent_nano - $4, 0)"
@@ -182,6 +201,21 @@ async def _give_back(connection: Connection, account_id: int, job: JobID, nano: 
                 start,
                 nano,
             )
+    return meters
+
+
+async def _give_back_to_lease(
+    connection: Connection, account_id: int, lease: int, meters: Sequence[str], nano: int
+) -> None:
+    """Lower what is booked of a lease's jobs, as far as the lease is there."""
+    await connection.execute(
+        "update lease_settlements set settled_nano = settled_nano - $4"
+        " where account_id = $1 and lease = $2 and meter = any($3::text[])",
+        account_id,
+        lease,
+        meters,
+        nano,
+    )
 
 
 async def _refund_of(connection: Connection, job: JobID) -> asyncpg.Record | None:

@@ -23,7 +23,7 @@ from trunkline.store.configuration import NotFoundError, json_text
 from trunkline.store.corrections import SITE_BOOKS
 from trunkline.store.database import Connection
 from trunkline.store.ledger import Book, book_number
-from trunkline.store.settlement import COMMON_KINDS
+from trunkline.store.usage_rows import COMMON_KINDS
 
 USAGE_TIMEOUT_S: Final = 120.0
 """For the sums of a month by model: some 20 s for 20 million attempts."""

@@ -40,7 +40,7 @@ def book_number(book: Book, owner_id: int = 0) -> int:
 
 
 class Transfer(NamedTuple):
-    """A transfer that is named by a reference: anything but a job's charge and cost.
+    """A transfer that is named by a reference: anything but a job's charge and cost, and corrections of these.
 
     Attributes:
         kind: one of `transfer_kind` in the migrations.
@@ -109,10 +109,26 @@ _RECOMPUTED = """
     group by book
 """
 
-_RECOMPUTED_SPENDING = """
-    select debit >> 3, date_trunc('month', occurred_at at time zone 'UTC')::date, sum(amount_nano)::bigint
-    from transfers where kind = 'charge' group by 1, 2
-"""
+TAKEN_NANO = f"case when debit & 7 = {Book.WALLET:d} then amount_nano else -amount_nano end"
+"""Of a charge or its correction: what it takes from the wallet; negative if it gives back."""
+
+# In two parts, each of which has an index of its own by job.
+CHARGED = f"""
+    select occurred_at, job, attempt, debit as wallet, credit as revenue, amount_nano
+    from transfers where kind = 'charge'
+    union all
+    select occurred_at, job, attempt, case when debit & 7 = {Book.WALLET:d} then debit else credit end,
+           case when debit & 7 = {Book.WALLET:d} then credit else debit end, {TAKEN_NANO}
+    from transfers where kind = 'charge_correction' and job is not null
+"""  # noqa: S608 - made of constants
+"""What jobs are charged: to be summed, since exact usage that comes after a checkpoint corrects its charge."""
+
+SPENDING = f"""
+    select wallet >> 3 as account_id, date_trunc('month', occurred_at at time zone 'UTC')::date as month,
+           sum(amount_nano)::bigint as spent_nano
+    from ({CHARGED}) as charged group by 1, 2
+"""  # noqa: S608 - as above
+"""What `monthly_spending` is projected from."""
 
 _VERIFY = f"""
 select book, book_kind(book) as kind, book >> 3 as owner_id,
@@ -195,7 +211,7 @@ async def rebuild(connection: Connection) -> int:
         await connection.execute("lock table balances, monthly_spending in share row exclusive mode", timeout=whole)
         await connection.execute("delete from monthly_spending")
         await connection.execute(
-            f"insert into monthly_spending (account_id, month, spent_nano) {_RECOMPUTED_SPENDING}", timeout=whole
+            f"insert into monthly_spending (account_id, month, spent_nano) {SPENDING}", timeout=whole
         )
         await connection.execute("delete from balances")
         status = await connection.execute(f"insert into balances (book, balance_nano) {_RECOMPUTED}", timeout=whole)

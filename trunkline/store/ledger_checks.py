@@ -17,7 +17,7 @@ from trunkline.store.allowances import SPENT
 from trunkline.store.budget_books import BudgetBook, read_budget_books
 from trunkline.store.configuration import unix_ms
 from trunkline.store.database import COMMAND_TIMEOUT_S, Connection
-from trunkline.store.ledger import WHOLE_LEDGER_TIMEOUT_S
+from trunkline.store.ledger import CHARGED, SPENDING, TAKEN_NANO, WHOLE_LEDGER_TIMEOUT_S
 
 FINDINGS_MAX = 1000
 """Findings of one check. Where more is wrong it is wrong in the same way."""
@@ -27,6 +27,15 @@ _DOUBLES = {
     "cost booked twice": (
         "select job::text || '/' || attempt as job, count(*) as times from transfers where kind = 'cost'"
     ),
+    "corrected twice": (
+        "select kind || ' of ' || job || '/' || attempt as correction, count(*) as times from transfers"
+        " where kind in ('charge_correction', 'cost_correction')"
+    ),
+    "charged for two attempts": (
+        f"select job::text, count(*) as times from (select job, attempt from ({CHARGED}) as charged"  # noqa: S608 - a constant
+        " where job in (select job from transfers where kind = 'charge_correction')"
+        " group by job, attempt having sum(amount_nano) > 0) as attempts"
+    ),
     "refunded twice": "select corrects_job::text, count(*) as times from transfers where kind = 'refund'",
     "reference used twice": (
         "select kind || ' ' || reference || ' from ' || debit || ' to ' || credit as reference, count(*) as times"
@@ -34,28 +43,33 @@ _DOUBLES = {
     ),
 }
 
-_REFUNDS = """
-select r.corrects_job::text as job, r.amount_nano as refund_nano, c.amount_nano as charge_nano
-from transfers as r left join transfers as c on c.kind = 'charge' and c.job = r.corrects_job and c.debit = r.credit
-where r.kind = 'refund' and (c.amount_nano is null or r.amount_nano > c.amount_nano)
-"""
+_REFUNDS = f"""
+select r.corrects_job::text as job, r.amount_nano as refund_nano, c.charge_nano
+from transfers as r left join (
+    select job, wallet, revenue, sum(amount_nano)::bigint as charge_nano from ({CHARGED}) as charged
+    where job in (select corrects_job from transfers where kind = 'refund')
+    group by job, attempt, wallet, revenue having sum(amount_nano) > 0
+) as c on c.job = r.corrects_job and c.wallet = r.credit and c.revenue = r.debit
+where r.kind = 'refund' and (c.charge_nano is null or r.amount_nano > c.charge_nano)
+"""  # noqa: S608 - made of constants
 
-_SPENDING = """
+_SPENDING = f"""
 select account_id, month, m.spent_nano as found_nano, r.spent_nano as expected_nano
-from monthly_spending as m full join (
-    select debit >> 3 as account_id, date_trunc('month', occurred_at at time zone 'UTC')::date as month,
-           sum(amount_nano)::bigint as spent_nano
-    from transfers where kind = 'charge' group by 1, 2
-) as r using (account_id, month)
+from monthly_spending as m full join ({SPENDING}) as r using (account_id, month)
 where m.spent_nano is distinct from r.spent_nano
 order by account_id, month
-"""
+"""  # noqa: S608 - as above
 
-_USAGE = """
-select u.job::text || '/' || u.attempt as attempt, u.charge_nano, t.amount_nano
-from usage as u left join transfers as t on t.kind = 'charge' and t.job = u.job and t.attempt = u.attempt
-where u.charge_nano <> coalesce(t.amount_nano, 0)
-"""
+_WRONGLY_CHARGED = f"""
+select u.job::text || '/' || u.attempt as attempt, u.charge_nano, t.amount_nano, k.amount_nano as corrected_nano
+from %s as u
+left join transfers as t on t.kind = 'charge' and t.job = u.job and t.attempt = u.attempt
+left join (select job, attempt, {TAKEN_NANO} as amount_nano from transfers where kind = 'charge_correction') as k
+     on k.job = u.job and k.attempt = u.attempt
+where u.charge_nano <> coalesce(t.amount_nano, 0) + coalesce(k.amount_nano, 0)
+"""  # noqa: S608 - as above
+
+_USAGE = _WRONGLY_CHARGED % "usage"
 
 # What says that credit came or went, and has no transfer.
 _CREDIT = """
@@ -80,12 +94,9 @@ where s.taken_nano > 0 and not exists (
 
 
 # Of attempts that have just been settled, so many at most: it is asked every minute.
-_NEWEST = """
-select u.job::text || '/' || u.attempt as attempt, u.charge_nano, t.amount_nano
-from (select job, attempt, charge_nano from usage where started_at > now() - interval '3 minutes' limit 10000) as u
-left join transfers as t on t.kind = 'charge' and t.job = u.job and t.attempt = u.attempt
-where u.charge_nano <> coalesce(t.amount_nano, 0)
-"""
+_NEWEST = _WRONGLY_CHARGED % (
+    "(select job, attempt, charge_nano from usage where started_at > now() - interval '3 minutes' limit 10000)"
+)
 
 
 class Rebuilt(NamedTuple):
@@ -158,7 +169,11 @@ async def _usage(connection: Connection) -> list[LedgerFinding]:
 
 async def _charges(connection: Connection, select: str, timeout_s: float) -> list[LedgerFinding]:
     return [
-        LedgerFinding(f"attempt {row['attempt']}", _usd(row["charge_nano"]), _usd(row["amount_nano"] or 0))
+        LedgerFinding(
+            f"attempt {row['attempt']}",
+            _usd(row["charge_nano"]),
+            _usd((row["amount_nano"] or 0) + (row["corrected_nano"] or 0)),
+        )
         for row in await connection.fetch(f"{select} limit {FINDINGS_MAX}", timeout=timeout_s)
     ]
 

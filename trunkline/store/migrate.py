@@ -39,6 +39,9 @@ LOCK_RETRY_S = 1.0
 LOCK_ATTEMPTS_MAX = 200
 """Ten minutes. Who holds a lock for so long has to be looked at."""
 
+TURN_RETRY_S = 0.1
+"""Between two looks whether another process that runs migrations is done."""
+
 APART = "-- Outside of a transaction."
 
 DIRECTORY = Path(__file__).parent / "migrations"
@@ -98,7 +101,7 @@ async def migrate(dsn: str, directory: Path = DIRECTORY) -> list[str]:
     async with single_connection(
         dsn, application="trunkline-migrate", command_timeout_s=STATEMENT_TIMEOUT_S
     ) as connection:
-        await connection.execute("select pg_advisory_lock($1)", LOCK)
+        await _take_turn(connection)
         await connection.execute(
             "create table if not exists schema_migrations ("
             " name text primary key, checksum text not null, applied_at timestamptz not null default now())"
@@ -108,6 +111,19 @@ async def migrate(dsn: str, directory: Path = DIRECTORY) -> list[str]:
         return [
             migration.name for migration in migrations if await _run_once(connection, migration, applied)
         ]  # the lock goes with the connection
+
+
+async def _take_turn(connection: Connection) -> None:
+    """Wait until no other process migrates.
+
+    Asked again and again: a statement that waits for the lock would itself be waited for by ``create index
+    concurrently``, and Postgres would break off one of the two.
+    """
+    for _ in range(round(STATEMENT_TIMEOUT_S / TURN_RETRY_S)):
+        if await connection.fetchval("select pg_try_advisory_lock($1)", LOCK):
+            return
+        await connection.execute("select pg_sleep($1)", TURN_RETRY_S)
+    raise MigrationError("another process has been migrating for ten minutes; pg_stat_activity shows what it does")
 
 
 async def _run_once(connection: Connection, migration: Migration, applied: dict[str, str]) -> bool:

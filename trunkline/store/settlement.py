@@ -4,93 +4,50 @@ Everything about it is idempotent: the ledger's unique keys decide what is new, 
 added to the balances and written into the usage row.
 """
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import asyncpg
-import msgspec
-from asyncpg.pgproto.pgproto import UUID  # the type asyncpg decodes to; a third of the cost of the standard one
+from asyncpg.pgproto.pgproto import UUID  # as in `usage_rows`
 
 from trunkline.bus.allowance import WALLET
 from trunkline.bus.messages import UsageEvent
-from trunkline.core.usage import UNIT_KINDS, Units, UsageSource
 from trunkline.policy.discounts import month_of
-from trunkline.policy.pricing import PriceBook, Quote, UnitsError
+from trunkline.policy.pricing import PriceBook
 from trunkline.store.allowances import PROJECT_BUDGETS, PROJECT_LEASES
 from trunkline.store.database import Connection
 from trunkline.store.discounts import PROJECT_SPENDING, account_discounts
+from trunkline.store.exact_usage import correct
 from trunkline.store.ledger import PROJECT_MOVED, Book
+from trunkline.store.usage_rows import AT, COLUMNS, COUNTED_COLUMNS, arrays, usage_row
 from trunkline.store.usage_sums import PROJECT_HOURS, RECORDED, TOUCH_DAYS
 
-COMMON_KINDS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
-"""Kinds of units with a column of their own."""
+LOCK_TIMEOUT_MS = 2000
+"""How long checkpoints may wait for settlements that are under way, since others wait behind. It is tried again."""
 
-_RARE_KINDS = tuple(kind for kind in UNIT_KINDS if kind not in COMMON_KINDS)
-
-_COLUMNS = {
-    "job": "uuid",
-    "attempt": "integer",
-    "started_ms": "bigint",
-    "duration_ms": "integer",
-    "first_token_ms": "integer",
-    "account_id": "bigint",
-    "key_id": "bigint",
-    "channel_id": "bigint",
-    "credential_id": "bigint",
-    "model": "text",
-    "upstream_model": "text",
-    "group_name": "text",
-    "outcome": "text",
-    "status": "integer",
-    "stream": "boolean",
-    "charged": "boolean",
-    "unpriced": "boolean",
-    "counted": "boolean",
-    **dict.fromkeys(COMMON_KINDS, "bigint"),
-    "other_units": "jsonb",
-    "charge_nano": "bigint",
-    "cost_nano": "bigint",
-    "price_version": "bigint",
-    "cost_version": "bigint",
-    "multiplier_ppm": "bigint",
-    "discount_ppm": "bigint",
-    "variant": "text",
-    "user_id": "bigint",
-    "asked": "text",
-    "continues": "boolean",
-    "joined_output": "bigint",
-}
-"""One array parameter each, in the order of `_row`."""
-
-_ARRAYS = ", ".join(f"${number}::{type_}[]" for number, type_ in enumerate(_COLUMNS.values(), 1))
-
-_COUNTED_COLUMNS = {
-    "job": "uuid",
-    "attempt": "integer",
-    "account_id": "bigint",
-    "lease": "bigint",
-    "meter": "text",
-    "period_start": "date",
-}
-"""One array parameter each, behind those of `_COLUMNS`: the money meters that count an event (ADR 6)."""
-
-_COUNTED_ARRAYS = ", ".join(
-    f"${number}::{type_}[]" for number, type_ in enumerate(_COUNTED_COLUMNS.values(), len(_COLUMNS) + 1)
-)
-_AT = "'epoch'::timestamptz + interval '1 millisecond' *"
 _KEPT = ", ".join(
-    name for name in _COLUMNS if name not in {"started_ms", "charge_nano", "cost_nano"}
+    name for name in COLUMNS if name not in {"started_ms", "charge_nano", "cost_nano"}
 )  # columns that go into `usage` as they are
+_CHARGE = list(COLUMNS).index("charge_nano")
+
+# For a job that came to nothing its client pays nothing (`store.void_jobs`).
+_UNPAID = {
+    "charge_nano": "case when void.job is null then charge_nano else 0 end as charge_nano",
+    "charged": "charged and void.job is null as charged",
+}
+_GIVEN = [_UNPAID.get(name, f"given.{name}") for name in COLUMNS]
 
 # The events come sorted by job and attempt. Replicas that settle copies of the same events at the same time so
 # meet in the same order, and one waits for the other instead of both.
-_SETTLE = f"""
+_WRITE = f"""
 with event as materialized (
-    select * from unnest({_ARRAYS}) as event ({", ".join(_COLUMNS)})
+    select {", ".join(_GIVEN)} from unnest({arrays(COLUMNS)}) as given ({", ".join(COLUMNS)})
+    left join void_jobs as void using (job, account_id)
 ), moved as (
     insert into transfers (occurred_at, kind, debit, credit, amount_nano, price_version, job, attempt)
-    select {_AT} (started_ms + duration_ms), entry.*, job, attempt
+    select {AT} (started_ms + duration_ms), entry.*, job, attempt
     from event cross join lateral (
         values ('charge'::transfer_kind, account_id * 8 + {Book.WALLET:d}, channel_id * 8 + {Book.REVENUE:d},
                 charge_nano, price_version),
@@ -103,26 +60,39 @@ with event as materialized (
 ), projected as ({PROJECT_MOVED}
 ), spent as ({PROJECT_SPENDING}
 ), counted as materialized (
-    select c.*, moved.amount_nano from unnest({_COUNTED_ARRAYS}) as c ({", ".join(_COUNTED_COLUMNS)})
+    select c.*, moved.amount_nano
+    from unnest({arrays(COUNTED_COLUMNS, len(COLUMNS) + 1)}) as c ({", ".join(COUNTED_COLUMNS)})
     join moved using (job, attempt) where moved.kind = 'charge'
 ), leased as ({PROJECT_LEASES}
 ), budgeted as ({PROJECT_BUDGETS}
 ), recorded as (
     insert into usage ({_KEPT}, started_at, charge_nano, cost_nano)
-    select {_KEPT}, {_AT} started_ms, coalesce(charge.amount_nano, 0), event.cost_nano
+    select {_KEPT}, {AT} started_ms, coalesce(charge.amount_nano, 0), event.cost_nano
     from event left join (select job, attempt, amount_nano from moved where kind = 'charge') as charge
          using (job, attempt)
     on conflict do nothing
-    returning {RECORDED}
+    returning job, attempt, {RECORDED}
 ), hourly as ({PROJECT_HOURS}
 ), touched as ({TOUCH_DAYS}
 )
+"""  # noqa: S608 - made of constants; every value is a parameter
+
+_BOOKED = """
 select (select count(*) from recorded) as events,
        (select count(*) from recorded where unpriced) as unpriced,
+       count(*) filter (where kind = 'charge') as charges,
        coalesce(sum(amount_nano) filter (where kind = 'charge'), 0)::bigint as charge_nano,
        coalesce(sum(amount_nano) filter (where kind = 'cost'), 0)::bigint as cost_nano
 from moved
-"""  # noqa: S608 - made of constants; every value is a parameter
+"""
+
+_SETTLE = _WRITE + _BOOKED
+
+# It is remembered of what is newly recorded that it is no more than a checkpoint.
+_SETTLE_CHECKPOINTS = f"""{_WRITE}, remembered as (
+    insert into settled_checkpoints (job, attempt, started_at) select job, attempt, started_at from recorded
+)
+{_BOOKED}"""  # noqa: S608 - as above
 
 
 class RefusedContentError(Exception):
@@ -145,6 +115,7 @@ class SettledBatch(NamedTuple):
         duplicates: attempts that were there already.
         unpriced: those of ``events`` whose model, or a kind of unit they used, has no price.
         charge_nano, cost_nano: sums of the new transfers.
+        corrected: those of ``duplicates`` that had been settled by a checkpoint, and are right now (`exact_usage`).
     """
 
     events: int
@@ -152,6 +123,7 @@ class SettledBatch(NamedTuple):
     unpriced: int
     charge_nano: int
     cost_nano: int
+    corrected: int = 0
 
 
 class BudgetPeriod(NamedTuple):
@@ -171,15 +143,21 @@ Budgets = Callable[[UsageEvent], Sequence[BudgetPeriod]]
 
 
 async def settle(
-    connection: Connection, events: Sequence[UsageEvent], book: PriceBook, budgets: Budgets = lambda _: ()
+    connection: Connection,
+    events: Sequence[UsageEvent],
+    book: PriceBook,
+    budgets: Budgets = lambda _: (),
+    *,
+    checkpoints: bool = False,
 ) -> SettledBatch:
-    """Book some attempts: all of them or, if it raises, none.
+    """Book some attempts: all of them or, if it raises, none. Corrections may be left out then: they come with a copy.
 
     Args:
         connection: in any state.
         events: the attempts.
         book: prices.
         budgets: see there.
+        checkpoints: this is what lost dispatchers had said of attempts under way; exact usage may still come.
 
     Raises:
         RefusedContentError: see there.
@@ -187,26 +165,73 @@ async def settle(
     """
     if not events:
         return SettledBatch(0, 0, 0, 0, 0)
-    try:
-        discounts = await _discounts(connection, events, book)
-        rows = [
-            _row(event, book, discounts.get(_place(event), 0) if discounts else 0)
-            for event in sorted(events, key=lambda event: (event.job, event.attempt))
-        ]
-        counted = [list(column) for column in zip(*_counted(events, budgets), strict=True)]
-        booked = await connection.fetchrow(
-            _SETTLE, *zip(*rows, strict=True), *(counted or [[] for _ in _COUNTED_COLUMNS])
+    ordered = sorted(events, key=lambda event: (event.job, event.attempt))
+    with _refusing_content():
+        rows = await _rows(connection, ordered, book)
+        if checkpoints:
+            return await _settle_checkpoints(connection, ordered, rows, budgets)
+        batch, charges = await _book(connection, _SETTLE, ordered, rows, budgets)
+        # What is new to the ledger in all respects corrects nothing.
+        if batch.duplicates or charges < sum(row[_CHARGE] > 0 for row in rows):
+            corrected = await correct(connection, ordered, rows, lambda event: _counted_by(event, budgets))
+            batch = batch._replace(corrected=corrected)
+    return batch
+
+
+async def _settle_checkpoints(
+    connection: Connection, events: Sequence[UsageEvent], rows: Sequence[tuple[Any, ...]], budgets: Budgets
+) -> SettledBatch:
+    """Book those attempts of which nothing is known: it may be known exactly already that a client does not pay."""
+    async with connection.transaction():
+        # Other settlement waits for a moment: nothing exact comes between the look and the booking.
+        await connection.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
+        await connection.execute("lock table only usage in share row exclusive mode")
+        found = await connection.fetch("select job, attempt from usage where job = any($1)", [row[0] for row in rows])
+        known = {tuple(row) for row in found}
+        new = [number for number, row in enumerate(rows) if row[:2] not in known]
+        if not new:
+            return SettledBatch(0, len(rows), 0, 0, 0)
+        batch, _ = await _book(
+            connection, _SETTLE_CHECKPOINTS, [events[each] for each in new], [rows[each] for each in new], budgets
         )
-    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
-        # A value that has no place in its column, found here or there. The text quotes it, the class does not.
-        raise RefusedContentError(getattr(error, "sqlstate", None) or type(error).__name__) from None
-    return SettledBatch(
+    return batch._replace(duplicates=len(rows) - batch.events)
+
+
+async def _book(
+    connection: Connection,
+    statement: str,
+    events: Sequence[UsageEvent],
+    rows: Sequence[tuple[Any, ...]],
+    budgets: Budgets,
+) -> tuple[SettledBatch, int]:
+    """Return what was newly booked, and how many charges."""
+    counted = [list(column) for column in zip(*_counted(events, budgets), strict=True)]
+    booked = await connection.fetchrow(statement, *zip(*rows, strict=True), *(counted or [[] for _ in COUNTED_COLUMNS]))
+    batch = SettledBatch(
         events=booked["events"],
         duplicates=len(rows) - booked["events"],
         unpriced=booked["unpriced"],
         charge_nano=booked["charge_nano"],
         cost_nano=booked["cost_nano"],
     )
+    return batch, booked["charges"]
+
+
+@contextlib.contextmanager
+def _refusing_content() -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError) as error:
+        # A value that has no place in its column, found here or there. The text quotes it, the class does not.
+        raise RefusedContentError(getattr(error, "sqlstate", None) or type(error).__name__) from None
+
+
+async def _rows(connection: Connection, events: Sequence[UsageEvent], book: PriceBook) -> list[tuple[Any, ...]]:
+    discounts = await _discounts(connection, events, book)
+    try:
+        return [usage_row(event, book, discounts.get(_place(event), 0) if discounts else 0) for event in events]
+    except ValueError as error:
+        raise RefusedContentError(type(error).__name__) from None
 
 
 async def _discounts(
@@ -219,16 +244,20 @@ async def _discounts(
 
 
 def _counted(events: Sequence[UsageEvent], budgets: Budgets) -> Iterator[tuple[object, ...]]:
-    """Yield the values of `_COUNTED_COLUMNS` for every money meter that counts an event."""
+    """Yield the values of `COUNTED_COLUMNS` for every money meter that counts an event."""
     seen: set[tuple[bytes, int]] = set()
     for event in events:
         if event.charged and (event.job, event.attempt) not in seen:
             seen.add((event.job, event.attempt))  # a copy in the same batch is booked once, and counted once
-            who = (UUID(event.job), event.attempt, event.account, event.lease)
-            if event.lease:
-                yield (*who, WALLET, None)
-            for meter, start in budgets(event):
-                yield (*who, meter, start)
+            yield from _counted_by(event, budgets)
+
+
+def _counted_by(event: UsageEvent, budgets: Budgets) -> Iterator[tuple[object, ...]]:
+    who = (UUID(event.job), event.attempt, event.account, event.lease)
+    if event.lease:
+        yield (*who, WALLET, None)
+    for meter, start in budgets(event):
+        yield (*who, meter, start)
 
 
 def _place(event: UsageEvent) -> tuple[int, dt.date]:
@@ -237,76 +266,3 @@ def _place(event: UsageEvent) -> tuple[int, dt.date]:
     except (ValueError, OverflowError, OSError):
         # A moment that no calendar has. The database will refuse it; until then it needs some month.
         return event.account, dt.date.min
-
-
-def _row(event: UsageEvent, book: PriceBook, discount_ppm: int) -> tuple[Any, ...]:
-    """Return the values of `_COLUMNS`.
-
-    Raises:
-        RefusedContentError: the job is no id, or the units cannot be.
-    """
-    try:
-        job = UUID(event.job)
-        if event.joined_output < 0:
-            raise UnitsError("a negative output")
-        quote = _quote(event, book, discount_ppm)
-    except ValueError as error:
-        raise RefusedContentError(type(error).__name__) from None
-    units = event.units
-    return (
-        job,
-        event.attempt,
-        event.started_ms,
-        event.duration_ms,
-        event.first_token_ms,
-        event.account,
-        event.key,
-        event.channel,
-        event.credential,
-        event.model,
-        event.upstream_model,
-        event.group,
-        event.outcome,
-        event.status,
-        event.stream,
-        event.charged,
-        quote.unpriced,
-        event.source is UsageSource.COUNTED,
-        units.input,
-        units.cache_read,
-        units.cache_write_5m,
-        units.cache_write_1h,
-        units.output,
-        units.reasoning,
-        _rare_units(units),
-        quote.charge_nano,
-        quote.cost_nano,
-        quote.price_version,
-        quote.cost_version,
-        quote.multiplier_ppm,
-        quote.discount_ppm,
-        event.variant,
-        event.user,
-        event.asked,
-        event.continues,
-        event.joined_output,
-    )
-
-
-def _quote(event: UsageEvent, book: PriceBook, discount_ppm: int) -> Quote:
-    return book.quote(
-        event.units,
-        billed=event.billed,
-        charged=event.charged,
-        model=event.model,
-        group=event.group,
-        channel=event.channel,
-        at_ms=event.started_ms,
-        variant=event.variant,
-        discount_ppm=discount_ppm,
-    )
-
-
-def _rare_units(units: Units) -> str | None:
-    counts = {kind: count for kind in _RARE_KINDS if (count := getattr(units, kind))}
-    return msgspec.json.encode(counts).decode() if counts else None

@@ -3,6 +3,7 @@
 Called by metering once a minute, for a part of the accounts each time.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from trunkline.policy.grants import says_nothing
@@ -51,7 +52,9 @@ class Forgotten(NamedTuple):
     last: int
 
 
-async def forget_idle_accounts(connection: Connection, after: int, rows_max: int) -> Forgotten:
+async def forget_idle_accounts(
+    connection: Connection, after: int, rows_max: int, leapt_ms: Callable[[int], int]
+) -> Forgotten:
     """Delete the states of accounts that hold no lease and of whose units none counts any more.
 
     A state whose units count for a day is kept until the day after the next: wherever the account's days begin.
@@ -60,12 +63,15 @@ async def forget_idle_accounts(connection: Connection, after: int, rows_max: int
         connection: outside of a transaction.
         after: id of the account behind which to begin.
         rows_max: accounts to look at.
+        leapt_ms: takes Postgres's time as it was read, Unix time in milliseconds, and returns how far that clock has
+            leapt ahead lately.
     """
     rows = await connection.fetch(_STATES, after, rows_max)
+    leapt = leapt_ms(rows[-1]["now_ms"]) if rows else 0
     idle = [
         (row["account_id"], row["version"])
         for row in rows
-        if row["state"] is not None and says_nothing(decode_state(row["state"]), row["now_ms"])
+        if row["state"] is not None and says_nothing(decode_state(row["state"]), row["now_ms"], leapt_ms=leapt)
     ]
     if idle:
         # Only as it was read: somebody may be drawing on it right now.

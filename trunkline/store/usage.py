@@ -14,7 +14,7 @@ from asyncpg.pgproto.pgproto import UUID
 from trunkline.core.ids import JobID
 from trunkline.core.usage import Units, Usage, UsageSource
 from trunkline.store.database import Connection
-from trunkline.store.settlement import COMMON_KINDS
+from trunkline.store.usage_rows import COMMON_KINDS
 
 SUMMARIES_MAX = 10_000
 """Rows of one summary. A month of 30 models and 10 channels by day has 9,000; more is not read by a person."""

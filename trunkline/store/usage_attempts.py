@@ -17,8 +17,8 @@ from trunkline.core.usage import UNIT_KINDS
 from trunkline.policy.admin_usage import COMPLETE, UsageAttempt, UsageRefund
 from trunkline.policy.usage_cursor import Position
 from trunkline.store.database import Connection
-from trunkline.store.settlement import COMMON_KINDS
 from trunkline.store.usage_explorer import DAY, HOUR, UsageFilter, sources
+from trunkline.store.usage_rows import COMMON_KINDS
 
 PARTS_GROWTH: Final = 4
 """One part of the span is read at first. Each time that it was not enough, so many times as many are."""

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from trunkline.core.usage import UNIT_KINDS
 from trunkline.store.database import Connection
-from trunkline.store.settlement import COMMON_KINDS
 from trunkline.store.usage_explorer import UsageFilter
+from trunkline.store.usage_rows import COMMON_KINDS
 
 ROWS_READ: Final = 1000
 """Rows fetched at a time: about two megabytes here, and some ten milliseconds of work."""

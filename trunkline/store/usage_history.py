@@ -9,7 +9,7 @@ import re
 
 from trunkline.core.usage import UNIT_KINDS
 from trunkline.store.database import Connection
-from trunkline.store.settlement import COMMON_KINDS
+from trunkline.store.usage_rows import COMMON_KINDS
 
 LOCK = 0x74_6C_75_68
 """The advisory lock of whoever changes partitions: ``tluh`` in ASCII. See `store.migrate.LOCK`."""

@@ -53,6 +53,21 @@ PROJECT_HOURS: Final = f"""
 """  # noqa: S608 - made of constants
 """Adds what was newly recorded."""
 
+SUBTRACT_HOURS: Final = f"""
+    insert into usage_hours as h (hour, {", ".join(DIMENSIONS)}, {", ".join(SUMS)})
+    select date_bin('1 hour', started_at, 'epoch') as hour, {", ".join(DIMENSIONS)},
+           {", ".join(f"-({how})" for how in SUMS.values())}
+    from recorded group by {_KEY} order by {_KEY}
+    on conflict ({_KEY}) do update set {", ".join(f"{name} = h.{name} + excluded.{name}" for name in SUMS)}
+"""  # noqa: S608 - made of constants
+"""Takes away what is about to be recorded otherwise."""
+
+FORGET_HOURS: Final = """
+    delete from usage_hours where attempts = 0
+    and (hour, account_id) in (select date_bin('1 hour', started_at, 'epoch'), account_id from recorded)
+"""
+"""Deletes rows of which nothing is left."""
+
 TOUCH_DAYS: Final = """
     delete from usage_days_summed where day in (
         select day from usage_days_summed

@@ -113,10 +113,13 @@ SETTLEMENT = Row(
         ),
         Panel(
             title="By the last checkpoint",
-            description="Attempts of lost dispatchers, and attempts past their time of which only sums are kept.",
+            description="Attempts of lost dispatchers, those that exact usage put right later, jobs whose clients got "
+            "nothing, and attempts past their time of which only sums are kept.",
             unit=Unit.COUNT,
             queries={
                 "checkpoints": f"sum(increase(trunkline_metering_orphans_total{{{METERING}}}[1h]))",
+                "exact later": f"sum(increase(trunkline_metering_orphans_corrected_total{{{METERING}}}[1h]))",
+                "void": "sum(increase(trunkline_edge_jobs_void_total[1h]))",
                 "only sums": f"sum(increase(trunkline_metering_usage_forgotten_total{{{METERING}}}[1h]))",
             },
         ),
