@@ -115,7 +115,7 @@ class AccountsAPI:
             raise bad_request(f"The amount or its reference {error}.") from error
         if amount_nano == 0:
             raise bad_request("The amount must be more than 0 USD.")
-        async with self._context.database.transaction() as connection:
+        async with self._context.transaction() as connection:
             account_id = await find_account(connection, request.match_info["account"])
             granted = await ledger.grant_credit(connection, account_id, amount_nano, wanted.reference)
             return answer(CreditResult(granted, await ledger.balance(connection, account_id)))

@@ -92,7 +92,7 @@ class AlertsAPI:
 
     async def _send_test(self, account: str | None) -> web.Response:
         occasion = str(self._context.clock.wall_ms())
-        async with self._context.database.transaction() as connection:
+        async with self._context.transaction() as connection:
             account_id = None if account is None else await find_account(connection, account)
             subject = account or SITE
             alert = NewAlert(TEST, subject, {"account": subject}, occasion, account_id)

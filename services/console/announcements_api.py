@@ -65,7 +65,7 @@ class AnnouncementsAPI:
         new = await read_struct(request, NewAnnouncement)
         since = self._now() if new.since is None else new.since
         _check(new.texts, since, new.until)
-        async with self._context.database.transaction() as connection:
+        async with self._context.transaction() as connection:
             made = await store.add(connection, new, since)
         self._shown.forget()
         return answer(made, 201)
@@ -73,7 +73,7 @@ class AnnouncementsAPI:
     async def _change(self, request: web.Request) -> web.Response:
         change = await read_struct(request, AnnouncementChange)
         given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not UNSET}
-        async with self._context.database.transaction() as connection:
+        async with self._context.transaction() as connection:
             there = await store.read_one(connection, _id(request))
             changed = msgspec.structs.replace(there, **given)
             _check(changed.texts, changed.since, changed.until)
@@ -82,7 +82,7 @@ class AnnouncementsAPI:
         return answer(changed)
 
     async def _delete(self, request: web.Request) -> web.Response:
-        async with self._context.database.transaction() as connection:
+        async with self._context.transaction() as connection:
             await store.delete(connection, _id(request))
         self._shown.forget()
         return web.Response(status=204)

@@ -45,6 +45,7 @@ from services.console.proxies import behind
 from services.console.public_prices_api import PublicPricesAPI
 from services.console.reseal_api import ResealAPI
 from services.console.savings_api import SavingsAPI
+from services.console.sessions import require_still
 from services.console.shell import Shell
 from services.console.spending_api import SpendingAPI
 from services.console.square_api import SquareAPI
@@ -68,7 +69,7 @@ from trunkline.runtime.http_fetch import SystemResolver
 from trunkline.runtime.http_post import HTTPPoster
 from trunkline.runtime.process import Process
 from trunkline.runtime.smtp import SMTPMailer, SMTPServer
-from trunkline.runtime.tls import listening
+from trunkline.runtime.tls_site import open_site
 from trunkline.runtime.upstream_guard import UpstreamGuard
 from trunkline.store import database
 from trunkline.store.database import Database
@@ -128,10 +129,11 @@ class Console:
             vault=vault,
             projector=self._projector,
             upstream_networks=guard.networks,
+            still=require_still,
         )
-        # To addresses that an operator has set: the edges, and the OpenID provider.
-        self._outside = HTTPClientPool(clock=process.clock, tasks=process.tasks)
-        self._people = People(context, settings, self._mailer, self._outside)
+        # To the edges, whose address is a setting; all else that is asked may lead where others say.
+        self._edges = HTTPClientPool(clock=process.clock, tasks=process.tasks)
+        self._people = People(context, settings, self._mailer, self._upstreams)
         shell = Shell(settings.admin_key, self._people.sessions, AuditLog(pool), metrics)
         self._watch = ConnectionWatch(process.clock)
         proxies = behind(TrustedProxies(settings.trusted_proxies))
@@ -143,7 +145,7 @@ class Console:
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S, keepalive_timeout=connection_watch.IDLE_S
         )
-        self._site: web.TCPSite | None = None
+        self._site: web.BaseSite | None = None
         self._loops: list[asyncio.Task[None]] = []
         self.port = 0
 
@@ -173,7 +175,7 @@ class Console:
             ConfigurationAPI(context, room),
             HealthAPI(context),
             SquareAPI(context, self._news, settings.base_url.rstrip("/"), settings.status_groups),
-            PlaygroundAPI(context, EdgeClient(self._outside, (settings.edge_url or settings.base_url).rstrip("/"))),
+            PlaygroundAPI(context, EdgeClient(self._edges, (settings.edge_url or settings.base_url).rstrip("/"))),
             AuditAPI(context),
             AnnouncementsAPI(context),
             PublicPricesAPI(context, settings.status_groups),
@@ -204,13 +206,18 @@ class Console:
         ]
         await self._runner.setup()
         self._loops.append(spawn(self._watch.run(self._runner), name="connection_watch"))
-        tls = None if self._process.tls is None else listening(self._process.tls)
-        self._site = web.TCPSite(self._runner, host, port, ssl_context=tls)
         try:
-            await self._site.start()
+            self._site, self.port = await open_site(
+                self._runner,
+                host,
+                port,
+                self._process.tls,
+                connections_max=connection_watch.CONNECTIONS_MAX,
+                clock=self._process.clock,
+                tasks=self._process.tasks,
+            )
         except OSError as error:
             config.exit_with_faults([f"the console's port {port} cannot be bound: {error.strerror}"])
-        self.port = self._runner.addresses[0][1]
         log.info("console_listening", host=host, port=self.port)
 
     def not_ready(self) -> list[str]:

@@ -78,7 +78,7 @@ class BillingAPI:
         faults = FaultList()
         check_billing(details, faults)
         refuse(faults)
-        async with self._context.database.transaction() as connection:
+        async with self._context.transaction() as connection:
             await invoices.put_billing(connection, request.match_info["account"], details)
         return answer(details)
 

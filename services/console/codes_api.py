@@ -51,7 +51,7 @@ class CodesAPI:
         amount_nano = self._check(wanted, expires)
         made = {forms.mint(secrets.token_bytes(forms.RANDOM_CHARS)) for _ in range(wanted.count)}
         hashes = [self._hash(code) for code in made]
-        async with self._context.database.transaction() as connection:
+        async with self._context.transaction() as connection:
             batch = await codes.create_batch(
                 connection, hashes, amount_nano=amount_nano, note=wanted.note, expires_at=expires
             )
@@ -88,7 +88,7 @@ class CodesAPI:
         return forms.code_hash(normal, self._context.pepper)
 
     async def _withdraw(self, request: web.Request) -> web.Response:
-        async with self._context.database.transaction() as connection:
+        async with self._context.transaction() as connection:
             return answer(await codes.withdraw_batch(connection, path_id(request, "batch")))
 
     async def _redeem(self, request: web.Request) -> web.Response:

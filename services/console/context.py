@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from services.console.projector import Projector
 from trunkline.bus.snapshots import SealedCredential
@@ -19,6 +19,10 @@ from trunkline.store.configuration import lock_configuration, read_names
 from trunkline.store.database import Connection, Database
 
 
+async def _anybody(_connection: Connection) -> None:
+    """Of whoever calls, nothing is known that could have ended."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Context:
     """Made once per process.
@@ -29,6 +33,7 @@ class Context:
         vault: seals credentials.
         projector: rebuilds the projection.
         upstream_networks: that channels may lead to although they are not public.
+        still: raises, in a transaction, where who calls may not do any more what they may when their request began.
     """
 
     database: Database
@@ -37,10 +42,23 @@ class Context:
     vault: Vault
     projector: Projector
     upstream_networks: tuple[Network, ...] = ()
+    still: Callable[[Connection], Awaitable[None]] = _anybody
 
     def seal(self, credential: int, secret: str) -> SealedCredential:
         """Encrypt an upstream secret."""
         return self.vault.seal(credential, secret, secrets.token_bytes(NONCE_BYTES))
+
+    @contextlib.asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a transaction in which whoever calls changes what is no configuration.
+
+        Raises:
+            StoreError: Postgres is away.
+            ConflictError: see ``still``.
+        """
+        async with self.database.transaction() as connection:
+            await self.still(connection)
+            yield connection
 
     @contextlib.asynccontextmanager
     async def changing(self) -> AsyncIterator[Connection]:
@@ -48,9 +66,11 @@ class Context:
 
         Raises:
             StoreError: Postgres is away.
+            ConflictError: see ``still``.
         """
         async with self.database.transaction() as connection:
             await lock_configuration(connection)
+            await self.still(connection)
             yield connection
 
     async def check(self, connection: Connection, parsed: object) -> Configuration:

@@ -10,8 +10,10 @@ from aiohttp import web
 from msgspec import UNSET
 
 from services.console.context import Context
-from services.console.http import answer, bad_request, bind, caller_of, own_user, read_struct, refuse
+from services.console.http import RequestError, answer, bad_request, bind, caller_of, own_user, read_struct, refuse
 from services.console.query import row_limit
+from trunkline.core.errors import ErrorType
+from trunkline.policy.access import Standing
 from trunkline.policy.admin_accounts import (
     OVERLAP_S_MAX,
     CreatedKey,
@@ -29,7 +31,7 @@ from trunkline.policy.entities import Key
 from trunkline.policy.keys import key_hash, mint
 from trunkline.policy.operations import keys
 from trunkline.policy.strict import FaultList
-from trunkline.store import account_views, holders, key_writes, outbox
+from trunkline.store import account_views, holders, key_blocks, key_writes, outbox
 from trunkline.store.account_views import WantedKeys
 from trunkline.store.configuration import ConflictError, NotFoundError, read_keys, read_names
 from trunkline.store.configuration_writes import find_account
@@ -113,7 +115,8 @@ class KeysAPI:
             ):
                 raise ConflictError(f"there is a key {account}/{new.name} already")
             key = key_entity(account, entry, None, self._context.pepper)
-            await outbox.enqueue_keys(connection, [await key_writes.put_key(connection, key)])
+            key_id = await key_writes.put_key(connection, key, shown_to=caller_of(request).login)
+            await outbox.enqueue_keys(connection, [key_id])
             return answer(CreatedKey(secret, (await account_views.keys(connection, account, new.name))[0]), 201)
 
     async def _change(self, request: web.Request) -> web.Response:
@@ -133,20 +136,21 @@ class KeysAPI:
 
     async def _delete(self, request: web.Request) -> web.Response:
         async with self._changing(request) as connection:
+            await _check_block(connection, request)
             await key_writes.delete_key(connection, *_named(request))
         return web.Response(status=204)
 
     async def _block(self, request: web.Request) -> web.Response:
-        return await self._set_blocked(request, blocked=True)
-
-    async def _unblock(self, request: web.Request) -> web.Response:
-        return await self._set_blocked(request, blocked=False)
-
-    async def _set_blocked(self, request: web.Request, *, blocked: bool) -> web.Response:
         account, name = _named(request)
         async with self._changing(request) as connection:
-            await key_writes.set_key_blocked(connection, account, name, blocked)
+            await key_blocks.block_key(connection, account, name, caller_of(request).standing(account))
             return answer((await account_views.keys(connection, account, name))[0])
+
+    async def _unblock(self, request: web.Request) -> web.Response:
+        async with self._changing(request) as connection:
+            await _check_block(connection, request)
+            await key_blocks.unblock_key(connection, *_named(request))
+            return answer((await account_views.keys(connection, *_named(request)))[0])
 
     async def _rotate(self, request: web.Request) -> web.Response:
         rotation = await read_struct(request, Rotation) if request.can_read_body else Rotation()
@@ -162,6 +166,7 @@ class KeysAPI:
                 new_hash=key_hash(secret, self._context.pepper),
                 prefix=secret[:PREFIX_CHARS],
                 overlap_s=rotation.overlap_s,
+                shown_to=caller_of(request).login,
             )
             return answer(CreatedKey(secret, (await account_views.keys(connection, account, name))[0]))
 
@@ -216,6 +221,21 @@ async def _check(connection: Connection, account: str, key: KeyEntry | Key) -> N
     if key.user is not None:
         checker.owner(account, key.user, "")
     refuse(faults)
+
+
+async def _check_block(connection: Connection, request: web.Request) -> None:
+    """Refuse to end a block, by lifting it or with its key, that somebody has set who stands above the caller.
+
+    Raises:
+        NotFoundError: there is no such key.
+        RequestError: see there.
+    """
+    account, name = _named(request)
+    by = await key_blocks.read_block(connection, account, name)
+    if by is not None and not caller_of(request).standing(account).reaches(by):
+        who = f"an {by.value} of the {'site' if by is Standing.OPERATOR else 'account'}"
+        message = f"Key {account}/{name} was blocked by {who}: ask them."
+        raise RequestError(403, ErrorType.POLICY_ACCESS_DENIED, message)
 
 
 async def _check_room(connection: Connection, request: web.Request, account_id: int) -> None:

@@ -70,7 +70,7 @@ class LedgerAPI:
             raise bad_request(f"The amount or its reference {error}.") from error
         if amount_nano == 0:
             raise bad_request("The amount must not be 0 USD.")
-        async with self._context.database.transaction() as connection:
+        async with self._context.transaction() as connection:
             account_id = await find_account(connection, request.match_info["account"])
             booked = await corrections.adjust_wallet(
                 connection, account_id, amount_nano, wanted.reference, wanted.corrects
@@ -91,7 +91,7 @@ class LedgerAPI:
             ) from error
         if amount_nano == 0:
             raise bad_request("The amount must be more than 0 USD.")
-        async with self._context.database.transaction() as connection:
+        async with self._context.transaction() as connection:
             account_id = await find_account(connection, request.match_info["account"])
             refund = await corrections.refund_charge(
                 connection, account_id, job, amount_nano=amount_nano, reference=reference

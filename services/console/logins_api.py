@@ -1,6 +1,7 @@
 """Logins, as the site's operators see to them; and who may register."""
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
 from aiohttp import web
@@ -9,7 +10,8 @@ from msgspec import UNSET
 from services.console.http import answer, bad_request, bind, read_struct, refuse
 from services.console.identity import Identity, check_language
 from services.console.newcomers import activate, give_account
-from services.console.query import row_id
+from services.console.query import boolean, row_id
+from services.console.withdrawal import withdraw_keys
 from trunkline.policy.admin_identity import CreatedLogin, LoginChange, LoginView, NewLogin, SessionsEnded
 from trunkline.policy.logins.lifetimes import GIVEN_LINK_S
 from trunkline.policy.logins.names import normal_email, normal_name
@@ -20,8 +22,9 @@ from trunkline.policy.logins.registration import (
     check_registration,
 )
 from trunkline.policy.operations import logins as operations
+from trunkline.policy.operations.parameters import WITHDRAW_KEYS
 from trunkline.policy.strict import FaultList
-from trunkline.store import logins, second_factors, sessions
+from trunkline.store import account_views, key_blocks, logins, second_factors, sessions
 from trunkline.store.configuration import ConflictError, read_names
 from trunkline.store.database import Connection
 from trunkline.store.login_links import Purpose
@@ -47,11 +50,12 @@ class LoginsAPI:
         return [
             bind(operations.LIST, self._list),
             bind(operations.SHOW, self._show),
+            bind(operations.LIST_KEYS, self._list_keys),
             bind(operations.CREATE, self._create),
             bind(operations.CHANGE, self._change),
             bind(operations.DELETE, self._delete),
             bind(operations.APPROVE, self._changing(self._approve)),
-            bind(operations.BLOCK, self._changing(_block)),
+            bind(operations.BLOCK, self._block),
             bind(operations.UNBLOCK, self._changing(_unblock)),
             bind(operations.REMOVE_SECOND_FACTOR, self._changing(_remove_second_factor)),
             bind(operations.LINK, self._link),
@@ -118,11 +122,34 @@ class LoginsAPI:
         self._identity.sessions.forget()
         return answer(view)
 
+    async def _list_keys(self, request: web.Request) -> web.Response:
+        async with self._context.database.connection() as connection:
+            login = await logins.require_login(connection, request.match_info["login"])
+            held = await key_blocks.held_keys(connection, login.id)
+            return answer(await account_views.keys(connection, ids=[key.id for key in held]))
+
+    async def _block(self, request: web.Request) -> web.Response:
+        async with self._keeping_out(request) as (connection, login):
+            await logins.set_state(connection, login, LoginState.BLOCKED)
+            view = await _view(connection, login.name)
+        self._identity.sessions.forget()
+        return answer(view)
+
     async def _delete(self, request: web.Request) -> web.Response:
-        async with self._context.changing() as connection:
-            await logins.delete_login(connection, await logins.require_login(connection, request.match_info["login"]))
+        async with self._keeping_out(request) as (connection, login):
+            await logins.delete_login(connection, login)
         self._identity.sessions.forget()
         return web.Response(status=204)
+
+    @contextlib.asynccontextmanager
+    async def _keeping_out(self, request: web.Request) -> AsyncIterator[tuple[Connection, Login]]:
+        """Lend a transaction in which a login is kept out, and its keys are withdrawn if that is asked for."""
+        withdraw = boolean(request, WITHDRAW_KEYS.name)
+        async with self._context.changing() as connection:
+            login = await logins.require_login(connection, request.match_info["login"])
+            if withdraw:
+                await withdraw_keys(connection, request, await key_blocks.held_keys(connection, login.id))
+            yield connection, login
 
     def _changing(
         self, change: Callable[[Connection, Login], Awaitable[None]]
@@ -176,10 +203,6 @@ class LoginsAPI:
             refuse(faults)
             await put_registration(connection, wanted)
         return answer(wanted)
-
-
-async def _block(connection: Connection, login: Login) -> None:
-    await logins.set_state(connection, login, LoginState.BLOCKED)
 
 
 async def _unblock(connection: Connection, login: Login) -> None:

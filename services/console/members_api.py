@@ -4,16 +4,19 @@ from aiohttp import web
 
 from services.console.http import RequestError, answer, bad_request, bind, caller_of, read_struct, refuse
 from services.console.identity import Identity
+from services.console.query import boolean
+from services.console.withdrawal import withdraw_keys
 from trunkline.core.errors import ErrorType
-from trunkline.policy.access import Role
+from trunkline.policy.access import Role, Standing
 from trunkline.policy.admin_identity import MemberChange, MemberRemoved, NewMember
 from trunkline.policy.configuration import UserEntry
 from trunkline.policy.configuration_checks import Checker
 from trunkline.policy.entities import User
 from trunkline.policy.logins.registration import LoginState
 from trunkline.policy.operations import members as operations
+from trunkline.policy.operations.parameters import WITHDRAW_KEYS
 from trunkline.policy.strict import FaultList
-from trunkline.store import account_views, key_writes, members
+from trunkline.store import account_views, key_blocks, members
 from trunkline.store.configuration import ConflictError, NotFoundError, read_names
 from trunkline.store.configuration_writes import find_account, put_user
 from trunkline.store.database import Connection
@@ -38,6 +41,7 @@ class MembersAPI:
             bind(operations.ADD, self._add),
             bind(operations.CHANGE, self._change),
             bind(operations.REMOVE, self._remove),
+            bind(operations.LIST_KEYS, self._list_keys),
         ]
 
     async def _add(self, request: web.Request) -> web.Response:
@@ -72,14 +76,22 @@ class MembersAPI:
 
     async def _remove(self, request: web.Request) -> web.Response:
         account, user = request.match_info["account"], request.match_info["user"]
+        shown = boolean(request, WITHDRAW_KEYS.name)
         async with self._context.changing() as connection:
             member = await members.require_member(connection, account, user)
             refuse_above(request, account, member.role)
-            keys = await members.remove_member(connection, account, member)
-            for key in keys:
-                await key_writes.set_key_blocked(connection, account, key, blocked=True)
+            held = await key_blocks.held_keys(connection, member.login_id, account, shown=shown)
+            await members.remove_member(connection, account, member)
+            blocked = await withdraw_keys(connection, request, held)
         self._identity.sessions.forget()
-        return answer(MemberRemoved(len(keys)))
+        return answer(MemberRemoved(blocked))
+
+    async def _list_keys(self, request: web.Request) -> web.Response:
+        account, user = request.match_info["account"], request.match_info["user"]
+        async with self._context.database.connection() as connection:
+            member = await members.require_member(connection, account, user)
+            held = await key_blocks.held_keys(connection, member.login_id, account)
+            return answer(await account_views.keys(connection, ids=[key.id for key in held]))
 
 
 def refuse_above(request: web.Request, account: str, role: Role) -> None:
@@ -88,7 +100,7 @@ def refuse_above(request: web.Request, account: str, role: Role) -> None:
     Raises:
         RequestError: it is.
     """
-    if list(Role).index(role) > caller_of(request).rank(account):
+    if not caller_of(request).standing(account).reaches(Standing(role)):
         message = f"The role {role.value} is above your own: ask who has it."
         raise RequestError(403, ErrorType.POLICY_ACCESS_DENIED, message)
 

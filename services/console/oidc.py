@@ -1,4 +1,7 @@
-"""The OpenID provider, as the console asks it: its metadata and keys are kept for a while."""
+"""The OpenID provider, as the console asks it: its metadata and keys are kept for a while.
+
+The metadata says where else to ask, so all connections are judged as those to channels are (`runtime.upstream_guard`).
+"""
 
 import asyncio
 import base64
@@ -49,7 +52,7 @@ class Provider:
     Args:
         issuer: names it.
         client: what it knows the console as.
-        pool: opens connections to it.
+        pool: opens connections to it, guarded.
         clock: of the process.
     """
 

@@ -31,7 +31,7 @@ class People:
         context: of the console.
         settings: of the console.
         mailer: sends mail; None if no server is set.
-        outside: opens connections to the OpenID provider.
+        outside: opens connections to the OpenID provider, and to no address inside that is not allowed.
 
     Attributes:
         sessions: who is signed in.

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from services.console.context import Context
-from services.console.shell import SignedIn
+from services.console.shell import ACTING, SignedIn
 from trunkline.policy.logins.lifetimes import SESSION_CACHE_S, SESSION_S
 from trunkline.policy.logins.tokens import TOKEN_BYTES, Domain, csrf_token, keyed_hash, token, well_formed
+from trunkline.store.configuration import ConflictError
 from trunkline.store.database import Connection
-from trunkline.store.sessions import begin_session, find_session
+from trunkline.store.sessions import begin_session, find_caller, find_session
 
 CACHED_MAX: Final = 10_000
 """Cookies remembered, least recently used first out: a kilobyte each, and those that nobody has made count, too."""
@@ -121,6 +122,26 @@ class LoginSessions:
         if found is None:
             return None
         return SignedIn(found.caller, found.id, csrf_token(hash_, self._context.pepper))
+
+
+async def require_still(connection: Connection) -> None:
+    """Return if whose session this request goes by may still do what they might when it was looked up.
+
+    That was up to `SESSION_CACHE_S` before the request, whose body may take as long to come as a handler has. Whoever
+    is put out meanwhile must not make keys, logins or money that outlast their session.
+
+    Args:
+        connection: of the transaction that makes the change: until it ends, neither session nor login is changed.
+
+    Raises:
+        ConflictError: it has ended, or they may do less by now.
+    """
+    acting = ACTING.get()
+    if acting is None:
+        return
+    now = await find_caller(connection, acting.session)
+    if now is None or not now.covers(acting.caller):
+        raise ConflictError("what you may do here was changed just now; load the page anew")
 
 
 def _printable(agent: str) -> str:

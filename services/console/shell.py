@@ -6,6 +6,7 @@ It goes through one list: `who calls → may they → is it their own doing → 
 import asyncio
 import contextlib
 import hmac
+from contextvars import ContextVar
 from typing import Final, NamedTuple, Protocol
 
 import structlog
@@ -34,6 +35,10 @@ class SignedIn(NamedTuple):
     caller: Caller
     session: int
     csrf: str
+
+
+ACTING: Final[ContextVar[SignedIn | None]] = ContextVar("acting", default=None)
+"""Whose session the request of this task goes by; None for the admin key, for what is public, and beside requests."""
 
 
 class Sessions(Protocol):
@@ -119,6 +124,7 @@ class Shell:
         return middleware
 
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        ACTING.set(None)  # requests of one connection may share a task
         if getattr(request.match_info.handler, "public", False):
             return await _guarded(request, handler)
         resource = request.match_info.route.resource
@@ -172,6 +178,8 @@ class Shell:
             if not hmac.compare_digest(token, signed_in.csrf.encode()):
                 message = f"The header {CSRF_HEADER} is missing or of another session. Load the page anew."
                 raise RequestError(403, ErrorType.POLICY_ACCESS_DENIED, message)
+        if operation is not None and operation.access is not Access.PUBLIC:
+            ACTING.set(signed_in)
         return signed_in.caller
 
 

@@ -84,7 +84,15 @@ class Edge:
             on_priced=self._payments.price,
             on_settled=self._settled,
         )
-        self._path = RequestPath(
+        self._path = self._new_path(settings, tracer)
+        self._server = HTTPServer(
+            self._path.begin, self._path.refuse_unreadable, _server_limits(settings), clock=clock, tasks=tasks
+        )
+        self._register_gauges()
+
+    def _new_path(self, settings: EdgeSettings, tracer: Tracer) -> RequestPath:
+        process = self._process
+        return RequestPath(
             edge=process.id,
             jobs_max=settings.jobs_max,
             deadline_s=settings.job_deadline_s,
@@ -93,26 +101,17 @@ class Edge:
             models=self._models,
             payments=self._payments,
             board=self._board,
-            self_service=SelfService(bus, metrics=self._metrics),
-            clock=clock,
-            tasks=tasks,
+            self_service=SelfService(process.bus, metrics=self._metrics),
+            clock=process.clock,
+            tasks=process.tasks,
             metrics=self._metrics,
-            request_log=RequestLog(self._lines, process.id, clock),
+            request_log=RequestLog(self._lines, process.id, process.clock),
             proxies=TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None,
             tracer=tracer,
         )
-        self._server = HTTPServer(
-            self._path.begin,
-            self._path.refuse_unreadable,
-            ServerLimits(
-                body_bytes_max=settings.body_bytes_max,
-                bodies_bytes_max=settings.bodies_bytes_max,
-                request_read_timeout_s=settings.request_read_timeout_s,
-                connections_max=settings.connections_max,
-            ),
-            clock=clock,
-            tasks=tasks,
-        )
+
+    def _register_gauges(self) -> None:
+        """What is read when the metrics are asked for."""
         for name, text, read in (
             ("trunkline_edge_jobs", "Jobs in flight.", lambda: self._path.in_flight),
             ("trunkline_edge_jobs_settling", "Jobs whose use is still to be told.", lambda: self._board.settling),
@@ -125,7 +124,7 @@ class Edge:
             ("trunkline_edge_usage_unconfirmed", "Usage events kept until stored.", lambda: len(self._keeper)),
             ("trunkline_edge_dispatchers", "Dispatchers heard of.", lambda: len(self._fleet)),
         ):
-            process.registry.register(ReadGauge(name, text, read))
+            self._process.registry.register(ReadGauge(name, text, read))
 
     def _ended(self, client: ClientJob) -> None:
         self._path.finish(client)
@@ -223,6 +222,15 @@ class Edge:
         if not self._process.bus.connected:
             self._keeper.hand_over()
         await self._outbox.close()
+
+
+def _server_limits(settings: EdgeSettings) -> ServerLimits:
+    return ServerLimits(
+        body_bytes_max=settings.body_bytes_max,
+        bodies_bytes_max=settings.bodies_bytes_max,
+        request_read_timeout_s=settings.request_read_timeout_s,
+        connections_max=settings.connections_max,
+    )
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from tests.support.authority import Authority
 from tests.support.both_loops import on_both_loops
 from tests.support.http_serving import HOST, Client, Serving, echo, hold, post, serving, until
+from trunkline.runtime import arrivals
 from trunkline.runtime.http_request_reader import ServerLimits
 from trunkline.runtime.http_server import CLOSE_TIMEOUT_S, LINGER_S, _all_taken
 from trunkline.runtime.tls import server_tls
@@ -163,3 +166,98 @@ async def test_an_idle_client_that_is_to_make_room_does_so_without_a_goodbye(tmp
         await until(lambda: connection._transport is None, "the connection is cut")
         newcomer.send(GET)
         assert (await newcomer.answer()).status == 200
+
+
+# --- handshakes that are not ended -----------------------------------------------------------------------------------
+
+
+async def begin(server: Serving, source: str = HOST) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect, and say nothing; returns once the server has it."""
+    there = len(server.server._arrivals)
+    streams = await asyncio.open_connection(HOST, server.port, local_addr=(source, 0))
+    await until(lambda: len(server.server._arrivals) != there, "the connection is accepted")
+    return streams
+
+
+async def ended(reader: asyncio.StreamReader) -> None:
+    """Return once the server has ended a connection.
+
+    Raises:
+        TimeoutError: it has not.
+    """
+    async with asyncio.timeout(5), contextlib.AsyncExitStack():
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+
+
+@on_both_loops
+async def test_handshakes_are_connections_of_the_server(tmp_path: Path) -> None:
+    async with serving_tls(tmp_path, ServerLimits(connections_max=8)) as server:
+        server.handle = hold
+        quiet = [await begin(server) for _ in range(2)]
+        assert len(server.server) == 2
+        # The first makes room for the handshake of a client, the other one at last for its connection.
+        for number in range(8):
+            (await server.connect()).send(GET)
+            await server.asked(number + 1)
+        for reader, writer in quiet:
+            await ended(reader)
+            writer.close()
+        await until(lambda: len(server.server) == 8, "all is full")
+        reader, writer = await asyncio.open_connection(HOST, server.port)
+        await ended(reader)
+        writer.close()
+        assert len(server.server) == 8
+
+
+@on_both_loops
+async def test_handshakes_without_end_keep_nobody_else_out(tmp_path: Path) -> None:
+    async with serving_tls(tmp_path, ServerLimits(connections_max=16)) as server:
+        lone, lone_writer = await begin(server, "127.0.0.3")
+        many = [await begin(server, "127.0.0.2") for _ in range(3)]
+        assert len(server.server) == 4  # a quarter: as many as may be under way
+        client = await server.connect()
+        client.send(GET)
+        assert (await client.answer()).status == 200
+        # The oldest one of whoever has most is gone, and no other.
+        await ended(many[0][0])
+        assert len(server.server._arrivals) == 3
+        assert not any(reader.at_eof() for reader, _ in [*many[1:], (lone, lone_writer)])
+        for _, writer in [*many, (lone, lone_writer)]:
+            writer.close()
+        await until(lambda: len(server.server) == 1, "what is left is the client's")
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01"])
+@on_both_loops
+async def test_a_handshake_has_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    monkeypatch.setattr(arrivals, "HANDSHAKE_TIMEOUT_S", 0.2)
+    async with serving_tls(tmp_path) as server:
+        reader, writer = await begin(server)
+        writer.write(said)
+        await ended(reader)
+        await until(lambda: len(server.server) == 0, "it counts no more")
+        writer.close()
+
+
+@on_both_loops
+async def test_clients_wait_while_none_can_be_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def fail(_listener: socket.socket) -> None:
+        tried.append(1)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with serving_tls(tmp_path) as server:
+        with monkeypatch.context() as patch:
+            patch.setattr(socket.socket, "accept", fail)
+            connecting = server.tasks.spawn(server.connect(), name="connecting")
+            await until(lambda: len(tried) == 1, "it was tried")
+        client = None
+        while client is None:
+            await server.clock.advance(arrivals.RETRY_S)
+            done, _ = await asyncio.wait([connecting], timeout=0.01)
+            client = connecting.result() if done else None
+        client.send(GET)
+        assert (await client.answer()).status == 200
+        assert len(tried) == 1, "nobody turns in circles meanwhile"

@@ -133,6 +133,55 @@ async def test_a_blocked_login_is_out_at_once(admin: AdminClient, root: Browser)
         assert (await kim.call("GET", "/session")).status == 401
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/block", 200), ("DELETE", "", 204)])
+async def test_keys_go_with_a_login_if_that_is_asked_for(
+    admin: AdminClient, root: Browser, method: str, path: str, status: int
+) -> None:
+    await new_login(admin, "kim", account=True)
+    await admin.call("POST", "/apply", {"accounts": [{"name": "lab", "users": [{"name": "robot"}]}]})
+    await admin.call("POST", "/accounts/lab/members", {"login": "kim", "role": "admin"})
+    async with browser(admin.url) as kim:
+        await kim.sign_in("kim")
+        await kim.call("POST", "/accounts/kim/keys", {"name": "home"})
+        await kim.call("POST", "/accounts/lab/keys", {"name": "robots", "user": "robot"})
+        await kim.call("POST", "/accounts/lab/keys", {"name": "own", "user": "kim"})
+        assert (await kim.call("GET", "/logins/kim/keys")).status == 403
+    await admin.call("POST", "/accounts/lab/keys", {"name": "others"})
+    await admin.call("POST", "/logins", {"name": "lee"})
+    assert (await root.call("GET", "/logins/lee/keys")).body == []
+
+    async def states() -> dict[str, str | None]:
+        return {f"{key['account']}/{key['name']}": key["blocked_by"] for key in (await root.call("GET", "/keys")).body}
+
+    shown = (await root.call("GET", "/logins/kim/keys")).body
+    assert [f"{key['account']}/{key['name']}" for key in shown] == ["kim/home", "lab/own", "lab/robots"]
+    assert (await root.call(method, f"/logins/kim{path}?withdraw_keys=maybe")).status == 400
+    # Without being told to, it leaves them: they are their accounts'.
+    assert (await root.call("POST", "/logins/kim/block")).status == 200
+    assert (await root.call("POST", "/logins/kim/unblock")).status == 200
+    assert set((await states()).values()) == {None}
+    assert (await root.call(method, f"/logins/kim{path}?withdraw_keys=true")).status == status
+    assert await states() == {
+        "kim/home": "operator",
+        "lab/others": None,
+        "lab/own": "operator",
+        "lab/robots": "operator",
+    }
+    for account, count in (("kim", 1), ("lab", 2)):
+        log = (await root.call("GET", f"/accounts/{account}/audit?operation=block_key")).body["entries"]
+        assert [(entry["actor"], entry["status"]) for entry in log] == [("root", 200)] * count
+
+
+async def test_no_key_goes_with_a_login_that_stays(admin: AdminClient, root: Browser) -> None:
+    await admin.call("POST", "/apply", {"accounts": [{"name": "lab"}]})
+    await admin.call("POST", "/accounts/lab/members", {"login": "root", "role": "owner"})
+    await root.call("POST", "/accounts/lab/keys", {"name": "own"})
+    refused = await root.call("POST", "/logins/root/block?withdraw_keys=true")
+    assert (refused.status, "last operator" in refused.body["error"]["message"]) == (409, True)
+    assert (await root.call("GET", "/accounts/lab/keys/own")).body["blocked"] is False
+    assert (await root.call("GET", "/accounts/lab/audit?operation=block_key")).body["entries"] == []
+
+
 async def test_the_site_keeps_an_operator(admin: AdminClient, root: Browser) -> None:
     last = "'root' is the last operator; make another login one first."
     attempts = (
@@ -199,6 +248,13 @@ async def test_the_command_line_sees_to_logins(admin: AdminClient) -> None:
     for action, state in (("block", "blocked"), ("unblock", "active"), ("approve", "active")):
         code, out, _ = await run(admin, "logins", action, "kim")
         assert (code, state in out) == (0, True)
+    await admin.call("POST", "/accounts/kim/keys", {"name": "home", "user": "kim"})
+    code, _, _ = await run(admin, "logins", "block", "kim", "--withdraw-keys")
+    assert code == 0
+    code, out, _ = await run(admin, "logins", "keys", "kim")
+    assert (code, "kim/home" in out, "blocked by operator" in out) == (0, True, True)
+    code, _, _ = await run(admin, "logins", "unblock", "kim")
+    assert code == 0
     code, out, _ = await run(admin, "logins", "list", "--search", "kim")
     assert code == 0
     assert out.splitlines()[1].split()[:4] == ["kim", "active", "-", "kim@example.edu"]

@@ -11,6 +11,7 @@ from tests.support.console import AdminClient, running_console
 from tests.support.people import Browser, browser, new_login
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
+from trunkline.store.database import Database
 
 MEMBERS = "/accounts/acme/members"
 KEYS = "/accounts/acme/keys"
@@ -129,6 +130,84 @@ async def test_who_is_taken_out_has_no_key_left(office: Office) -> None:
     assert (await office.admin.call("DELETE", f"{MEMBERS}/member")).status == 404
 
 
+async def test_keys_that_somebody_has_seen_can_go_with_them(office: Office) -> None:
+    """Who has made a key for others, or rotated one, has its secret."""
+    await new_login(office.site, "kim")
+    assert (await office.owner.call("POST", MEMBERS, {"login": "kim", "role": "admin"})).status == 201
+    async with browser(office.site.url) as kim:
+        await kim.sign_in("kim")
+        for name, body in (("own", {"user": "kim"}), ("shared", {}), ("robots", {"user": "robot"}), ("lost", {})):
+            assert (await kim.call("POST", KEYS, {"name": name, **body})).status == 201
+        for name in ("theirs", "unseen"):
+            assert (await office.owner.call("POST", KEYS, {"name": name})).status == 201
+        assert (await kim.call("POST", f"{KEYS}/theirs/rotate", {"overlap_s": 0})).status == 200
+        # One whose secret was drawn anew since is not theirs any more.
+        assert (await office.owner.call("POST", f"{KEYS}/lost/rotate", {"overlap_s": 0})).status == 200
+    shown = await office.viewer.call("GET", f"{MEMBERS}/kim/keys")
+    assert [key["name"] for key in shown.body] == ["own", "robots", "shared", "theirs"]
+    assert (await office.member.call("GET", f"{MEMBERS}/kim/keys")).status == 403
+    await office.admin.call("POST", f"{KEYS}/robots/block")
+    removed = await office.owner.call("DELETE", f"{MEMBERS}/kim?withdraw_keys=true")
+    assert (removed.status, removed.body) == (200, {"blocked_keys": 3})
+    keys = {key["name"]: key["blocked_by"] for key in (await office.owner.call("GET", KEYS)).body}
+    # A block that stood already is lifted by nobody below who took the person out, either.
+    assert keys == {
+        "lost": None,
+        "own": "owner",
+        "robots": "owner",
+        "shared": "owner",
+        "theirs": "owner",
+        "unseen": None,
+    }
+    log = (await office.owner.call("GET", "/accounts/acme/audit?operation=block_key")).body["entries"]
+    assert [(entry["actor"], entry["subject"].rpartition("/keys/")[2], entry["status"]) for entry in log] == [
+        ("owner", "theirs/block", 200),
+        ("owner", "shared/block", 200),
+        ("owner", "own/block", 200),
+        ("admin", "robots/block", 200),
+    ]
+    assert (log[0]["before"], log[0]["after"]) == (
+        {"blocked": False, "blocked_by": None},
+        {"blocked": True, "blocked_by": "owner"},
+    )
+
+
+async def test_a_block_is_lifted_by_nobody_below_who_has_set_it(office: Office) -> None:
+    assert (await office.member.call("POST", KEYS, {"name": "mine"})).status == 201
+    people = {
+        "member": office.member,
+        "admin": office.admin,
+        "owner": office.owner,
+        "operator": office.site,
+    }
+    words = {
+        "admin": "an admin of the account",
+        "owner": "an owner of the account",
+        "operator": "an operator of the site",
+    }
+    for number, (setter, by) in enumerate(people.items()):
+        blocked = await by.call("POST", f"{KEYS}/mine/block")
+        assert (blocked.status, blocked.body["blocked"], blocked.body["blocked_by"]) == (200, True, setter)
+        for lower, person in list(people.items())[:number]:
+            # Neither lifted, nor made one's own by a block of one's own, nor got rid of with the key.
+            for method, path in (("POST", "/unblock"), ("DELETE", "")):
+                refused = await person.call(method, f"{KEYS}/mine{path}")
+                assert (refused.status, refused.body["error"]["message"]) == (
+                    403,
+                    f"Key acme/mine was blocked by {words[setter]}: ask them.",
+                ), lower
+            assert (await person.call("POST", f"{KEYS}/mine/block")).body["blocked_by"] == setter
+        for person in reversed(list(people.values())[number:]):
+            await by.call("POST", f"{KEYS}/mine/block")
+            lifted = await person.call("POST", f"{KEYS}/mine/unblock")
+            assert (lifted.status, lifted.body["blocked"], lifted.body["blocked_by"]) == (200, False, None)
+    # Whose block it was is past with it: a later one is of who sets it.
+    await office.site.call("POST", f"{KEYS}/mine/block")
+    await office.site.call("POST", f"{KEYS}/mine/unblock")
+    assert (await office.member.call("POST", f"{KEYS}/mine/block")).body["blocked_by"] == "member"
+    assert (await office.member.call("DELETE", f"{KEYS}/mine")).status == 204
+
+
 async def test_people_make_so_many_keys_and_operators_more(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever registers may have an account to themselves, and what is in keys is kept by all edges' broker."""
     monkeypatch.setattr(keys_api, "KEYS_OF_ACCOUNT_MAX", 2)
@@ -209,3 +288,52 @@ async def test_a_deleted_login_leaves_its_users_and_their_keys(office: Office) -
     assert (await office.site.call("DELETE", "/logins/member")).status == 204
     user = (await office.owner.call("GET", "/accounts/acme/users/member")).body
     assert (user["login"], user["keys"]) == (None, 1)
+
+
+ENDED = {
+    "blocked": "update logins set state = 'blocked' where name = $1",
+    "signed out": "delete from sessions where login_id = (select id from logins where name = $1)",
+    "another role": "update users set role = 'viewer' where name = $1",
+    "taken out": "update users set login_id = null where name = $1",
+}
+
+
+@pytest.mark.parametrize("what", ENDED)
+async def test_nobody_changes_anything_who_may_not_any_more(office: Office, database: Database, what: str) -> None:
+    """A body may take half a minute to come, and another console may not know yet: what lasts is not made meanwhile."""
+    assert (await office.admin.call("POST", KEYS, {"name": "before"})).status == 201
+    async with database.connection() as connection:
+        await connection.execute(ENDED[what], "admin")
+    for method, path, body in (
+        ("POST", KEYS, {"name": "after"}),
+        ("POST", f"{KEYS}/before/rotate", {}),
+        ("PATCH", f"{MEMBERS}/member", {"role": "admin"}),
+    ):
+        refused = await office.admin.call(method, path, body)
+        assert (refused.status, refused.body["error"]["message"]) == (
+            409,
+            "What you may do here was changed just now; load the page anew.",
+        )
+    assert [key["name"] for key in (await office.owner.call("GET", KEYS)).body] == ["before"]
+    # Who has got more meanwhile is not held up.
+    assert (await office.member.call("GET", KEYS)).status == 200
+    async with database.connection() as connection:
+        await connection.execute("update users set role = 'admin' where name = 'member'")
+    assert (await office.member.call("POST", KEYS, {"name": "more", "user": "member"})).status == 201
+
+
+async def test_an_operator_who_is_none_any_more_leaves_nothing_behind(office: Office, database: Database) -> None:
+    await new_login(office.site, "root", operator=True)
+    await new_login(office.site, "kim", operator=True)
+    async with browser(office.site.url) as kim:
+        await kim.sign_in("kim")
+        assert (await kim.call("GET", "/logins")).status == 200
+        async with database.connection() as connection:
+            await connection.execute("update logins set operator = false where name = 'kim'")
+        for path, body in (
+            ("/logins", {"name": "again", "operator": True}),
+            ("/accounts/acme/credit", {"usd": "5", "reference": "gift"}),
+            ("/codes", {"count": 1, "usd": "5"}),
+        ):
+            assert (await kim.call("POST", path, body)).status == 409, path
+    assert "again" not in [login["name"] for login in (await office.site.call("GET", "/logins")).body]

@@ -1,11 +1,13 @@
 """Signing in at an OpenID provider: a real one, over real HTTP, with real signatures, that can be told to lie."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
 import pytest
+import structlog
 
 from services.console.people import settings_faults
 from tests.support.console import AdminClient, RunningConsole, running_console, settings
@@ -61,7 +63,13 @@ class Campus(NamedTuple):
 
 
 @pytest.fixture
-async def campus(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> AsyncIterator[Campus]:
+def allowed() -> str:
+    """Networks that the provider may be in although they are not public."""
+    return "127.0.0.0/8"
+
+
+@pytest.fixture
+async def campus(bus: NATSBus, tasks: TaskSet, database_dsn: str, allowed: str) -> AsyncIterator[Campus]:
     port = free_port()
     async with running_provider() as provider:
         others = {
@@ -71,6 +79,7 @@ async def campus(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> AsyncIterat
             "TRUNKLINE_OIDC_CLIENT_ID": CLIENT_ID,
             "TRUNKLINE_OIDC_CLIENT_SECRET": CLIENT_SECRET,
             "TRUNKLINE_OIDC_NAME": NAME,
+            "TRUNKLINE_UPSTREAM_ALLOW": allowed,
         }
         async with (
             running_console(bus, tasks, database_dsn, **others) as running,
@@ -205,6 +214,35 @@ async def test_a_provider_that_is_away_or_elsewhere_is_told(campus: Campus) -> N
     campus.provider.down = False
     await campus.open_registration()
     assert await campus.sign_in() == "#/"
+
+
+@pytest.mark.parametrize("endpoint", ["token_endpoint", "jwks_uri"])
+async def test_a_providers_document_leads_nowhere_inside(campus: Campus, endpoint: str) -> None:
+    """The console has more within its reach than a provider: what that says of itself is no reason to ask there."""
+    await campus.open_registration()
+    reached: list[str] = []
+
+    async def trap(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append((await reader.readline()).decode())
+        writer.close()
+
+    async with await asyncio.start_server(trap, "127.0.0.1", 0) as inside:
+        # The same machine under an address that is not allowed.
+        campus.provider.endpoints[endpoint] = f"http://0.0.0.0:{inside.sockets[0].getsockname()[1]}/inside"
+        assert await campus.sign_in() == "#/sign-in?oidc=failed"
+    assert reached == []
+
+
+@pytest.mark.parametrize("allowed", [""])
+async def test_a_provider_inside_is_asked_only_if_its_network_is_named(campus: Campus) -> None:
+    with structlog.testing.capture_logs() as lines:
+        response = await campus.person.get(f"{campus.person.url}/oidc/start")
+    assert response.headers["location"] == f"{campus.person.url}/#/sign-in?oidc=failed"
+    assert campus.provider.asked == []
+    (refused,) = [line for line in lines if line["event"] == "upstream_address_refused"]
+    assert "TRUNKLINE_UPSTREAM_ALLOW" in refused["message"]
+    (failed,) = [line for line in lines if line["event"] == "oidc_failed"]
+    assert failed["reason"] == "the provider cannot be asked: its address is not allowed"
 
 
 async def test_a_name_that_is_here_already_is_not_taken_over(campus: Campus) -> None:

@@ -30,6 +30,7 @@ class OpenIDProvider:
         algorithm: of signatures.
         stranger: tokens are signed with a key that it does not publish.
         asked: paths of the requests that came.
+        endpoints: of its metadata that lead elsewhere, by name.
         redirects: its documents are elsewhere, it says.
         down: it answers nothing but 500.
     """
@@ -41,6 +42,7 @@ class OpenIDProvider:
         self.algorithm = "RS256"
         self.stranger = False
         self.asked: list[str] = []
+        self.endpoints: dict[str, str] = {}
         self.redirects = False
         self.down = False
         self.id_token = ""
@@ -89,6 +91,7 @@ class OpenIDProvider:
                 "jwks_uri": f"{self.issuer}/keys",
                 "response_types_supported": ["code"],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+                **self.endpoints,
             }
         )
 

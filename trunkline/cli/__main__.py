@@ -26,6 +26,7 @@ from trunkline.cli import (
     usage,
 )
 from trunkline.cli.failure import CLIError
+from trunkline.runtime import dumps
 from trunkline.runtime.config import EXIT_USAGE, SettingsError
 
 EXIT_INTERRUPTED = 130
@@ -79,6 +80,7 @@ def dev(context: typer.Context) -> None:
 
 def main() -> None:
     """Run the command of the process's arguments and exit."""
+    dumps.forbid()  # the admin key is in its memory
     try:
         app()
     except SettingsError as error:

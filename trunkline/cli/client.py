@@ -382,7 +382,7 @@ class Client(AdminClient):
         return self.read(KeyView, "PATCH", "accounts", account, "keys", key, body=body)
 
     def delete_key(self, account: str, key: str) -> None:
-        """Delete a key for good."""
+        """Delete a key for good; not below who has blocked it."""
         self.send("DELETE", "accounts", account, "keys", key)
 
     def block_key(self, account: str, key: str) -> KeyView:
@@ -390,7 +390,7 @@ class Client(AdminClient):
         return self.read(KeyView, "POST", "accounts", account, "keys", key, "block")
 
     def unblock_key(self, account: str, key: str) -> KeyView:
-        """Accept a blocked key again."""
+        """Accept a blocked key again; whoever stands below who has set the block may not."""
         return self.read(KeyView, "POST", "accounts", account, "keys", key, "unblock")
 
     def rotate_key(self, account: str, key: str, body: Rotation | None = None) -> CreatedKey:
@@ -456,17 +456,23 @@ class Client(AdminClient):
         """Change what is given of a login: name, address, or whether it is an operator."""
         return self.read(LoginView, "PATCH", "logins", login, body=body)
 
-    def delete_login(self, login: str) -> None:
+    def delete_login(self, login: str, *, withdraw_keys: bool | None = None) -> None:
         """Delete a login; users that it was stay in their accounts, without one."""
-        self.send("DELETE", "logins", login)
+        query = {"withdraw_keys": withdraw_keys}
+        self.send("DELETE", "logins", login, query=query)
+
+    def list_login_keys(self, login: str) -> list[KeyView]:
+        """List a login's keys in all accounts: those of its users, and those whose secret it was shown."""
+        return self.read(list[KeyView], "GET", "logins", login, "keys")
 
     def approve_login(self, login: str) -> LoginView:
         """Let a registered login in, with an account of its own."""
         return self.read(LoginView, "POST", "logins", login, "approve")
 
-    def block_login(self, login: str) -> LoginView:
+    def block_login(self, login: str, *, withdraw_keys: bool | None = None) -> LoginView:
         """Refuse a login until it is unblocked; its sessions end."""
-        return self.read(LoginView, "POST", "logins", login, "block")
+        query = {"withdraw_keys": withdraw_keys}
+        return self.read(LoginView, "POST", "logins", login, "block", query=query)
 
     def unblock_login(self, login: str) -> LoginView:
         """Accept a blocked login again."""
@@ -500,9 +506,14 @@ class Client(AdminClient):
         """Give a user's login another role."""
         return self.read(UserView, "PATCH", "accounts", account, "members", user, body=body)
 
-    def remove_member(self, account: str, user: str) -> MemberRemoved:
+    def remove_member(self, account: str, user: str, *, withdraw_keys: bool | None = None) -> MemberRemoved:
         """Take a user's login out of the account; the user stays, its keys are blocked."""
-        return self.read(MemberRemoved, "DELETE", "accounts", account, "members", user)
+        query = {"withdraw_keys": withdraw_keys}
+        return self.read(MemberRemoved, "DELETE", "accounts", account, "members", user, query=query)
+
+    def list_member_keys(self, account: str, user: str) -> list[KeyView]:
+        """List the account's keys of a login: those of its user, and those whose secret it was shown."""
+        return self.read(list[KeyView], "GET", "accounts", account, "members", user, "keys")
 
     def list_models(self) -> list[ModelView]:
         """List all models."""

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from trunkline.cli import admin, render, render_logins
+from trunkline.cli import admin, render, render_accounts, render_logins
 from trunkline.cli.settings import ConsoleAccess
 from trunkline.policy.admin_identity import LoginLink, LoginView, NewLogin
 from trunkline.runtime import config
@@ -54,10 +54,22 @@ def approve_login(name: Name) -> None:
     render.show(render_logins.logins([admin.connect().approve_login(name)]))
 
 
+@logins.command("keys")
+def list_keys(name: Name) -> None:
+    """List a login's keys in all accounts: those of its users, and those whose secret it was shown."""
+    render.show(render_accounts.keys(admin.connect().list_login_keys(name)))
+
+
 @logins.command("block")
-def block_login(name: Name) -> None:
+def block_login(
+    name: Name,
+    *,
+    withdraw_keys: Annotated[
+        bool, typer.Option("--withdraw-keys", help="Block its keys, too: those that `logins keys` lists.")
+    ] = False,
+) -> None:
     """Refuse a login until it is unblocked; its sessions end."""
-    render.show(render_logins.logins([admin.connect().block_login(name)]))
+    render.show(render_logins.logins([admin.connect().block_login(name, withdraw_keys=withdraw_keys)]))
 
 
 @logins.command("unblock")

@@ -69,7 +69,7 @@ def keys(views: Sequence[KeyView]) -> Table:
             (
                 f"{view.account}/{view.name}",
                 _secrets(view),
-                "blocked" if view.blocked else "active",
+                _state(view),
                 view.user or "-",
                 listed(view.groups),
                 listed(view.models),
@@ -80,6 +80,12 @@ def keys(views: Sequence[KeyView]) -> Table:
             for view in views
         ),
     )
+
+
+def _state(view: KeyView) -> str:
+    if not view.blocked:
+        return "active"
+    return f"blocked by {view.blocked_by}" if view.blocked_by else "blocked"
 
 
 def key(view: KeyView) -> list[RenderableType]:

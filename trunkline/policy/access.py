@@ -50,6 +50,21 @@ class Role(StrEnum):
     OWNER = "owner"
 
 
+class Standing(StrEnum):
+    """Who somebody is to an account, from the least to the most: a role there, or an operator of the site."""
+
+    VIEWER = Role.VIEWER
+    MEMBER = Role.MEMBER
+    ADMIN = Role.ADMIN
+    OWNER = Role.OWNER
+    OPERATOR = "operator"
+
+    def reaches(self, other: "Standing") -> bool:
+        """Return whether this is no less than another."""
+        everybody = list(Standing)
+        return everybody.index(self) >= everybody.index(other)
+
+
 class Scope(StrEnum):
     """How far an access reaches: what belongs to the caller's own user, or all of the account."""
 
@@ -117,10 +132,25 @@ class Caller:
     operator: bool
     places: Mapping[str, Place]
 
-    def rank(self, account: str) -> int:
-        """Return how high the caller stands in an account: nobody gives or takes a role above their own."""
-        place = self.places.get(account)
-        return len(Role) if self.operator else -1 if place is None else list(Role).index(place.role)
+    def standing(self, account: str) -> Standing:
+        """Return who the caller is to an account: nobody gives or takes what is above that.
+
+        Raises:
+            KeyError: they are nobody there.
+        """
+        return Standing.OPERATOR if self.operator else Standing(self.places[account].role)
+
+    def covers(self, other: "Caller") -> bool:
+        """Return whether this caller may do all that another one may."""
+        return self.operator or (
+            not other.operator
+            and all(
+                account in self.places
+                and self.places[account].user == place.user
+                and self.standing(account).reaches(other.standing(account))
+                for account, place in other.places.items()
+            )
+        )
 
 
 ADMIN_KEY: Final = Caller(name="admin key", login=None, operator=True, places={})

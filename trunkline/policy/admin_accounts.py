@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from trunkline.bus.snapshots import Strategy
-from trunkline.policy.access import Role
+from trunkline.policy.access import Role, Standing
 from trunkline.policy.configuration import DEFAULT_GROUP, NO_ALERTS_ENTRY, NO_BUDGETS_ENTRY, AlertsEntry, BudgetsEntry
 from trunkline.policy.meters import NO_BUDGETS, NO_LIMITS, Budgets, Limits
 from trunkline.policy.periods import UTC
@@ -231,6 +231,7 @@ class KeyView(msgspec.Struct, frozen=True):
         prefix: the first characters of its secret.
         ending: further secrets that are valid still.
         playground: whether the console made it, for its user's playground.
+        blocked_by: who has set the block: a role in the account, or operator; nobody below lifts it.
     """
 
     id: int
@@ -250,6 +251,7 @@ class KeyView(msgspec.Struct, frozen=True):
     ending: tuple[EndingSecret, ...] = ()
     strategy: Strategy | None = None
     playground: bool = False
+    blocked_by: Standing | None = None
 
 
 class CreatedKey(msgspec.Struct, frozen=True):

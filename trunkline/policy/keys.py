@@ -17,6 +17,7 @@ from trunkline.policy.patterns import matcher
 PREFIX = "sk-tl-"
 RANDOM_CHARS = 32
 CRC_CHARS = 6
+KEY_CHARS = len(PREFIX) + RANDOM_CHARS + CRC_CHARS
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 _FORM = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{RANDOM_CHARS + CRC_CHARS}}}", re.ASCII)

@@ -3,7 +3,7 @@
 Statuses, types and codes are those of DIALECTS section 4.2.
 """
 
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
@@ -78,59 +78,88 @@ def streamed_error(fault: Fault, request_id: str) -> StreamedError:
     )
 
 
-def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912, PLR0915 - one row per kind, checked to be exhaustive
+def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0911, PLR0912 - one row per kind, checked to be exhaustive
     match kind:
-        case ErrorType.CLIENT_BAD_REQUEST:
-            shape = _Shape(400, _INVALID, "invalid_value")
+        case ErrorType.CLIENT_BAD_REQUEST | ErrorType.UPSTREAM_BAD_REQUEST:
+            return _Shape(400, _INVALID, "invalid_value")
         case ErrorType.CLIENT_BAD_JSON:
-            shape = _Shape(400, _INVALID, "invalid_json")
-        case ErrorType.UPSTREAM_BAD_REQUEST:
-            shape = _Shape(400, _INVALID, "invalid_value")
+            return _Shape(400, _INVALID, "invalid_json")
         case ErrorType.CLIENT_UNAUTHENTICATED | ErrorType.POLICY_KEY_BLOCKED:
-            shape = _Shape(401, _INVALID, "invalid_api_key")
+            return _Shape(401, _INVALID, "invalid_api_key")
         case ErrorType.POLICY_NO_CREDIT:
-            shape = _Shape(403, "insufficient_quota", "insufficient_quota")
+            return _Shape(403, "insufficient_quota", "insufficient_quota")
         case ErrorType.POLICY_BUDGET_SPENT:
-            shape = _Shape(403, "insufficient_quota", "budget_exceeded")
+            return _Shape(403, "insufficient_quota", "budget_exceeded")
         case ErrorType.POLICY_MODEL_NOT_ALLOWED:
-            shape = _Shape(403, "permission_error", "model_not_allowed")
+            return _Shape(403, "permission_error", "model_not_allowed")
         case ErrorType.POLICY_ENDPOINT_NOT_ALLOWED:
-            shape = _Shape(403, "permission_error", "endpoint_not_allowed")
+            return _Shape(403, "permission_error", "endpoint_not_allowed")
         case ErrorType.POLICY_ACCESS_DENIED:
-            shape = _Shape(403, "permission_error", "access_denied")
+            return _Shape(403, "permission_error", "access_denied")
         case ErrorType.CLIENT_NOT_FOUND:
-            shape = _Shape(404, _INVALID, "not_found")
+            return _Shape(404, _INVALID, "not_found")
         case ErrorType.CLIENT_MODEL_NOT_FOUND:
-            shape = _Shape(404, _INVALID, "model_not_found")
+            return _Shape(404, _INVALID, "model_not_found")
         case ErrorType.CLIENT_METHOD_NOT_ALLOWED:
-            shape = _Shape(405, _INVALID, "method_not_allowed")
+            return _Shape(405, _INVALID, "method_not_allowed")
         case ErrorType.CLIENT_TOO_SLOW:
-            shape = _Shape(408, _INVALID, "request_timeout", retry=True)
+            return _Shape(408, _INVALID, "request_timeout", retry=True)
         case ErrorType.CLIENT_BODY_TOO_LARGE:
-            shape = _Shape(413, _INVALID, "request_too_large")
+            return _Shape(413, _INVALID, "request_too_large")
         case ErrorType.CLIENT_UNSUPPORTED_MEDIA:
-            shape = _Shape(415, _INVALID, "unsupported_media_type")
+            return _Shape(415, _INVALID, "unsupported_media_type")
         case ErrorType.CLIENT_UPGRADE_UNSUPPORTED:
-            shape = _Shape(426, _INVALID, "upgrade_not_supported")
+            return _Shape(426, _INVALID, "upgrade_not_supported")
         case ErrorType.CLIENT_HEADERS_TOO_LARGE:
-            shape = _Shape(431, _INVALID, "headers_too_large")
-        case ErrorType.POLICY_RATE_LIMITED | ErrorType.UPSTREAM_RATE_LIMITED:
-            shape = _Shape(429, RATE_LIMIT_TYPE, "rate_limit_exceeded", retry=True, wait=True)
-        case ErrorType.GATEWAY_OVERLOADED:
-            shape = _Shape(429, RATE_LIMIT_TYPE, "overloaded", retry=True, wait=True)
+            return _Shape(431, _INVALID, "headers_too_large")
         case ErrorType.CLIENT_GONE:
-            shape = _Shape(499, _INVALID, "client_closed_request")
+            return _Shape(499, _INVALID, "client_closed_request")
+        case _:
+            return _shape_of_ours(kind)
+
+
+_Ours = Literal[
+    ErrorType.POLICY_RATE_LIMITED,
+    ErrorType.UPSTREAM_RATE_LIMITED,
+    ErrorType.UPSTREAM_CREDENTIAL,
+    ErrorType.UPSTREAM_OVERLOADED,
+    ErrorType.UPSTREAM_ERROR,
+    ErrorType.UPSTREAM_UNREACHABLE,
+    ErrorType.UPSTREAM_ADDRESS,
+    ErrorType.UPSTREAM_INVALID,
+    ErrorType.UPSTREAM_CUT,
+    ErrorType.UPSTREAM_TIMEOUT,
+    ErrorType.GATEWAY_BUSY,
+    ErrorType.GATEWAY_OVERLOADED,
+    ErrorType.GATEWAY_NO_CHANNEL,
+    ErrorType.GATEWAY_NO_DISPATCHER,
+    ErrorType.GATEWAY_DISPATCHER_LOST,
+    ErrorType.GATEWAY_FRAME_LOST,
+    ErrorType.GATEWAY_SHUTTING_DOWN,
+    ErrorType.GATEWAY_OUTRUN,
+    ErrorType.GATEWAY_NOT_READY,
+    ErrorType.GATEWAY_INTERNAL,
+]
+"""Kinds where nothing is wrong with the request: it is too much at the moment, or something behind has failed."""
+
+
+def _shape_of_ours(kind: _Ours) -> _Shape:
+    match kind:
+        case ErrorType.POLICY_RATE_LIMITED | ErrorType.UPSTREAM_RATE_LIMITED:
+            return _Shape(429, RATE_LIMIT_TYPE, "rate_limit_exceeded", retry=True, wait=True)
+        case ErrorType.GATEWAY_OVERLOADED:
+            return _Shape(429, RATE_LIMIT_TYPE, "overloaded", retry=True, wait=True)
         case (
             ErrorType.UPSTREAM_CREDENTIAL
             | ErrorType.UPSTREAM_ERROR
             | ErrorType.UPSTREAM_UNREACHABLE
             | ErrorType.UPSTREAM_ADDRESS
         ):
-            shape = _Shape(502, SERVER_TYPE, "upstream_unavailable")
+            return _Shape(502, SERVER_TYPE, "upstream_unavailable")
         case ErrorType.UPSTREAM_INVALID | ErrorType.UPSTREAM_CUT:
-            shape = _Shape(502, SERVER_TYPE, "upstream_invalid_response")
+            return _Shape(502, SERVER_TYPE, "upstream_invalid_response")
         case ErrorType.UPSTREAM_TIMEOUT:
-            shape = _Shape(504, SERVER_TYPE, "upstream_timeout")
+            return _Shape(504, SERVER_TYPE, "upstream_timeout")
         case (
             ErrorType.UPSTREAM_OVERLOADED
             | ErrorType.GATEWAY_BUSY
@@ -139,14 +168,13 @@ def _shape(kind: ErrorType) -> _Shape:  # noqa: C901, PLR0912, PLR0915 - one row
             | ErrorType.GATEWAY_SHUTTING_DOWN
             | ErrorType.GATEWAY_NOT_READY
         ):
-            shape = _Shape(503, SERVER_TYPE, "overloaded", retry=True, wait=True)
+            return _Shape(503, SERVER_TYPE, "overloaded", retry=True, wait=True)
         case (
             ErrorType.GATEWAY_DISPATCHER_LOST
             | ErrorType.GATEWAY_FRAME_LOST
             | ErrorType.GATEWAY_INTERNAL
             | ErrorType.GATEWAY_OUTRUN
         ):
-            shape = _Shape(500, SERVER_TYPE, "internal_error", retry=True)
+            return _Shape(500, SERVER_TYPE, "internal_error", retry=True)
         case _:
             assert_never(kind)
-    return shape

@@ -95,6 +95,11 @@ class Exchange:
         self.on_gone: Callable[[], None] | None = None
         self.on_drained: Callable[[int], None] | None = None
 
+    @property
+    def connection(self) -> Wire:
+        """Where it came from; the same object for all exchanges of one connection."""
+        return self._connection
+
     def respond(self, status: int, headers: bytes, body: bytes, *, close: bool = False) -> None:
         """Send a whole answer.
 
@@ -159,7 +164,7 @@ class Exchange:
         """Cut the connection, so that the client cannot take what it got for a whole answer."""
         if self.ended:
             return
-        self.ended = True
+        self._over()
         if not self._chunked:
             self._connection.cut()
         self._connection.exchange_ended(keep_alive=False)
@@ -180,12 +185,18 @@ class Exchange:
             self.on_drained(size)
 
     def _end(self, keep_alive: bool) -> None:
-        self.ended = True
+        self._over()
         self._connection.exchange_ended(keep_alive=keep_alive)
+
+    def _over(self) -> None:
+        """Nothing follows. Let go of the handlers: they hold who holds this, and only the collector would end that."""
+        self.ended = True
+        self.on_gone = self.on_drained = None
 
     def gone(self) -> None:
         """Called by the connection when the client has left."""
         if not self.ended:
-            self.ended = True
-            if self.on_gone is not None:
-                self.on_gone()
+            on_gone = self.on_gone
+            self._over()
+            if on_gone is not None:
+                on_gone()

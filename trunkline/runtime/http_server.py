@@ -7,7 +7,6 @@ other fault.
 """
 
 import asyncio
-import contextlib
 import fcntl
 import itertools
 import math
@@ -19,7 +18,7 @@ import termios
 from collections import Counter, deque
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any, cast
+from typing import cast
 
 import httptools
 import structlog
@@ -28,10 +27,11 @@ from trunkline.core import limits
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.policy.addresses import block_of
+from trunkline.runtime.arrivals import BACKLOG, Arrivals
 from trunkline.runtime.http_exchange import Exchange
 from trunkline.runtime.http_request_reader import HEAD_BYTES_MAX, RequestReader, ServerLimits, headers_too_large
 from trunkline.runtime.tasks import TaskSet
-from trunkline.runtime.tls import HANDSHAKE_TIMEOUT_S, TLSContext, listening
+from trunkline.runtime.tls import TLSContext
 
 log = structlog.get_logger()
 
@@ -386,8 +386,7 @@ class HTTPServer:
         self._next_room_at = -math.inf
         self._tasks = tasks
         self._server: asyncio.Server | None = None
-        self._tls: dict[str, Any] = {}
-        self._arriving = 0
+        self._arrivals = self._new_arrivals(None)
 
     async def start(self, host: str, port: int, tls: TLSContext | None = None) -> int:
         """Bind and serve, over TLS if there is some; returns the port.
@@ -395,18 +394,28 @@ class HTTPServer:
         Raises:
             OSError: it cannot be bound.
         """
-        loop = asyncio.get_running_loop()
         if tls is not None:
-            self._tls = {
-                "ssl": listening(tls),
-                "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S,
-                "ssl_shutdown_timeout": CLOSE_TIMEOUT_S,
-            }
-        self._server = await loop.create_server(
-            lambda: ServerConnection(self), host, port, backlog=4096, reuse_address=True, **self._tls
-        )
+            self._arrivals = self._new_arrivals(tls)
+            bound = await self._arrivals.listen(host, port)
+        else:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(
+                lambda: ServerConnection(self), host, port, backlog=BACKLOG, reuse_address=True
+            )
+            bound = int(self._server.sockets[0].getsockname()[1])
         self._tasks.spawn(self._sweep(), name="http_sweep")
-        return int(self._server.sockets[0].getsockname()[1])
+        return bound
+
+    def _new_arrivals(self, tls: TLSContext | None) -> Arrivals:
+        return Arrivals(
+            lambda: ServerConnection(self),
+            self._full,
+            tls,
+            connections_max=self.limits.connections_max,
+            closing_s=CLOSE_TIMEOUT_S,
+            clock=self.clock,
+            tasks=self._tasks,
+        )
 
     async def _sweep(self) -> None:
         while True:
@@ -423,6 +432,12 @@ class HTTPServer:
             self._make_room()
         self._connections.add(connection)
         return len(self._connections) <= self.limits.connections_max
+
+    def _full(self) -> bool:
+        """Return whether one more that arrives would be too many, after room was made if it can be."""
+        if len(self) >= self.limits.connections_max:
+            self._make_room()
+        return len(self) >= self.limits.connections_max
 
     def _make_room(self) -> None:
         """Close idle connections, first those of whoever has most of them, the longest idle first."""
@@ -446,36 +461,16 @@ class HTTPServer:
         self._leaving.discard(connection)
 
     def __len__(self) -> int:
-        return len(self._connections) + self._arriving
-
-    def _take_waiting(self, listener: socket.socket) -> None:
-        """Accept the connections that wait at a port, and close it in the same breath."""
-        listener.setblocking(False)
-        with listener, contextlib.suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                connection.setblocking(False)
-                self._tasks.spawn(self._take(connection), name="last_connection")
-
-    async def _take(self, connection: socket.socket) -> None:
-        # With TLS there is a handshake, and a client may leave in the middle of it.
-        self._arriving += 1
-        try:
-            with contextlib.suppress(OSError):
-                await asyncio.get_running_loop().connect_accepted_socket(
-                    lambda: ServerConnection(self), connection, **self._tls
-                )
-        finally:
-            self._arriving -= 1
+        return len(self._connections) + len(self._arrivals)
 
     def drain(self) -> None:
         """Accept no new connection; the others close after their next answer, or soon if they stay idle."""
         self.draining = True
+        # The kernel has connected clients that we have not seen yet; closing the port would reset them.
         if self._server is not None:
-            # The kernel has finished handshakes that we have not seen yet; closing the port would reset them.
             listeners = [socket.socket(fileno=os.dup(bound.fileno())) for bound in self._server.sockets]
             self._server.close()
-            for listener in listeners:
-                self._take_waiting(listener)
+            self._arrivals.take_over(listeners)
+        self._arrivals.close()
         for connection in list(self._connections):
             connection.close_idle_soon()

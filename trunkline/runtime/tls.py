@@ -1,8 +1,8 @@
 """TLS made of files, which are read again when they change: what a process serves and what it presents to NATS.
 
 A context is made anew as a whole, so that a certificate never meets another one's key. Connections that stand keep
-theirs. A renewal that cannot be used leaves the old one in place and is logged; what is wrong at start is an error of
-the settings.
+theirs. A renewal that cannot be used leaves the old one in place, is logged and tried again at each look: it may have
+been the reading that failed. What is wrong at start is an error of the settings.
 """
 
 import os
@@ -35,6 +35,11 @@ class TLSContext:
         files: all that it is made of; the first one is the certificate, empty if there is none.
         make: reads them.
 
+    Attributes:
+        current: the context; the last that could be made.
+        expires_s: when its certificate ends, in Unix time.
+        unusable: whether its files are others by now, which cannot be used.
+
     Raises:
         OSError, ValueError: the files cannot be used; `ssl.SSLError` is an `OSError`.
     """
@@ -45,6 +50,8 @@ class TLSContext:
         self._make = make
         self._listeners: list[OnChange] = []
         self._seen = self._look()
+        self._told: object = None
+        self.unusable = False
         self.current = make()
         self.expires_s = self._read_expiry()
 
@@ -58,20 +65,28 @@ class TLSContext:
         self._listeners.append(listener)
 
     def refresh(self) -> None:
-        """Make it anew if a file has changed since it was last looked at."""
+        """Make it anew if a file has changed since it was made."""
         seen = self._look()
         if seen == self._seen:
+            self.unusable = False
             return
-        self._seen = seen  # from before the reading: what changes during it is read again
         try:
             context, expires_s = self._make(), self._read_expiry()
         except (OSError, ValueError) as error:
-            log.exception("certificate_unusable", use=self.use, error=fault(error))
+            self._fail(seen, error)
             return
+        self._seen = seen  # from before the reading: what changes during it is read again
+        self._told, self.unusable = None, False
         self.current, self.expires_s = context, expires_s
         log.info("certificate_renewed", use=self.use)
         for listener in self._listeners:
             listener(context)
+
+    def _fail(self, seen: object, error: Exception) -> None:
+        self.unusable = True
+        if self._told != (told := (seen, fault(error))):  # once, and not at each look
+            self._told = told
+            log.error("certificate_unusable", use=self.use, error=told[1], exc_info=error)
 
     def _look(self) -> list[tuple[int, int, int] | None]:
         looked: list[tuple[int, int, int] | None] = []
@@ -191,11 +206,18 @@ class TLSWatch:
             ["use"],
             registry=registry,
         )
+        self._unusable = Gauge(
+            "trunkline_certificate_unusable",
+            "1 while files of TLS have changed and cannot be used, and what they were before is kept.",
+            ["use"],
+            registry=registry,
+        )
 
     def add(self, tls: TLSContext | None) -> None:
         """Watch one; None is none."""
         if tls is not None:
             self._contexts.append(tls)
+            self._unusable.labels(tls.use).set_function(lambda: tls.unusable)
             if tls.presents:
                 self._expiry.labels(tls.use).set_function(lambda: tls.expires_s)
 

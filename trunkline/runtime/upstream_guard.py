@@ -1,4 +1,6 @@
-"""Looks up the hosts of channels, and lets connections be made to allowed addresses only (`policy.upstream_addresses`).
+"""Looks hosts up, and lets connections be made to allowed addresses only (`policy.upstream_addresses`).
+
+They are those of channels, and of the console's OpenID provider, whose own documents name further ones.
 
 `HTTPClientPool` asks at each new connection, and connects to the very addresses that were judged, so that a name that
 leads elsewhere a moment later (DNS rebinding) gains nothing. A kept connection costs nothing more.
@@ -39,8 +41,8 @@ class UpstreamSettings(ProcessSettings):
     upstream_allow: tuple[str, ...] = config.setting(
         ALLOW_SETTING,
         (),
-        help="Networks, such as 10.1.2.0/24, that channels may lead to although they are not public. The same for "
-        "dispatchers, health and console.",
+        help="Networks, such as 10.1.2.0/24, that channels and the OpenID provider may lead to although they are not "
+        "public. The same for dispatchers, health and console.",
         check=check_networks,
     )
 

@@ -1,6 +1,7 @@
 """The audit log. Written by the console's shell, around every change."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -57,6 +58,15 @@ async def begin(connection: Connection, begun: Begun) -> int:
 async def end(connection: Connection, entry: int, status: int, after: str | None) -> None:
     """Add how a change ended."""
     await connection.execute("update audit set status = $2, after = $3 where id = $1", entry, status, after)
+
+
+async def note(connection: Connection, begun: Iterable[Begun], status: int, after: str) -> None:
+    """Write down changes that are made in the same transaction, and all end alike."""
+    await connection.executemany(
+        "insert into audit (login_id, actor, address, operation, account, subject, before, status, after)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        [(*one, status, after) for one in begun],
+    )
 
 
 async def withdraw(connection: Connection, entry: int) -> None:

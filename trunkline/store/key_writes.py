@@ -20,10 +20,15 @@ SECRETS_MAX: Final = 8
 """Secrets of one key that are valid at a time: each is an entry at the edges, and more are a loop that went wild."""
 
 
-async def put_key(connection: Connection, key: Key) -> int:
+async def put_key(connection: Connection, key: Key, *, shown_to: int | None = None) -> int:
     """Write a key and return its id, for its projection, which is left to the caller.
 
     A secret that is new ends all that the key had. Whether it is blocked stays as it is.
+
+    Args:
+        connection: see there.
+        key: as it is to be.
+        shown_to: id of the login that is shown its secret; None for none.
 
     Raises:
         ConflictError: the secret is or was that of another key.
@@ -54,7 +59,7 @@ async def put_key(connection: Connection, key: Key) -> int:
         key.name,
         *await _columns(connection, account_id, key),
     )
-    await _put_secret(connection, key_id, key.hash, key.prefix)
+    await _put_secret(connection, key_id, key.hash, key.prefix, shown_to=shown_to)
     return key_id
 
 
@@ -88,9 +93,25 @@ async def change_key(connection: Connection, account: str, name: str, changed: K
 
 
 async def rotate_key(
-    connection: Connection, account: str, name: str, *, new_hash: str, prefix: str, overlap_s: int
+    connection: Connection,
+    account: str,
+    name: str,
+    *,
+    new_hash: str,
+    prefix: str,
+    overlap_s: int,
+    shown_to: int | None = None,
 ) -> None:
     """Give a key a new secret; those that it has end after ``overlap_s``, or when they were to end if that is sooner.
+
+    Args:
+        connection: see there.
+        account: whose.
+        name: of the key.
+        new_hash: of the secret.
+        prefix: its first characters.
+        overlap_s: see above.
+        shown_to: id of the login that is shown it; None for none.
 
     Raises:
         NotFoundError: there is no such key.
@@ -104,18 +125,7 @@ async def rotate_key(
         raise ConflictError(
             f"{valid} secrets of key {account}/{name} are valid still; rotate it with an overlap of 0, or later"
         )
-    await _put_secret(connection, key_id, new_hash, prefix, overlap_s)
-    await outbox.enqueue_keys(connection, [key_id])
-
-
-async def set_key_blocked(connection: Connection, account: str, name: str, blocked: bool) -> None:
-    """Block or unblock a key.
-
-    Raises:
-        NotFoundError: there is no such key.
-    """
-    key_id = (await find_key(connection, account, name))["id"]
-    await connection.execute("update keys set blocked = $2 where id = $1", key_id, blocked)
+    await _put_secret(connection, key_id, new_hash, prefix, overlap_s=overlap_s, shown_to=shown_to)
     await outbox.enqueue_keys(connection, [key_id])
 
 
@@ -170,7 +180,9 @@ async def _columns(connection: Connection, account_id: int, key: Key) -> tuple[o
     )
 
 
-async def _put_secret(connection: Connection, key_id: int, hash_: str, prefix: str, overlap_s: int = 0) -> None:
+async def _put_secret(
+    connection: Connection, key_id: int, hash_: str, prefix: str, *, overlap_s: int = 0, shown_to: int | None
+) -> None:
     """Make a secret the one without an end; one that it is already stays so."""
     if await connection.fetchval("select key_id from key_secrets where hash = $1 and expires_at is null", hash_):
         return
@@ -182,7 +194,11 @@ async def _put_secret(connection: Connection, key_id: int, hash_: str, prefix: s
         overlap_s,
     )
     await connection.execute(
-        "insert into key_secrets (hash, key_id, prefix) values ($1, $2, $3)", hash_, key_id, prefix
+        "insert into key_secrets (hash, key_id, prefix, login_id) values ($1, $2, $3, $4)",
+        hash_,
+        key_id,
+        prefix,
+        shown_to,
     )
     ended = [row["hash"] for row in ending if row["ended"]]
     await outbox.enqueue_delete(connection, subjects.KV_KEYS, ended)

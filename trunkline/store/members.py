@@ -97,16 +97,14 @@ async def set_role(connection: Connection, account: str, member: Member, role: R
     await connection.execute("update users set role = $2 where id = $1", member.id, role.value)
 
 
-async def remove_member(connection: Connection, account: str, member: Member) -> list[str]:
-    """Take a user's login out of the account and block its keys; return the names of those that were not blocked yet.
+async def remove_member(connection: Connection, account: str, member: Member) -> None:
+    """Take a user's login out of the account; its keys are the caller's to block.
 
     Raises:
         ConflictError: it is the last owner.
     """
     await keep_an_owner(connection, account, member)
     await connection.execute("update users set login_id = null, role = $2 where id = $1", member.id, Role.MEMBER.value)
-    rows = await connection.fetch("select name from keys where user_id = $1 and not blocked order by name", member.id)
-    return [row["name"] for row in rows]
 
 
 async def keep_an_owner(connection: Connection, account: str, member: Member) -> None:

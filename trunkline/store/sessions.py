@@ -4,6 +4,8 @@ import dataclasses
 import datetime as dt
 from typing import Final
 
+import asyncpg
+
 from trunkline.policy.access import Caller, Place
 from trunkline.policy.admin_identity import SessionEntry
 from trunkline.policy.logins.lifetimes import SESSION_IDLE_S, SESSION_S, SESSION_SEEN_S
@@ -71,8 +73,23 @@ async def find_session(connection: Connection, hash_: bytes) -> FoundSession | N
         return None
     if row["unnoted"]:
         await connection.execute("update sessions set seen_at = now() where id = $1", row["id"])
+    return FoundSession(row["id"], _caller(row))
+
+
+async def find_caller(connection: Connection, session: int) -> Caller | None:
+    """Return who has a session; None if it does not hold. Both stay as they are until the transaction ends."""
+    row = await connection.fetchrow(
+        f"select l.id as login, l.name, l.operator, {PLACES} as places"  # noqa: S608 - constants
+        f" from sessions s join logins l on l.id = s.login_id"
+        f" where s.id = $1 and l.state = 'active' and {_HOLDS} for share of s, l",
+        session,
+    )
+    return None if row is None else _caller(row)
+
+
+def _caller(row: asyncpg.Record) -> Caller:
     places = {place.name: Place(place.role, place.user) for place in decode_places(row["places"])}
-    return FoundSession(row["id"], Caller(row["name"], row["login"], row["operator"], places))
+    return Caller(row["name"], row["login"], row["operator"], places)
 
 
 async def list_sessions(connection: Connection, login_id: int, current: int) -> list[SessionEntry]:

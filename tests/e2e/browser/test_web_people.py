@@ -232,6 +232,62 @@ def test_a_login_is_blocked_and_deleted(browser_page: OpenWindow, people: People
     view.check_accessible()
 
 
+@pytest.mark.parametrize("look", [Look(), Look("zh", "dark", 360)], ids=str)
+def test_keys_go_with_who_is_kept_out_if_that_is_chosen(
+    browser_page: OpenWindow, surface: Surface, people: People, operator: str, look: Look
+) -> None:
+    name = f"leaver-{look.language}"
+    person = browser_page(login=people.make(name, roles={HOUSE: "admin"}))
+    for key, body in ((f"{name}-own", {"user": name}), (f"{name}-shared", {})):
+        assert person.send("POST", f"/accounts/{HOUSE}/keys", {"name": key, **body}).status == 201
+    view = browser_page(look, login=operator)
+    page = view.open(f"/site/logins?find={name}")
+    row(page, name).get_by_role("button").last.click()
+    page.get_by_role("menuitem", name=words(look, "logins.block"), exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("listitem")).to_have_count(2)
+    expect(dialog).to_contain_text(f"{HOUSE}/{name}-shared")
+    switch = dialog.get_by_role("switch", name=words(look, "held.withdraw"))
+    expect(switch).not_to_be_checked()
+    dialog.get_by_text(words(look, "held.withdraw")).click()
+    expect(switch).to_be_checked()
+    view.check_accessible()
+    view.screenshot("withdraw-keys")
+    dialog.get_by_role("button", name=words(look, "logins.block"), exact=True).click()
+    expect(dialog).to_have_count(0)
+    for key in ("own", "shared"):
+        assert surface.admin("GET", f"/accounts/{HOUSE}/keys/{name}-{key}")["blocked_by"] == "operator"
+    # The account's own people see by whom, and cannot undo it.
+    owner = browser_page(look, login="house-owner")
+    page = owner.open(f"/a/{HOUSE}/keys?find={name}-shared")
+    blocked = row(page, f"{name}-shared")
+    expect(blocked).to_contain_text(words(look, "keys.blocked_by.operator"))
+    owner.check_accessible()
+    blocked.get_by_role("button").last.click()
+    for item in ("keys.unblock", "keys.delete"):
+        expect(page.get_by_role("menuitem", name=words(look, item), exact=True)).to_be_disabled()
+
+
+def test_keys_that_are_not_their_own_go_with_a_member(
+    browser_page: OpenWindow, surface: Surface, people: People, house: str
+) -> None:
+    person = browser_page(login=people.make("house-leaver", roles={house: "admin"}))
+    for key, body in (("leaver-own", {"user": "house-leaver"}), ("leaver-shared", {})):
+        assert person.send("POST", f"/accounts/{house}/keys", {"name": key, **body}).status == 201
+    view = browser_page(login="house-owner")
+    page = view.open(f"/a/{house}/members")
+    choose(page, "house-leaver", "Remove")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("listitem")).to_have_count(1)
+    expect(dialog.get_by_role("listitem")).to_contain_text(f"{house}/leaver-shared")
+    dialog.get_by_text("Block these keys, too").click()
+    view.check_accessible()
+    dialog.get_by_role("button", name="Remove").click()
+    expect(dialog).to_have_count(0)
+    keys = {key["name"]: key["blocked_by"] for key in surface.admin("GET", f"/accounts/{house}/keys")}
+    assert (keys["leaver-own"], keys["leaver-shared"]) == ("owner", "owner")
+
+
 # --- the audit log ---------------------------------------------------------------------------------------------------
 
 

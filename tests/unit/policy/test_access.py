@@ -2,7 +2,7 @@
 
 import pytest
 
-from trunkline.policy.access import ADMIN_KEY, ROLES, Access, Caller, Grant, Place, Refusal, Role, decide
+from trunkline.policy.access import ADMIN_KEY, ROLES, Access, Caller, Grant, Place, Refusal, Role, Standing, decide
 
 ALLOWED = {
     # access: how far viewers, members, admins and owners reach
@@ -65,7 +65,9 @@ def test_what_is_public_needs_nobody_and_a_profile_needs_a_login() -> None:
 
 
 def test_roles_have_an_order_and_operators_stand_above() -> None:
-    ranks = [caller(role).rank("acme") for role in (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER)]
-    assert ranks == sorted(set(ranks))
-    assert caller(operator=True).rank("acme") > max(ranks)
-    assert caller(Role.OWNER).rank("other") < min(ranks)
+    everybody = [caller(role) for role in (Role.VIEWER, Role.MEMBER, Role.ADMIN, Role.OWNER)]
+    everybody.append(caller(operator=True))
+    for number, one in enumerate(everybody):
+        reached = [one.standing("acme").reaches(other.standing("acme")) for other in everybody]
+        assert reached == [other <= number for other in range(len(everybody))]
+    assert ADMIN_KEY.standing("other") is Standing.OPERATOR

@@ -1,6 +1,7 @@
 """TLS of files: what is wrong with them, and what becomes of connections when they change."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -26,6 +27,7 @@ from trunkline.runtime.tls import (
 )
 
 EXPIRES = "trunkline_certificate_expires_timestamp_seconds"
+UNUSABLE = "trunkline_certificate_unusable"
 
 
 @pytest.fixture
@@ -137,6 +139,34 @@ async def test_a_renewal_that_cannot_be_used_leaves_the_old_one(
     renewed = authority.issue("edge")
     tls.refresh()
     assert await serial_seen(port, trusting(authority)) == serial_of(renewed)
+
+
+def test_files_that_could_not_be_read_for_a_moment_are_read_again(
+    authority: Authority, tls: TLSContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are as they were when the reading failed, and yet there is something new to be read."""
+    registry = CollectorRegistry()
+    watch = TLSWatch(registry, ManualClock())
+    watch.add(tls)
+    assert registry.get_sample_value(UNUSABLE, {"use": "edge"}) == 0
+    renewed = authority.issue("edge", days=30)
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(ssl.SSLContext, "load_cert_chain", fail)
+        watch.look()
+        watch.look()
+    assert [(entry["event"], entry["error"]) for entry in logs] == [("certificate_unusable", "Too many open files")]
+    assert registry.get_sample_value(UNUSABLE, {"use": "edge"}) == 1
+    assert tls.expires_s != renewed.expires_s
+    with capture_logs() as logs:
+        watch.look()
+        watch.look()
+    assert [entry["event"] for entry in logs] == ["certificate_renewed"]
+    assert registry.get_sample_value(UNUSABLE, {"use": "edge"}) == 0
+    assert tls.expires_s == renewed.expires_s
 
 
 async def test_a_certificate_never_meets_the_key_of_another(

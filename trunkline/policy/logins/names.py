@@ -69,7 +69,9 @@ def check_pattern(pattern: str) -> None:
         raise ValueError("must be a regular expression such as ^[0-9]{10}$") from error
     ways = ways_to_match(pattern, NAME_CHARS_MAX)
     if ways is None:
-        raise ValueError("must not repeat a group that repeats or chooses itself: wrong names would take for ever")
+        raise ValueError(
+            "must not repeat a group that repeats or chooses itself: wrong names would take for ever; nor hold comments"
+        )
     if ways > PATTERN_WAYS_MAX:
         raise ValueError("leaves too much open: at most three times +, * or the like; bounds such as {1,20} count less")
 

@@ -14,6 +14,9 @@ _TOKEN: Final = re.compile(
     re.DOTALL,
 )
 
+_COMMENT: Final = re.compile(r"\(\?(?:#|[aiLmsu]*x)")
+"""What opens a comment, or lets one be written: brackets in it are none to the matcher, and would be some here."""
+
 _ENOUGH: Final = 10**9
 """Nobody needs to know how many more there are."""
 
@@ -44,8 +47,10 @@ def ways_to_match(pattern: str, chars_max: int) -> int | None:
         chars_max: of the text.
 
     Returns:
-        None if it repeats what has ways of its own: then they grow with every character.
+        None if it repeats what has ways of its own: then they grow with every character; or if it may hold comments.
     """
+    if _COMMENT.search(pattern):
+        return None
     levels = [_Level()]
     for token in _TOKEN.finditer(pattern):
         text, level = token[0], levels[-1]

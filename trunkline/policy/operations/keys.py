@@ -48,7 +48,7 @@ DELETE: Final = Operation(
     method="DELETE",
     path=_KEY,
     access=Access.KEYS_WRITE,
-    summary="Delete a key for good.",
+    summary="Delete a key for good; not below who has blocked it.",
     status=204,
     shows="show_key",
 )
@@ -66,7 +66,7 @@ UNBLOCK: Final = Operation(
     method="POST",
     path=f"{_KEY}/unblock",
     access=Access.KEYS_WRITE,
-    summary="Accept a blocked key again.",
+    summary="Accept a blocked key again; whoever stands below who has set the block may not.",
     answer=KeyView,
     shows="show_key",
 )

@@ -3,9 +3,10 @@
 from typing import Final
 
 from trunkline.policy.access import Access
-from trunkline.policy.admin_accounts import UserView
+from trunkline.policy.admin_accounts import KeyView, UserView
 from trunkline.policy.admin_identity import MemberChange, MemberRemoved, NewMember
-from trunkline.policy.operations.operation import Operation
+from trunkline.policy.operations.operation import Operation, get
+from trunkline.policy.operations.parameters import WITHDRAW_KEYS
 
 _MEMBERS: Final = "/accounts/{account}/members"
 _MEMBER: Final = "/accounts/{account}/members/{user}"
@@ -37,7 +38,15 @@ REMOVE: Final = Operation(
     access=Access.MEMBERS_WRITE,
     summary="Take a user's login out of the account; the user stays, its keys are blocked.",
     answer=MemberRemoved,
+    query=(WITHDRAW_KEYS,),
     shows="show_user",
 )
+LIST_KEYS: Final = get(
+    "list_member_keys",
+    f"{_MEMBER}/keys",
+    Access.MEMBERS_READ,
+    "List the account's keys of a login: those of its user, and those whose secret it was shown.",
+    list[KeyView],
+)
 
-OPERATIONS: Final = (ADD, CHANGE, REMOVE)
+OPERATIONS: Final = (ADD, CHANGE, REMOVE, LIST_KEYS)

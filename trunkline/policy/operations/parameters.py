@@ -16,6 +16,11 @@ UNTIL: Final = Parameter("until", "Day or moment at which it ends; now if left o
 AFTER_NAME: Final = Parameter("after", "Only those after this name: the page that follows.")
 LIMIT: Final = Parameter("limit", "How many at most; all if left out.", {"type": "integer"})
 DRY_RUN: Final = Parameter("dry_run", "Whether only to say what would change.", BOOLEAN)
+WITHDRAW_KEYS: Final = Parameter(
+    "withdraw_keys",
+    "Whether to block all keys of this person in the same step: theirs, and those whose secret they were shown.",
+    BOOLEAN,
+)
 
 
 def choice(name: str, help_: str, *values: str) -> Parameter:

@@ -19,6 +19,21 @@ export const ROLES = {
   owner: { ...ADMIN, account_write: "all" },
 };
 
+/** Who somebody is to an account, from the least to the most. */
+export const STANDINGS = [...Object.keys(ROLES), "operator"];
+
+/**
+ * Whether a session stands no lower in an account than somebody else: what they have blocked, nobody below unblocks.
+ * @param {object|null} session of core/session.js
+ * @param {string} account
+ * @param {string|null} standing of somebody else; null for nobody
+ * @returns {boolean}
+ */
+export function reaches(session, account, standing) {
+  const own = session?.login.operator ? "operator" : session?.accounts.find((each) => each.name === account)?.role;
+  return STANDINGS.indexOf(own) >= STANDINGS.indexOf(standing);
+}
+
 /**
  * How far a session's access reaches.
  * @param {object|null} session of core/session.js

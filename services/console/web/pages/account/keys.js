@@ -1,11 +1,12 @@
 /**
  * The keys of an account: made, changed, rotated, blocked, deleted. Members see and change their own alone.
  */
+import { reaches } from "../../core/access.js";
 import { api, at } from "../../core/api.js";
 import { html, useState } from "../../core/html.js";
 import { useLoad } from "../../core/load.js";
 import { useQuery } from "../../core/router.js";
-import { useScope } from "../../core/session.js";
+import { useScope, useSession } from "../../core/session.js";
 import { t } from "../../core/words.js";
 import { Badge, Tags } from "../../parts/badge.js";
 import { Button } from "../../parts/button.js";
@@ -33,6 +34,7 @@ export function stateOf(key) {
 /** @param {{params: {account: string}, head?: Function}} props head: what its heading is, where it is part of another page */
 export default function Keys({ params: { account }, head: Head = PageHeader }) {
   const scope = useScope("keys_write", account);
+  const session = useSession();
   const keys = useLoad((signal) => api.get(at`accounts/${account}/keys`, {}, { signal }), [account]);
   const [text, setText] = useQuery("find");
   const [state, setState] = useQuery("state", "all");
@@ -61,7 +63,7 @@ export default function Keys({ params: { account }, head: Head = PageHeader }) {
         columns=${columns()}
         rows=${shown}
         rowKey=${(key) => key.id}
-        actions=${scope && ((key) => actions(account, key, { setDialog, done }))}
+        actions=${scope && ((key) => actions(account, key, { setDialog, done, above: !reaches(session, account, key.blocked_by) }))}
         order=${{ key: "name", down: false }}
         error=${keys.error}
         retry=${keys.reload}
@@ -95,7 +97,8 @@ const columns = () => [
     key: "state",
     label: t("keys.state"),
     sort: (key) => STATES.indexOf(stateOf(key)),
-    cell: (key) => html`<${Badge} tone=${TONES[stateOf(key)]}>${t(`keys.state.${stateOf(key)}`)}</${Badge}>`,
+    cell: (key) => html`<${Badge} tone=${TONES[stateOf(key)]}>${t(`keys.state.${stateOf(key)}`)}</${Badge}>
+      ${key.blocked && html`<span class="cell-note">${t(`keys.blocked_by.${key.blocked_by}`)}</span>`}`,
   },
   { key: "groups", label: t("keys.groups"), cell: (key) => html`<${Tags} names=${key.groups} />` },
   {
@@ -108,7 +111,7 @@ const columns = () => [
   { key: "created", label: t("keys.created"), sort: (key) => key.created_at, cell: (key) => html`<${Time} at=${key.created_at} />` },
 ];
 
-function actions(account, key, { setDialog, done }) {
+function actions(account, key, { setDialog, done, above }) {
   const path = at`accounts/${account}/keys/${key.name}`;
   const block = async () => {
     const agreed = await confirm({
@@ -142,9 +145,9 @@ function actions(account, key, { setDialog, done }) {
   return [
     { label: t("keys.change"), icon: "edit", run: () => setDialog({ kind: "change", entry: key }) },
     { label: t("keys.rotate"), icon: "refresh", run: () => setDialog({ kind: "rotate", entry: key }) },
-    key.blocked ? { label: t("keys.unblock"), icon: "check", run: unblock } : { label: t("keys.block"), icon: "stop", run: block },
+    key.blocked ? { label: t("keys.unblock"), icon: "check", disabled: above, run: unblock } : { label: t("keys.block"), icon: "stop", run: block },
     null,
-    { label: t("keys.delete"), icon: "trash", danger: true, run: remove },
+    { label: t("keys.delete"), icon: "trash", danger: true, disabled: above, run: remove },
   ];
 }
 

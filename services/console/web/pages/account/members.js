@@ -9,6 +9,7 @@ import { t } from "../../core/words.js";
 import { Badge } from "../../parts/badge.js";
 import { Button } from "../../parts/button.js";
 import { confirm } from "../../parts/dialog.js";
+import { HeldKeys } from "../../parts/held-keys.js";
 import { Empty } from "../../parts/notice.js";
 import { Card, PageHeader } from "../../parts/page.js";
 import { Table } from "../../parts/table.js";
@@ -74,12 +75,15 @@ const columns = () => [
 
 function actions(account, user, { setDialog, done, reach }) {
   const remove = async () => {
+    const path = at`accounts/${account}/members/${user.name}`;
+    const query = { withdraw_keys: null };
     const agreed = await confirm({
       title: t("members.remove_title", { name: user.login }),
-      text: t("members.remove_text", { count: user.keys }),
+      text: html`<p>${t("members.remove_text", { count: user.keys })}</p>
+        <${HeldKeys} path=${`${path}/keys`} besides=${(key) => key.user !== user.name} text=${t("members.withdraw_text")} onChoose=${(withdraw) => (query.withdraw_keys = withdraw)} />`,
       action: t("members.remove"),
       danger: true,
-      work: () => api.delete(at`accounts/${account}/members/${user.name}`),
+      work: () => api.delete(path, { query }),
     });
     if (agreed) done(t("members.removed"));
   };

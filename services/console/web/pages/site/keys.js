@@ -67,7 +67,8 @@ const columns = () => [
   {
     key: "state",
     label: t("keys.state"),
-    cell: (key) => html`<${Badge} tone=${TONES[stateOf(key)]}>${t(`keys.state.${stateOf(key)}`)}</${Badge}>`,
+    cell: (key) => html`<${Badge} tone=${TONES[stateOf(key)]}>${t(`keys.state.${stateOf(key)}`)}</${Badge}>
+      ${key.blocked && html`<span class="cell-note">${t(`keys.blocked_by.${key.blocked_by}`)}</span>`}`,
   },
   { key: "groups", label: t("keys.groups"), cell: (key) => html`<${Tags} names=${key.groups} />` },
   {

@@ -2,9 +2,11 @@
  * What an operator can do with a login.
  */
 import { api, at } from "../../../core/api.js";
+import { html } from "../../../core/html.js";
 import { t } from "../../../core/words.js";
 import { confirm } from "../../../parts/dialog.js";
 import { errorText } from "../../../parts/notice.js";
+import { HeldKeys } from "../../../parts/held-keys.js";
 import { toast } from "../../../parts/toast.js";
 
 /**
@@ -22,16 +24,23 @@ export function actionsOf(login, { setDialog, done, link }) {
       toast(errorText(error), "error");
     }
   };
-  const asked = (key, work, { typed, danger = true } = {}) => async () => {
+  const asked = (key, work, { typed, text = t(`logins.${key}_text`) } = {}) => async () => {
     const agreed = await confirm({
       title: t(`logins.${key}_title`, { name: login.name }),
-      text: t(`logins.${key}_text`),
+      text,
       action: t(`logins.${key}`),
-      danger,
+      danger: true,
       typed,
       work,
     });
     if (agreed) done(t(`logins.${key}_done`, { name: login.name }));
+  };
+  // Keys are their accounts': whether they go with the person is asked.
+  const keptOut = (key, work, options) => {
+    const query = { withdraw_keys: null };
+    const text = html`<p>${t(`logins.${key}_text`)}</p>
+      <${HeldKeys} path=${`${path}/keys`} text=${t("logins.withdraw_text")} onChoose=${(withdraw) => (query.withdraw_keys = withdraw)} />`;
+    return asked(key, () => work({ query }), { ...options, text });
   };
   const newLink = async () => {
     try {
@@ -50,7 +59,7 @@ export function actionsOf(login, { setDialog, done, link }) {
     null,
     login.state === "blocked"
       ? { label: t("logins.unblock"), icon: "check", run: send("unblock", t("logins.unblocked", { name: login.name })) }
-      : { label: t("logins.block"), icon: "stop", danger: true, run: asked("block", () => api.post(`${path}/block`)) },
-    { label: t("logins.delete"), icon: "trash", danger: true, run: asked("delete", () => api.delete(path), { typed: login.name }) },
+      : { label: t("logins.block"), icon: "stop", danger: true, run: keptOut("block", (query) => api.post(`${path}/block`, undefined, query)) },
+    { label: t("logins.delete"), icon: "trash", danger: true, run: keptOut("delete", (query) => api.delete(path, query), { typed: login.name }) },
   ].filter((item) => item !== false);
 }
