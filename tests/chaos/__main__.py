@@ -7,8 +7,10 @@ import argparse
 import secrets
 import sys
 
+from tests.chaos.faults import possible
 from tests.chaos.run import Say, run
 from tests.chaos.schedule import Kind, draw_schedule
+from tests.support import network_clocks
 from tests.support.network import why_unavailable
 
 
@@ -23,8 +25,11 @@ def main() -> int:
         sys.stdout.write(f"{reason}\n")
         return 1
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
-    kinds = [Kind[name] for name in arguments.only] if arguments.only else list(Kind)
+    wanted = [Kind[name] for name in arguments.only] if arguments.only else list(Kind)
+    kinds = possible(wanted)
     say = Say(lambda line: sys.stdout.write(f"{line}\n") and sys.stdout.flush())
+    if kinds != wanted:
+        say(f"without {', '.join(set(wanted) - set(kinds))}: {network_clocks.why_unavailable()}")
     found = run(seed, draw_schedule(seed, arguments.minutes * 60, kinds), say)
     for sentence in found:
         sys.stdout.write(f"BROKEN: {sentence}\n")

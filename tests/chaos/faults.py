@@ -1,11 +1,13 @@
 """Does to a cluster what a `schedule.Step` says, for as long as it says, and takes it back."""
 
+import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import nats
 
-from tests.chaos.schedule import Kind, Step
+from tests.chaos.schedule import OUTER_CLOCKS, Kind, Step
+from tests.support import network_clocks
 from tests.support.network import Trouble
 from tests.support.network_cluster import (
     DISPATCHERS,
@@ -138,11 +140,25 @@ class Faults:
 
     # --- clocks --------------------------------------------------------------------------------------------------
 
-    async def _jump(self, step: Step) -> None:
+    async def _jump_service(self, step: Step) -> None:
         name = _pick(SERVICES, step)
         self._cluster.set_clock(name, step.ahead_s)
         await self._clock.sleep(step.seconds)
         self._cluster.set_clock(name, 0)
+
+    async def _jump_postgres(self, step: Step) -> None:
+        await self._jump_process("postgres", step)
+
+    async def _jump_broker(self, step: Step) -> None:
+        await self._jump_process(_pick(NATS, step), step)
+
+    async def _jump_process(self, name: str, step: Step) -> None:
+        member = self._cluster.members[name]
+        for ahead_s in (step.ahead_s, 0):
+            assert member.process is not None
+            await asyncio.to_thread(network_clocks.set_ahead, member.process.pid, ahead_s)
+            if ahead_s:
+                await self._clock.sleep(step.seconds)
 
     # --- who leads -----------------------------------------------------------------------------------------------
 
@@ -158,6 +174,11 @@ class Faults:
             return await eventually(look, within_s=LEADER_TIMEOUT_S, what="the stream of usage has a leader")
         finally:
             await client.close()
+
+
+def possible(kinds: Sequence[Kind]) -> list[Kind]:
+    """Return those faults that can be brought about on this machine."""
+    return [kind for kind in kinds if kind not in OUTER_CLOCKS or not network_clocks.why_unavailable()]
 
 
 def _pick(names: Sequence[str], step: Step) -> str:
@@ -179,6 +200,8 @@ _FAULTS: Mapping[Kind, Fault] = {
     Kind.BROKER_DISK: Faults._fill_broker,
     Kind.SPOOL_DISK: Faults._fill_spools,
     Kind.POSTGRES_DISK: Faults._fill_postgres,
-    Kind.CLOCK: Faults._jump,
+    Kind.CLOCK: Faults._jump_service,
+    Kind.POSTGRES_CLOCK: Faults._jump_postgres,
+    Kind.BROKER_CLOCK: Faults._jump_broker,
     Kind.SERVICE_KILLED: Faults._kill_service,
 }

@@ -5,6 +5,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,11 +14,11 @@ import aiohttp
 
 from tests.chaos import judge
 from tests.chaos.faults import Faults
-from tests.chaos.judge import Quiet
-from tests.chaos.load import WORKERS, Clients
-from tests.chaos.schedule import Kind, Step
-from tests.support.books import assert_at_rest, ledger_connection, reported_in_ledger
-from tests.support.chat_client import PROPER, Ending, Load, endings, load, session
+from tests.chaos.judge import Limited, Span
+from tests.chaos.load import HASTY, HASTY_RPM, POOR, RICH, WORDY, WORDY_TPM, WORKERS, Clients
+from tests.chaos.schedule import UNNOTICED, Kind, Step
+from tests.support.books import assert_at_rest, ledger_connection
+from tests.support.chat_client import PROPER, Ending, Load, Outcome, endings, load, session
 from tests.support.network import Network, running_network
 from tests.support.network_cluster import CLIENT, EDGES, HOSTS, NetworkCluster, running_cluster
 from tests.support.waiting import eventually
@@ -32,6 +33,30 @@ SERVES_WITHIN_S = 20.0
 
 CALM_AFTER_S = 3.0
 """From when all serve again until no request may fail: an edge asks metering anew some time after a lost question."""
+
+STALLED_S_MAX = 10.0
+"""A connection to Postgres that was cut for some seconds stands still for as long again, since TCP repeats ever more
+rarely; metering gives it up when a statement has taken so long."""
+
+EXPECTED = {
+    RICH: frozenset({"upstream_cut"}),
+    POOR: frozenset({"upstream_cut", "insufficient_quota"}),
+    HASTY: frozenset({"upstream_cut", "rate_limit"}),
+    WORDY: frozenset({"upstream_cut", "rate_limit"}),
+}
+"""Codes of errors that each account's requests may end with at any time."""
+
+FORGOTTEN_S = 0.6
+"""Of grants, by a crash of Postgres (docs/allowances.md)."""
+
+USED_WITHIN_S = 1.0
+"""After its grant a unit of a minute is used, or not at all (`limits.RATE_SLICE_MS`)."""
+
+UNNOTICED_S = 0.1
+"""Between two times that are quiet where nothing was to be noticed."""
+
+CRASHES = frozenset({Kind.POSTGRES_KILLED, Kind.POSTGRES_DISK})
+"""Faults that Postgres may crash by."""
 
 EVIDENCE_TIMEOUT = aiohttp.ClientTimeout(total=2)
 """Of a process to show its metrics; it may hang."""
@@ -56,7 +81,8 @@ class Run:
         self._clients = clients
         self._say = say
         self._clock = SystemClock()
-        self._quiet: list[Quiet] = []
+        self._quiet: list[Span] = []
+        self._forgotten: list[Span] = []
         self._quiet_since = self._clock.now()
 
     async def go(self, steps: Sequence[Step]) -> list[str]:
@@ -66,25 +92,33 @@ class Run:
             self._quiet_since = self._clock.now()
             await self._clock.sleep(FIRST_S)
             for step in steps:
-                self._quiet.append(Quiet(self._quiet_since, self._clock.now()))
-                if step.kind is Kind.ROLLING:
-                    self._quiet_since = self._clock.now()  # no request may fail by it
+                self._end_quiet()
                 await self._bring_about(faults, step, running)
-        self._quiet.append(Quiet(self._quiet_since, self._clock.now()))
+        self._end_quiet()
         await assert_at_rest(self._cluster, self._http, within_s=REST_TIMEOUT_S)
-        return await self._judge(steps, running)
+        return await self._judge(steps)
+
+    def _end_quiet(self) -> None:
+        """Something is about to happen. By what nobody is to notice, the quiet goes on."""
+        from_s = self._quiet_since
+        self._quiet_since = max(self._clock.now(), from_s)
+        self._quiet.append(Span(from_s, self._quiet_since))
 
     async def _bring_about(self, faults: Faults, step: Step, running: Load) -> None:
         before = len(running.outcomes)
         self._say(f"{step}: {step.kind.value}")
+        began_s = self._clock.now()
         await faults.run(step)
         over_s = self._clock.now()
+        if step.kind in CRASHES:
+            self._forgotten.append(Span(began_s - FORGOTTEN_S, over_s + USED_WITHIN_S))
         await self._cluster.all_ready()
         ready_s = self._clock.now()
         for edge in range(len(EDGES)):
             await self._serves(edge)
-        if step.kind is not Kind.ROLLING:
-            self._quiet_since = self._clock.now() + CALM_AFTER_S
+        if step.kind not in UNNOTICED:
+            stalled_s = min(step.seconds, STALLED_S_MAX) if step.kind is Kind.METERING_CUT else 0.0
+            self._quiet_since = max(self._clock.now(), over_s + stalled_s) + CALM_AFTER_S
         serves_s = self._clock.now()
         await self._clock.sleep(step.pause_s)
         self._say(
@@ -98,27 +132,50 @@ class Run:
 
         await eventually(look, within_s=SERVES_WITHIN_S, what=f"{EDGES[edge]} serves again")
 
-    async def _judge(self, steps: Sequence[Step], running: Load) -> list[str]:
-        outcomes = running.outcomes
+    async def _judge(self, steps: Sequence[Step]) -> list[str]:
+        by_account = self._clients.outcomes
+        outcomes = [outcome for of_account in by_account.values() for outcome in of_account]
         killed = any(step.kind is Kind.SERVICE_KILLED for step in steps)
         allowed = PROPER | {Ending.LEFT} | ({Ending.CUT} if killed else set())
-        counts = await self._cluster.counts(self._http)
+        counts, listed = await self._cluster.counts(self._http), await self._cluster.answers(self._http)
         found = judge.improper_ends(outcomes, allowed)
-        found += judge.failures_in_quiet(outcomes, self._quiet)
+        for name, of_account in by_account.items():
+            found += judge.failures_in_quiet(of_account, self._quiet, EXPECTED[name])
         found += judge.late_closings(self._clients.leavings, counts.aborts, self._quiet)
+        found += self._over_limits()
         async with ledger_connection(self._cluster) as connection:
             charges = await judge.judge_charges(connection, outcomes, self._quiet)
-            found += charges.found
-            found += await judge.wrong_books(connection)
-            if not killed:
-                found += judge.wrong_sums(await reported_in_ledger(connection), counts)
+            answers = judge.judge_answers(await judge.booked_answers(connection), listed, counts, killed=killed)
+            found += charges.found + answers.found + await judge.wrong_books(connection)
         slowest = max(outcomes, key=lambda outcome: outcome.seconds)
         quiet_s = sum(window.to_s - window.from_s for window in self._quiet)
         self._say(
             f"{len(outcomes)} requests ended: {dict(endings(outcomes))}; the slowest after {slowest.seconds:.1f} s; "
-            f"{quiet_s:.0f} s were quiet; {charges.in_vain} were charged in vain"
+            f"{quiet_s:.0f} s were quiet; {charges.in_vain} were charged in vain; "
+            f"answers made while their call was closed: {answers.closed}"
         )
         return found
+
+    def _over_limits(self) -> list[str]:
+        troubles = [Span(before.to_s, after.from_s) for before, after in itertools.pairwise(self._quiet)]
+        troubles = [trouble for trouble in troubles if trouble.to_s - trouble.from_s > UNNOTICED_S]
+        found = []
+        for limited in (Limited(HASTY, HASTY_RPM, _one), Limited(WORDY, WORDY_TPM, _tokens)):
+            outcomes = self._clients.outcomes[limited.name]
+            found += judge.over_limits(limited, outcomes, troubles, self._forgotten)
+            most = judge.busiest_minute(limited, outcomes)
+            self._say(f"{limited.name} had {most} units in its busiest minute, by a limit of {limited.limit}")
+        return found
+
+
+def _one(_outcome: Outcome) -> int:
+    return 1
+
+
+def _tokens(outcome: Outcome) -> int:
+    assert outcome.usage is not None, "a whole answer has its usage"
+    total: int = outcome.usage["total_tokens"]
+    return total
 
 
 class Say:

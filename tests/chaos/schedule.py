@@ -27,11 +27,22 @@ class Kind(StrEnum):
     SPOOL_DISK = "the disks for usage of all edges and dispatchers are full, and no broker is reached"
     POSTGRES_DISK = "Postgres's disk is full"
     CLOCK = "a service's wall clock jumps"
+    POSTGRES_CLOCK = "Postgres's wall clock jumps"
+    BROKER_CLOCK = "a broker's wall clock jumps"
     SERVICE_KILLED = "a service is killed"
 
 
 GENTLE = tuple(kind for kind in Kind if kind is not Kind.SERVICE_KILLED)
 """No usage is lost with these, so that the books have to agree with the upstream to the token."""
+
+CLOCKS = frozenset({Kind.CLOCK, Kind.POSTGRES_CLOCK, Kind.BROKER_CLOCK})
+"""They set a clock wrong, and take nothing away."""
+
+OUTER_CLOCKS = frozenset({Kind.POSTGRES_CLOCK, Kind.BROKER_CLOCK})
+"""Clocks of programs that are not ours: see `tests.support.network_clocks` for where they can be set."""
+
+UNNOTICED = CLOCKS | {Kind.ROLLING}
+"""No request may fail by these."""
 
 SHORT_S = (4.0, 9.0)
 """Over before anybody takes a connection for dead: what was sent then arrives late."""
@@ -45,7 +56,7 @@ NEVER_LONG = frozenset({Kind.ROLLING, Kind.BROKER_KILLED, Kind.POSTGRES_KILLED, 
 PAUSE_S = (4.0, 6.0)
 """Between the recovery from one fault and the next one."""
 
-CLOCK_AHEAD_S = (-7200.0, -90.0, -2.0, 2.0, 90.0, 7200.0)
+CLOCK_AHEAD_S = (-7200, -90, -2, 2, 90, 7200)
 """By so much a clock may be wrong."""
 
 
@@ -57,18 +68,18 @@ class Step:
         victim: any number; which host it means depends on how many there are.
         seconds: that it lasts.
         pause_s: after the recovery from it.
-        ahead_s: of a clock.
+        ahead_s: of a clock, in whole seconds.
     """
 
     kind: Kind
     victim: int
     seconds: float
     pause_s: float
-    ahead_s: float = 0.0
+    ahead_s: int = 0
 
     def __str__(self) -> str:
         what = f"{self.kind.name} #{self.victim} {self.seconds:.1f} s"
-        return f"{what}, {self.ahead_s:+g} s" if self.ahead_s else what
+        return f"{what}, {self.ahead_s:+d} s" if self.ahead_s else what
 
 
 def draw_schedule(seed: int, duration_s: float, kinds: Sequence[Kind], *, long_share: float = LONG_SHARE) -> list[Step]:
@@ -93,7 +104,7 @@ def draw_schedule(seed: int, duration_s: float, kinds: Sequence[Kind], *, long_s
             victim=draw.randrange(1000),
             seconds=draw.uniform(*(LONG_S if long else SHORT_S)),
             pause_s=draw.uniform(*PAUSE_S),
-            ahead_s=draw.choice(CLOCK_AHEAD_S) if kind is Kind.CLOCK else 0.0,
+            ahead_s=draw.choice(CLOCK_AHEAD_S) if kind in CLOCKS else 0,
         )
         steps.append(step)
         left_s -= step.seconds + step.pause_s

@@ -12,7 +12,7 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.waiting import eventually
-from trunkline.dev.demo.counts import Counts
+from trunkline.dev.demo.counts import Answer, Counts
 from trunkline.dev.ready import ProcessEntry, ReadyFile
 
 RESTART_TIMEOUT_S = 20.0
@@ -76,6 +76,11 @@ class DescribedStack(abc.ABC):
         """Return what the upstream has counted."""
         async with http.get(f"{self.ready.upstream_url}/counts") as response:
             return msgspec.json.decode(await response.read(), type=Counts)
+
+    async def answers(self, http: aiohttp.ClientSession) -> list[Answer]:
+        """Return the upstream's answers to requests with a tag."""
+        async with http.get(f"{self.ready.upstream_url}/answers") as response:
+            return msgspec.json.decode(await response.read(), type=list[Answer])
 
     async def order(self, http: aiohttp.ClientSession, script: Mapping[str, object] | None, credential: str) -> None:
         """Have the upstream follow a script with all requests of a credential, until told otherwise."""

@@ -117,6 +117,13 @@ class Decision(NamedTuple):
     refusing: tuple[Meter, ...] = ()
 
 
+class _Time(NamedTuple):
+    """See the arguments of `decide`."""
+
+    now_ms: int
+    leapt_ms: int
+
+
 class _Need(NamedTuple):
     """What demands and a wish come to for one meter; ``smallest`` is of one job."""
 
@@ -125,7 +132,9 @@ class _Need(NamedTuple):
     wish: int
 
 
-def decide(state: AccountState, view: AccountView, edge: str, draw: LeaseDraw, now_ms: int) -> Decision | None:
+def decide(
+    state: AccountState, view: AccountView, edge: str, draw: LeaseDraw, now_ms: int, *, leapt_ms: int = 0
+) -> Decision | None:
     """Decide one draw. None for one that was overtaken by a later one of its lease: nobody waits for it any more.
 
     Args:
@@ -134,6 +143,8 @@ def decide(state: AccountState, view: AccountView, edge: str, draw: LeaseDraw, n
         edge: process id.
         draw: of that edge.
         now_ms: Unix time in milliseconds, from one clock for all decisions of the account.
+        leapt_ms: how far that clock has leapt ahead within the last minute (`policy.leaps`). Units granted before look
+            older than they are by so much.
     """
     known = state.leases.get(draw.lease)
     if known is not None and draw.number <= known.number:
@@ -142,7 +153,7 @@ def decide(state: AccountState, view: AccountView, edge: str, draw: LeaseDraw, n
         # It was there once, and its edge taken for dead. What it holds has gone to others, and of what it spent nobody
         # knows any more how much is booked.
         return Decision(_over(view, draw), changed=False, recall=frozenset())
-    return _Desk(state, view, edge, draw, now_ms).decide()
+    return _Desk(state, view, edge, draw, _Time(now_ms, leapt_ms)).decide()
 
 
 def _over(view: AccountView, draw: LeaseDraw) -> LeaseGrant:
@@ -162,14 +173,15 @@ def drop_lease(state: AccountState, lease: int) -> bool:
     return state.leases.pop(lease, None) is not None
 
 
-def says_nothing(state: AccountState, now_ms: int) -> bool:
+def says_nothing(state: AccountState, now_ms: int, *, leapt_ms: int = 0) -> bool:
     """Return whether an account's state may be thrown away: no lease, and no unit that still counts.
 
     Args:
         state: what counts no more is dropped from it.
         now_ms: Unix time in milliseconds, from the clock of the decisions.
+        leapt_ms: as for `decide`.
     """
-    _forget_windows(state, now_ms)
+    _forget_windows(state, _Time(now_ms, leapt_ms))
     return not state.leases and not state.windows
 
 
@@ -181,11 +193,11 @@ def settled_wholly(lease: LeaseState, number: int, money: Mapping[str, Bearing])
 class _Desk:
     """One decision under way."""
 
-    def __init__(self, state: AccountState, view: AccountView, edge: str, draw: LeaseDraw, now_ms: int) -> None:
+    def __init__(self, state: AccountState, view: AccountView, edge: str, draw: LeaseDraw, time: _Time) -> None:
         self._state = state
         self._view = view
         self._draw = draw
-        self._now_ms = now_ms
+        self._now_ms, self._leapt_ms = time
         self._reports = {report.meter: report for report in draw.slices}
         self._changed = draw.lease not in state.leases
         self._lease = state.leases.setdefault(draw.lease, LeaseState(edge))
@@ -199,10 +211,11 @@ class _Desk:
     def decide(self) -> Decision:
         lease, draw = self._lease, self._draw
         if self._changed:
-            _forget_windows(self._state, self._now_ms)
+            _forget_windows(self._state, _Time(self._now_ms, self._leapt_ms))
         self._take_back()
         lease.last = {}
-        if any(asked_ms >= lease.reported_ms for meter, asked_ms in self._recalls().items() if lease.drawn.get(meter)):
+        recalls = self._recalls()
+        if any(not self._answered(lease, asked_ms) for meter, asked_ms in recalls.items() if lease.drawn.get(meter)):
             self._changed = True  # those who asked must learn that it has answered
         if draw.closing != lease.closing:
             lease.closing = draw.closing
@@ -311,9 +324,13 @@ class _Desk:
         """Whether another lease may hold permits that no job of its uses: it has not reported since it was asked."""
         asked_ms = self._recalls().get(meter.id)
         return any(
-            lease.drawn.get(meter.id, 0) > 0 and (asked_ms is None or lease.reported_ms <= asked_ms)
+            lease.drawn.get(meter.id, 0) > 0 and (asked_ms is None or not self._answered(lease, asked_ms))
             for lease in self._elsewhere
         )
+
+    def _answered(self, lease: LeaseState, asked_ms: int) -> bool:
+        """Whether a lease has reported since; of a report that is still to come, the clock has leapt back."""
+        return asked_ms < lease.reported_ms <= self._now_ms
 
     def _recalls(self) -> dict[str, int]:
         return _recalls(self._state, self._now_ms)
@@ -323,12 +340,14 @@ class _Desk:
     def _units(self, meter: Meter, need: _Need) -> SliceGrant:
         window = self._state.windows.setdefault(meter.id, {})
         bucket, oldest = self._buckets(meter)
-        for held in [held for held in window if not oldest <= held <= bucket]:
+        # Yesterday's are kept for a clock that has leapt past midnight and comes back.
+        kept = oldest if meter.period is Period.MINUTE else oldest - 1
+        for held in [held for held in window if not kept <= held <= bucket]:
             units = window.pop(held)
             if held > bucket:
-                # Of a clock that was ahead: an edge's without metering, or another Postgres's.
+                # Of a clock that was ahead: an edge's without metering, Postgres's before it was set, or another one's.
                 window[bucket] = window.get(bucket, 0) + units
-        free = meter.limit - sum(window.values())
+        free = meter.limit - sum(units for held, units in window.items() if held >= oldest)
         granted = self._share(free, need)
         if granted:
             window[bucket] = window.get(bucket, 0) + granted
@@ -348,7 +367,8 @@ class _Desk:
     def _buckets(self, meter: Meter) -> tuple[int, int]:
         """Return the current bucket, and the oldest one that still counts."""
         if meter.period is Period.MINUTE:
-            return (self._now_ms // limits.BUCKET_MS, (self._now_ms - WINDOW_MS) // limits.BUCKET_MS)
+            oldest_ms = self._now_ms - WINDOW_MS - self._leapt_ms
+            return self._now_ms // limits.BUCKET_MS, oldest_ms // limits.BUCKET_MS
         today = self._span(meter.period).start.toordinal()
         return today, today
 
@@ -360,6 +380,8 @@ class _Desk:
         for bucket in sorted(window):
             freed += window[bucket]
             last = (bucket + 1) * limits.BUCKET_MS + WINDOW_MS
+            if last <= self._now_ms:
+                last += self._leapt_ms
             if short and freed >= short:
                 break
         return max(last - self._now_ms, 0)
@@ -405,9 +427,10 @@ class _Desk:
             self._changed = True
 
 
-def _forget_windows(state: AccountState, now_ms: int) -> None:
+def _forget_windows(state: AccountState, time: _Time) -> None:
     """Drop what counts no more, also of keys that no draw has named since. Whenever a lease is new."""
-    oldest = (now_ms - WINDOW_MS) // limits.BUCKET_MS
+    now_ms = time.now_ms
+    oldest = (now_ms - WINDOW_MS - time.leapt_ms) // limits.BUCKET_MS
     # Wherever the account's days begin.
     yesterday = dt.datetime.fromtimestamp(now_ms / 1000, dt.UTC).date().toordinal() - 1
     for meter, window in list(state.windows.items()):
@@ -420,7 +443,8 @@ def _forget_windows(state: AccountState, now_ms: int) -> None:
 def _recalls(state: AccountState, now_ms: int) -> dict[str, int]:
     """Return the meters whose idle units were asked back a moment ago, and when."""
     since_ms = now_ms - limits.RECALL_AGE_MS
-    return {meter: asked_ms for meter, asked_ms in state.recalled_ms.items() if asked_ms > since_ms}
+    # A time to come is one from before the clock was set back.
+    return {meter: asked_ms for meter, asked_ms in state.recalled_ms.items() if since_ms < asked_ms <= now_ms}
 
 
 def _add(windows: dict[str, dict[int, int]], meter: str, bucket: int, units: int) -> int:

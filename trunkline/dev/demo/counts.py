@@ -10,6 +10,9 @@ NAMES_MAX = 1000
 ABORTS_MAX = 1000
 """The latest aborted requests that are kept."""
 
+ANSWERS_MAX = 100_000
+"""The latest answers to requests with a tag that are kept, some 300 bytes each: more than an hour of a test."""
+
 OTHER = "(other)"
 
 
@@ -85,6 +88,23 @@ class Abort(msgspec.Struct):
     model: str
     at_ms: int
     chunks: int
+
+
+class Answer(msgspec.Struct):
+    """An answer that was given to its end with its usage; one of those in the body of ``GET /answers``.
+
+    Attributes:
+        tag: of the request.
+        model: bare name.
+        usage: what was reported.
+        closed_after_ms: from its end until the client closed the connection; None if it has not, or has first sent
+            another request on it.
+    """
+
+    tag: str
+    model: str
+    usage: Usage
+    closed_after_ms: float | None = None
 
 
 class Counts(msgspec.Struct):

@@ -69,7 +69,8 @@ class Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         never_answer: not even a head comes.
         no_usage: usage is not reported, even if asked for.
         headers: further header fields of the answer.
-        tag: names the request in what ``GET /counts`` says of aborted ones.
+        tag: names the request in what ``GET /counts`` says of aborted ones, and has its answer listed by
+            ``GET /answers``.
         text: of the answer, exactly; None is the demo sentence, or nothing beside a call.
         reasoning: comes before the answer, with the proof that its dialect has for it. Responses has one only where
             the request includes ``reasoning.encrypted_content``.

@@ -19,7 +19,7 @@ class Owner(Protocol):
     def header_lines(self, plan: Plan, speech: Speech) -> bytes:
         """Return the header lines that every answer of a plan has."""
 
-    def ended_whole(self, plan: Plan, *, reported: bool) -> None:
+    def ended_whole(self, plan: Plan, exchange: Exchange, *, reported: bool) -> None:
         """The answer is complete."""
 
     def ended_cut(self, plan: Plan, chunks: int, told: int) -> None:
@@ -121,7 +121,7 @@ class Stream:
     def _finish(self, data: bytes) -> None:
         self._ended = True
         # Counted first: who has read the end of an answer finds it in the counts.
-        self._owner.ended_whole(self._plan, reported=self._plan.reports_usage)
+        self._owner.ended_whole(self._plan, self._exchange, reported=self._plan.reports_usage)
         data += self._speech.closing()
         if not self._started:
             self._exchange.start(200, self._head())

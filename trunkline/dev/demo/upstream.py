@@ -19,6 +19,7 @@ providers' own documentation says.
 | ``POST /v1beta/models/{m}:embedContent``, ``:batchEmbedContents`` | its embeddings |
 | ``GET /v1/models``, ``GET /v1beta/models`` | the models, and the probe of a channel |
 | ``GET /counts``, ``POST /counts/reset`` | see `dev.demo.counts` |
+| ``GET /answers`` | the answers to requests with a tag, see `dev.demo.counts.Answer` |
 | ``GET /last`` | the latest of these requests as it came, see `LastRequest` |
 | ``POST /script`` | a script for a credential or for all, until told otherwise; see `dev.demo.orders` |
 
@@ -30,6 +31,7 @@ import argparse
 import asyncio
 import functools
 import signal
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -39,16 +41,16 @@ from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.dev.demo import completion, routes, script
 from trunkline.dev.demo.completion import Plan
-from trunkline.dev.demo.counts import Abort, Counts
+from trunkline.dev.demo.counts import ANSWERS_MAX, Abort, Answer, Counts
 from trunkline.dev.demo.orders import Orders
 from trunkline.dev.demo.request import Dialect, RequestError, Speech
 from trunkline.dev.demo.routes import Listing
 from trunkline.dev.demo.script import Script, ScriptError
 from trunkline.dev.demo.stream import Stream
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.http_exchange import Exchange, Request
+from trunkline.runtime.http_exchange import Exchange, Request, Wire
 from trunkline.runtime.http_request_reader import ServerLimits
-from trunkline.runtime.http_server import HTTPServer
+from trunkline.runtime.http_server import HTTPServer, ServerConnection
 from trunkline.runtime.tasks import TaskSet
 
 CONNECTIONS_MAX = 50_000
@@ -79,9 +81,12 @@ class Upstream:
         self._number = 0
         self._orders = Orders()
         self._last: Request | None = None
+        self._answers: deque[Answer] = deque(maxlen=ANSWERS_MAX)
+        self._latest: dict[Wire, tuple[Answer, float]] = {}
         self._routes: dict[tuple[str, str], Callable[[Exchange], None]] = {
             ("GET", "/counts"): self._show_counts,
             ("POST", "/counts/reset"): self._reset,
+            ("GET", "/answers"): self._show_answers,
             ("GET", "/last"): self._show_last,
             ("POST", "/script"): self._order,
         }
@@ -92,6 +97,7 @@ class Upstream:
 
     def on_request(self, exchange: Exchange) -> None:
         """Called by the server with each whole request."""
+        self._latest.pop(exchange.connection, None)
         request = exchange.request
         handle = self._routes.get((request.method, request.path))
         if handle is not None:
@@ -181,7 +187,7 @@ class Upstream:
         # Counted first: who has read an answer finds it in the counts.
         broken = wanted.broken_chunk_after is not None
         silent = wanted.no_usage or (product is not None and not product.reported)
-        self.ended_whole(plan, reported=not (broken or silent))
+        self.ended_whole(plan, exchange, reported=not (broken or silent))
         exchange.respond(200, headers, whole[: len(whole) // 2] if broken else whole)
 
     def _answer_error(self, exchange: Exchange, dialect: Dialect, plan: Plan) -> None:
@@ -211,11 +217,15 @@ class Upstream:
         lines = b"%b: req-demo-%d\r\n" % (speech.id_header, plan.number)
         return lines + plan.script.header_lines() if plan.script.headers else lines
 
-    def ended_whole(self, plan: Plan, *, reported: bool) -> None:
+    def ended_whole(self, plan: Plan, exchange: Exchange, *, reported: bool) -> None:
         """The answer is complete."""
         self.counts.open -= 1
         self.counts.finished += 1
         self.counts.use(plan.model, plan.total, reported=reported)
+        if plan.script.tag and reported:
+            answer = Answer(plan.script.tag, plan.model, plan.total)
+            self._answers.append(answer)
+            self._latest[exchange.connection] = answer, self.clock.now()
 
     def ended_cut(self, plan: Plan, chunks: int, told: int) -> None:
         """The script broke the answer off after so many chunks; usage was reported up to ``told`` of them."""
@@ -228,6 +238,12 @@ class Upstream:
         self.counts.open -= 1
         self.counts.abort(Abort(plan.script.tag, plan.model, self.clock.wall_ms(), chunks))
         self.counts.use(plan.model, plan.usage(told or chunks), reported=told > 0)
+
+    def closed(self, connection: Wire) -> None:
+        """Called when a connection is gone."""
+        if connection in self._latest:
+            answer, ended = self._latest.pop(connection)
+            answer.closed_after_ms = (self.clock.now() - ended) * 1000
 
     # --- what is no answer ---------------------------------------------------------------------------------------
 
@@ -250,7 +266,11 @@ class Upstream:
 
     def _reset(self, exchange: Exchange) -> None:
         self.counts = Counts(open=self.counts.open)
+        self._answers.clear()
         self._show_counts(exchange)
+
+    def _show_answers(self, exchange: Exchange) -> None:
+        exchange.respond(200, _JSON, msgspec.json.encode(list(self._answers)))
 
     def _show_last(self, exchange: Exchange) -> None:
         last = self._last
@@ -274,6 +294,17 @@ def _scripted_error(wanted: Script) -> RequestError:
     return RequestError(f"The script asked for status {status}.", status=status, retry_after=wanted.retry_after)
 
 
+class _Server(HTTPServer):
+    """Tells the upstream of connections that are gone, also behind an answer."""
+
+    upstream: Upstream
+
+    def forget(self, connection: ServerConnection) -> None:
+        """See `HTTPServer`."""
+        super().forget(connection)
+        self.upstream.closed(connection)
+
+
 async def serve(host: str, port: int) -> None:
     """Serve until told to stop.
 
@@ -287,7 +318,8 @@ async def serve(host: str, port: int) -> None:
     tasks = TaskSet(on_failure=lambda _error: stop.set())
     upstream = Upstream(clock)
     bounds = ServerLimits(connections_max=CONNECTIONS_MAX)
-    server = HTTPServer(upstream.on_request, upstream.on_fault, bounds, clock=clock, tasks=tasks)
+    server = _Server(upstream.on_request, upstream.on_fault, bounds, clock=clock, tasks=tasks)
+    server.upstream = upstream
     await server.start(host, port)
     await stop.wait()
     server.drain()

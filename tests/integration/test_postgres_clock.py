@@ -1,0 +1,125 @@
+"""Postgres's clock is set while edges draw, and a limit of a minute holds.
+
+Nobody waits for the minutes: metering has a clock of the test's, and Postgres's is set on by what has passed.
+"""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.metering.allowances import AllowanceDesk
+from services.metering.metrics import MeteringMetrics
+from services.metering.postgres_clock import PostgresClock
+from services.metering.terms import TermsBook
+from tests.support import usage_events
+from tests.support.drawn_leases import DrawnLease
+from tests.support.manual_clock import ManualClock
+from tests.support.network_clocks import set_ahead, why_unavailable
+from tests.support.servers import PostgresServer
+from trunkline.policy.discounts import Discounts
+from trunkline.policy.lease import JobNeed
+from trunkline.runtime.nats_bus import NATSBus
+from trunkline.runtime.tasks import TaskSet
+from trunkline.store import ledger
+from trunkline.store.database import Connection, Database
+
+pytestmark = pytest.mark.skipif(bool(why_unavailable()), reason=why_unavailable())
+
+USD = 10**9
+RPM = 5
+JOB = JobNeed((0, 1, 0, 0), (0, 1, 0, 0), key=0, user=0, model="gpt-4o", group="default")
+
+
+async def no_discounts(_: Connection) -> Discounts:
+    return Discounts()
+
+
+class Rig:
+    """Metering's desk, and an account with a limit of a minute."""
+
+    def __init__(self, bus: NATSBus, database: Database, postgres: PostgresServer, tasks: TaskSet) -> None:
+        self.clock = ManualClock()
+        self.account = 0
+        self._bus = bus
+        self._postgres = postgres
+        self._passed_s = 0
+        self._lease = 0
+        metrics = MeteringMetrics(CollectorRegistry())
+        clock = PostgresClock(self.clock)
+        self.desk = AllowanceDesk(
+            bus, database, TermsBook(self.clock), no_discounts, postgres_clock=clock, tasks=tasks, metrics=metrics
+        )
+
+    async def passes(self, seconds: int, *, leap_s: int = 0) -> None:
+        """Let so much time pass, and set Postgres's clock on by so much more."""
+        await self.clock.advance(seconds)
+        self._passed_s += seconds + leap_s
+        set_ahead(self._postgres.pid, self._passed_s)
+
+    async def granted(self, jobs: int) -> int:
+        """Return how many of some jobs an edge gets units for that has only just come."""
+        self._lease += 1
+        grant = await DrawnLease(self._bus, self.account, self._lease, f"edge-{self._lease}").draw(*[JOB] * jobs)
+        (found,) = (each for each in grant.slices if each.meter.id == "account:rpm")
+        return found.granted
+
+
+@pytest.fixture
+async def rig(bus: NATSBus, database: Database, postgres_server: PostgresServer, tasks: TaskSet) -> AsyncIterator[Rig]:
+    rig = Rig(bus, database, postgres_server, tasks)
+    async with database.connection() as connection:
+        rig.account = await usage_events.add_account(connection)
+        await ledger.grant_credit(connection, rig.account, USD, "start")
+        await connection.execute("update accounts set limits = $1 where id = $2", f'{{"rpm": {RPM}}}', rig.account)
+    await rig.desk.open()
+    yield rig
+    set_ahead(postgres_server.pid, 0)
+    await rig.desk.close()
+
+
+async def test_without_a_leap_a_minute_is_a_minute(rig: Rig) -> None:
+    assert await rig.granted(3) == 3
+    await rig.passes(50)
+    assert await rig.granted(3) == 2
+    await rig.passes(9)
+    assert await rig.granted(1) == 0
+    await rig.passes(4)
+    assert await rig.granted(4) == 3
+
+
+@pytest.mark.parametrize("leap_s", [5, 90, 7200])
+async def test_a_minute_is_one_when_the_clock_leaps_ahead(rig: Rig, leap_s: int) -> None:
+    assert await rig.granted(3) == 3
+    with structlog.testing.capture_logs() as said:
+        await rig.passes(1, leap_s=leap_s)
+        assert await rig.granted(3) == 2
+    (leap,) = [line for line in said if line["event"] == "postgres_clock_leapt"]
+    assert leap["by_s"] == pytest.approx(leap_s, abs=1)
+    await rig.passes(58)
+    assert await rig.granted(1) == 0
+    await rig.passes(4)
+    assert await rig.granted(4) == 3
+
+
+@pytest.mark.parametrize("leap_s", [-5, -90, -7200])
+async def test_a_minute_is_one_at_least_when_the_clock_leaps_back(rig: Rig, leap_s: int) -> None:
+    assert await rig.granted(3) == 3
+    await rig.passes(1, leap_s=leap_s)
+    assert await rig.granted(3) == 2
+    await rig.passes(59)
+    assert await rig.granted(1) == 0
+    await rig.passes(7)
+    assert await rig.granted(RPM) == RPM
+
+
+@pytest.mark.parametrize("leap_s", [-7200, 7200])
+async def test_a_minute_is_one_when_the_clock_leaps_and_comes_back(rig: Rig, leap_s: int) -> None:
+    assert await rig.granted(2) == 2
+    await rig.passes(1, leap_s=leap_s)
+    assert await rig.granted(2) == 2
+    await rig.passes(5, leap_s=-leap_s)
+    assert await rig.granted(2) == 1
+    await rig.passes(54)
+    assert await rig.granted(1) == 0
