@@ -7,13 +7,13 @@ WORKDIR /build
 COPY requirements/ requirements/
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements/build.txt \
  && python -m venv --without-pip /opt/trunkline \
- && python -m uv pip install --no-cache --python /opt/trunkline/bin/python --require-hashes -r requirements/tracing.txt
-# The project last: a change of its code leaves the layers above as they are.
+ && python -m uv pip install --no-cache --compile-bytecode --python /opt/trunkline/bin/python --require-hashes -r requirements/tracing.txt
+# Compiled here, since a container may not write. The project last: a change of its code leaves the layers above as they are.
 COPY pyproject.toml README.md ./
 COPY trunkline/ trunkline/
 COPY services/ services/
 RUN python -m pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir dist . \
- && python -m uv pip install --no-cache --python /opt/trunkline/bin/python --no-deps --no-index dist/*.whl
+ && python -m uv pip install --no-cache --compile-bytecode --python /opt/trunkline/bin/python --no-deps --no-index dist/*.whl
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin trunkline \

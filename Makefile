@@ -7,6 +7,9 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python --require-hashes
 LOCK := $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links
 
+# Every process of a stack, and every run of the tests, would compile all that it imports: half a second of CPU or ten.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run run-model test check chaos lint bench fuzz fuzz-api audit sbom secrets docs golden lock clean browser prometheus
 .DELETE_ON_ERROR:

@@ -156,7 +156,7 @@ class AccountLeases:
             # Permits may be free again at any moment.
             lasting = held.slice.meter.kind is not MeterKind.CONCURRENCY or now - entry.asked_at <= POLL_S
             if lasting and _is_final(held, need):
-                raise _refused(held, need, now)
+                raise _refused(lease, held, need, now)
         elif lease.known is False and now < lease.fresh_until:
             raise HoldRefusedError(_UNKNOWN_ACCOUNT)
         return None
@@ -193,7 +193,7 @@ class AccountLeases:
             held = lease.hold(waiter.need, now, least=True)
             if isinstance(held, Hold):
                 waiter.future.set_result(held)
-            elif (refused := self._refusal(waiter, held, now)) is not None:
+            elif (refused := _refusal(lease, waiter, held, now)) is not None:
                 waiter.fail(refused)
             else:
                 passed.append(waiter)
@@ -202,18 +202,18 @@ class AccountLeases:
         self.waiting.extendleft(reversed(passed))
         return ask_s if self.waiting else None
 
-    @staticmethod
-    def _refusal(waiter: _Waiter, held: Short | Unknown, now: float) -> HoldRefusedError | None:
-        """Return why a job is refused that cannot be held now; None if it may wait on."""
-        if isinstance(held, Short):
-            over = now >= waiter.deadline or _is_final(held, waiter.need)
-            return _refused(held, waiter.need, now) if over else None
-        return HoldRefusedError(_NO_METERING) if now >= waiter.deadline else None
-
     def refuse_all(self) -> None:
         """Metering is away for too long: nobody waits any more."""
         while self.waiting:
             self.waiting.popleft().fail(HoldRefusedError(_NO_METERING))
+
+
+def _refusal(lease: Lease, waiter: _Waiter, held: Short | Unknown, now: float) -> HoldRefusedError | None:
+    """Return why a job is refused that cannot be held now; None if it may wait on."""
+    if isinstance(held, Short):
+        over = now >= waiter.deadline or _is_final(held, waiter.need)
+        return _refused(lease, held, waiter.need, now) if over else None
+    return HoldRefusedError(_NO_METERING) if now >= waiter.deadline else None
 
 
 def _is_final(short: Short, need: JobNeed) -> bool:
@@ -222,9 +222,11 @@ def _is_final(short: Short, need: JobNeed) -> bool:
     return slice_.state is SliceState.SPENT and not short.own and need.least[slice_.index] > slice_.remaining
 
 
-def _refused(short: Short, need: JobNeed, now: float) -> HoldRefusedError:
+def _refused(lease: Lease, short: Short, need: JobNeed, now: float) -> HoldRefusedError:
     slice_ = short.slice
     left = max(slice_.remaining + max(slice_.free(now), 0), 0)
+    if lease.blind and left >= need.least[slice_.index]:
+        return HoldRefusedError(_NO_METERING)  # the account has it, and only metering could grant it
     reset_ms = max(round((slice_.reset_at - now) * 1000), 0)
     held = short.own or slice_.state is SliceState.WAIT
     fault = refusal(slice_.meter, need.least[slice_.index], left, reset_ms, held=held)

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
 from trunkline.core.errors import ErrorType, Fault, FaultError
-from trunkline.policy.keys import well_formed
+from trunkline.policy.keys import KEY_CHARS, well_formed
 from trunkline.protocol.names import ANTHROPIC, GEMINI
 from trunkline.runtime.http_exchange import Request
 
 _PLACES = ("authorization", "x-api-key", "x-goog-api-key", "api-key", "?key")
 _OWN_PLACES = {ANTHROPIC: ("x-api-key",), GEMINI: ("x-goog-api-key", "?key")}
+
+_BEARER = "Bearer "
 
 NO_KEY = Fault(
     ErrorType.CLIENT_UNAUTHENTICATED,
@@ -23,6 +25,20 @@ _MALFORMED_KEY = Fault(
     ErrorType.CLIENT_UNAUTHENTICATED,
     "This is not a key of this gateway: it must be 'sk-tl-' and 38 letters and digits. Check for missing characters.",
 )
+
+
+def likely_secret(request: Request, dialect: str) -> str:
+    """Return what stands where most clients have their key, if it is as long as one and no other place goes first.
+
+    Its form is not looked at, which whoever knows it as a key need not do. Empty where there is no such thing.
+
+    Args:
+        request: of the client.
+        dialect: name of the route's; empty if it has none.
+    """
+    usual = request.headers.get("authorization", "")
+    likely = len(usual) == len(_BEARER) + KEY_CHARS and usual.startswith(_BEARER) and dialect not in _OWN_PLACES
+    return usual[len(_BEARER) :] if likely else ""
 
 
 def find_secret(request: Request, dialect: str) -> str:
@@ -35,9 +51,6 @@ def find_secret(request: Request, dialect: str) -> str:
     Raises:
         FaultError: ``client_unauthenticated``: there is none, or none that could be one.
     """
-    usual = request.headers.get("authorization", "")
-    if usual.startswith("Bearer ") and dialect not in _OWN_PLACES and well_formed(usual[7:]):
-        return usual[7:]
     any_sent = False
     for secret in _sent(request, (*_OWN_PLACES.get(dialect, ()), *_PLACES)):
         if well_formed(secret):

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 
 import structlog
 
-from services.edge.credentials import NO_KEY, find_secret
+from services.edge.credentials import NO_KEY, find_secret, likely_secret
 from services.edge.key_ring import KeyRing
 from services.edge.metrics import EdgeMetrics
 from trunkline.core.clock import Clock
@@ -59,6 +59,9 @@ class Identification:
         Raises:
             FaultError: there is none, it is wrong, or too many were; the awaitable raises it, too.
         """
+        likely = likely_secret(request, dialect)
+        if likely and (key := self._keys.known(likely)) is not None:
+            return key
         try:
             secret = find_secret(request, dialect)
         except FaultError as error:

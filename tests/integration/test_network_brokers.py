@@ -46,13 +46,20 @@ async def _open(network: Network, tasks: TaskSet) -> NATSLink:
     return await open_link(",".join(urls), name="test", clock=SystemClock(), tasks=tasks)
 
 
+def _node(network: Network, link: NATSLink) -> str:
+    """Return the node to which a link leads."""
+    assert link.server is not None
+    (node,) = (node for node in NODES if network.host(node).address == link.server.host)
+    return node
+
+
 @pytest.mark.parametrize("both_ways", [True, False])
 async def test_a_silent_broker_is_left_for_another(network: Network, *, both_ways: bool) -> None:
     tasks = TaskSet()
     link = await _open(network, tasks)
     changes: list[bool] = []
     link.on_connection(changes.append)
-    network.set(["nats1"], ["client"], Trouble(cut=True), both_ways=both_ways)
+    network.set([_node(network, link)], ["client"], Trouble(cut=True), both_ways=both_ways)
 
     async def back() -> bool:
         return changes == [False, True]

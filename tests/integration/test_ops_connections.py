@@ -2,15 +2,20 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from tests.support.authority import Authority
 from tests.support.http_serving import Client, until
 from tests.support.manual_clock import ManualClock
+from trunkline.runtime.arrivals import HANDSHAKES_SHARE
 from trunkline.runtime.connection_watch import IDLE_S, SWEEP_INTERVAL_S
 from trunkline.runtime.ops import CONNECTIONS_MAX, OpsServer
 from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.tls import TLSContext, server_tls
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -36,9 +41,9 @@ class Port:
 
 
 @contextlib.asynccontextmanager
-async def ops_port() -> AsyncIterator[Port]:
+async def ops_port(tls: TLSContext | None = None) -> AsyncIterator[Port]:
     running = Port()
-    await running.server.start("127.0.0.1", 0)
+    await running.server.start("127.0.0.1", 0, tls)
     try:
         yield running
     finally:
@@ -77,3 +82,19 @@ async def test_past_its_limit_the_longest_idle_connections_are_closed() -> None:
         await until(lambda: sum(client.reader.at_eof() for client in old) == 2, "room for the new ones")
         assert [client.reader.at_eof() for client in (*old, *new)].count(True) == 2
         assert await running.scraped(new[-1])
+
+
+async def test_handshakes_without_end_keep_no_scraper_out(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    issued = authority.issue("ops")
+    trust = ssl.create_default_context(cafile=str(authority.path))
+    async with ops_port(server_tls("ops", str(issued.certificate), str(issued.key))) as running:
+        silent = [await running.connect() for _ in range(CONNECTIONS_MAX // HANDSHAKES_SHARE + 5)]
+        await until(lambda: any(client.reader.at_eof() for client in silent), "room for the next one")
+        client = Client(*await asyncio.open_connection("localhost", running.server.port, ssl=trust))
+        running.clients.append(client)
+        assert await running.scraped(client)
+        gone = [client.reader.at_eof() for client in silent].count(True)
+        assert gone >= 6
+        assert silent[0].reader.at_eof(), "the oldest one first"
+        assert not silent[-1].reader.at_eof()

@@ -7,13 +7,14 @@ import asyncpg
 import pytest
 
 from trunkline.bus.snapshots import SealedCredential
+from trunkline.policy.access import Standing
 from trunkline.policy.configuration_file import load
 from trunkline.policy.keys import mint
 from trunkline.policy.meters import AccountTerms, Budgets, FamilyLimits, HolderTerms, Limits
 from trunkline.store.apply import apply_configuration
 from trunkline.store.configuration import lock_configuration, read_names
 from trunkline.store.database import Connection, Database
-from trunkline.store.key_writes import set_key_blocked
+from trunkline.store.key_blocks import block_key
 from trunkline.store.terms import load_terms, read_terms_mark
 
 NOW_MS = 1_790_000_000_000
@@ -173,5 +174,5 @@ async def test_applying_the_same_terms_again_is_no_change(database: Database) ->
     await apply(database, CONFIGURATION)
     async with database.transaction() as connection:
         await lock_configuration(connection)
-        await set_key_blocked(connection, "acme", "a", blocked=True)
+        await block_key(connection, "acme", "a", Standing.OPERATOR)
         assert await read_terms_mark(connection) == before

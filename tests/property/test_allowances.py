@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.examples import examples
 from trunkline.bus.allowance import WALLET, Meter, MeterKind, Period
 from trunkline.core.limits import LEASE_IDLE_S
 from trunkline.policy.grants import AccountState, AccountView, Bearing, Decision, decide, drop_lease
@@ -338,5 +339,5 @@ class Allowances(RuleBasedStateMachine):
         } == {}
 
 
-Allowances.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+Allowances.TestCase.settings = settings(max_examples=examples(1.5), stateful_step_count=60, deadline=None)
 TestAllowances = Allowances.TestCase

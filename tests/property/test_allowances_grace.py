@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.allowance_world import START_MS, SimulatedEdge, World, need
+from tests.support.examples import examples
 from trunkline.bus.allowance import Meter, MeterKind, Period
 from trunkline.policy.lease import Hold, JobNeed
 
@@ -36,7 +37,7 @@ def go_on(edge: SimulatedEdge, wanted: JobNeed, grace_nano: int) -> None:
     before=asks,
     away=asks,
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 def test_the_grace_is_of_what_was_left(
     balance: int, budget: int, grace_nano: int, before: list[tuple[int, int]], away: list[tuple[int, int]]
 ) -> None:

@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from trunkline.core.errors import FaultError
 from trunkline.core.usage import Units
 from trunkline.protocol.dialect import AnswerFrame, Written
@@ -57,7 +58,7 @@ from trunkline.protocol.openai_chat.dialect import OpenAIChat
 from trunkline.protocol.openai_chat.event_reader import ChatEventReader
 from trunkline.protocol.vendor import ReasoningReplay, VendorOptions
 
-UNTIMED = settings(deadline=None, max_examples=40)
+UNTIMED = settings(deadline=None, max_examples=examples(0.4))
 """A busy machine is no failure."""
 
 CHAT = OpenAIChat()

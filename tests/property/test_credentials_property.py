@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
+from tests.support.examples import examples
 from trunkline.bus.snapshots import ChannelSnapshot, CredentialLimits, CredentialOrder, SealedCredential
 from trunkline.policy.credentials import Choice, CredentialStates
 from trunkline.protocol.rate_limits import ProviderLimits
@@ -33,7 +34,7 @@ def channels(draw: DrawFn) -> ChannelSnapshot:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(1.5), deadline=None)
 @given(channels(), st.data())
 def test_no_choice_breaks_a_limit_or_repeats_itself(channel: ChannelSnapshot, data: st.DataObject) -> None:
     states, now = CredentialStates(), 0.0
@@ -80,7 +81,7 @@ def assert_kept(
     assert rpm is None or sum(1 for at in begun if at > begun[-1] - 60.0) <= rpm
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any), st.integers(0, 20))
 def test_shares_by_weight_are_exact_in_each_round(weights: list[int], before: int) -> None:
     channel = ChannelSnapshot(

@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from trunkline.core.errors import FaultError
 from trunkline.core.usage import Units
 from trunkline.protocol.dialect import AnswerFrame, Written
@@ -60,7 +61,7 @@ from trunkline.protocol.openai_responses.request_writer import write_request
 from trunkline.protocol.openai_responses.stream import ResponsesStreamRelay
 from trunkline.protocol.vendor import DEFAULTS, VendorOptions
 
-UNTIMED = settings(deadline=None, max_examples=60)
+UNTIMED = settings(deadline=None, max_examples=examples(0.6))
 """A busy machine is no failure, and the tokenizer loads within the first example."""
 
 PLAIN = Written(b"")

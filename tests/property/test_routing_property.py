@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from trunkline.bus.snapshots import ChannelSnapshot, ChannelState, ChannelWeight, SealedCredential
 from trunkline.core.errors import ErrorType
 from trunkline.core.hashing import mix64
@@ -109,7 +110,7 @@ def test_a_plan_offers_each_live_pair_once_and_no_other(
     shares=st.lists(st.tuples(st.integers(1, 100), HEALTH), min_size=2, max_size=6),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=25, deadline=None, derandomize=True)  # rare samples lie outside any bound
+@settings(max_examples=examples(0.25), deadline=None, derandomize=True)  # rare samples lie outside any bound
 def test_jobs_and_conversations_are_shared_by_weight_times_health(
     shares: list[tuple[int, float]], seed: int, *, conversations: bool
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import random
 from collections import Counter
+from collections.abc import Sequence
 from enum import Enum
 
 from structlog.testing import capture_logs
@@ -21,7 +22,9 @@ from tests.sim.sim_processes import (
     SimulatedEdge,
     fill_buckets,
 )
+from tests.sim.sim_releases import put
 from tests.sim.sim_upstream import Provider
+from tests.support.frame_releases import NOBODY, OLD, Release
 from trunkline.bus.edge_job import DEADLINE_SLACK_S
 from trunkline.core import limits
 from trunkline.runtime.memory_bus import BROKER, MemoryBroker
@@ -74,9 +77,16 @@ class Report:
 
 
 class Simulation:
-    """A seed's course of events."""
+    """A seed's course of events.
 
-    def __init__(self, seed: int, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        seed: of all that chance decides.
+        loop: the simulated one.
+        releases: of which edges are in turn, and dispatchers.
+    """
+
+    def __init__(self, seed: int, loop: asyncio.AbstractEventLoop, releases: Sequence[Release]) -> None:
+        self._releases = releases
         self.random = random.Random(seed)
         self.seed = seed
         self.kind = list(Kind)[seed % len(Kind)]
@@ -129,6 +139,7 @@ class Simulation:
         name = f"dispatcher-{len(self.dispatchers)}"
         seed = self.random.getrandbits(32)
         dispatcher = SimulatedDispatcher(self.broker, name, self._clock(), seed, self.provider)
+        put(dispatcher, self._releases[len(self.dispatchers) % len(self._releases)])
         self.dispatchers.append(dispatcher)
         await dispatcher.start()
 
@@ -159,6 +170,7 @@ class Simulation:
         await self.checkpoints.start(self.broker)
         for number in range(2):
             edge = SimulatedEdge(self.broker, f"edge-{number}", self._clock(), self.random.getrandbits(32))
+            put(edge, self._releases[number % len(self._releases)])
             self.edges.append(edge)
             await edge.start()
         for _ in range(3):
@@ -215,13 +227,18 @@ class Simulation:
         return Report(self.seed, self.kind, faults, books.outcomes, len(self.provider.calls))
 
 
-def simulate(seed: int) -> Report:
-    """Run one seed. The same seed gives the same report each time."""
+def simulate(seed: int, releases: Sequence[Release] = (OLD,)) -> Report:
+    """Run one seed. The same seed gives the same report each time.
+
+    Args:
+        seed: see there.
+        releases: as of `Simulation`; all of today's by default.
+    """
     broken: list[str] = []
     loop = SimulatedLoop()
     loop.set_exception_handler(lambda _loop, context: broken.append(str(context.get("exception", context["message"]))))
-    with capture_logs() as lines, asyncio.Runner(loop_factory=lambda: loop) as runner:
-        report = runner.run(Simulation(seed, loop).run())
+    with capture_logs() as lines, NOBODY.acting(), asyncio.Runner(loop_factory=lambda: loop) as runner:
+        report = runner.run(Simulation(seed, loop, releases).run())
     report.faults += broken
     report.faults += [str(line) for line in lines if line["log_level"] in {"error", "critical"}]
     return report

@@ -13,19 +13,8 @@ import msgspec
 from tests.support.job_scripts import HEAD, JOB, USAGE, envelope
 from trunkline.bus import frames, messages
 from trunkline.bus.dispatch_job import DispatchJob, DispatchState
-from trunkline.bus.edge_job import (
-    Abort,
-    Command,
-    EdgeJob,
-    Finish,
-    Forget,
-    Reoffer,
-    Send,
-    Settle,
-    Start,
-    Withdraw,
-    Write,
-)
+from trunkline.bus.edge_commands import Abort, Command, Finish, Forget, Reoffer, Send, Settle, Start, Withdraw, Write
+from trunkline.bus.edge_job import EdgeJob
 from trunkline.bus.fleet import LOST_AFTER_S
 from trunkline.bus.frames import Frame, FrameError, Kind
 from trunkline.bus.job_table import JobTable, Verdict
@@ -137,7 +126,8 @@ class Dispatcher:
         if verdict is not Verdict.TAKE:
             return
         opened = envelope(body_bytes=len(BODY), credit=WINDOW)
-        machine = DispatchJob(self.name, JOB, frame.offer, opened, frames.split_parts(frame.payload)[1])
+        part = frames.split_parts(frame.payload)[1]
+        machine = DispatchJob(self.name, JOB, frame.offer, opened, part, version=frame.version)
         call = Call(machine, *self.world.draw_answer(self.name, frame.offer))
         self.table.add(JOB, call, len(BODY))
         if machine.state is DispatchState.RECEIVING or self.world.decisions.choose(2) == 0:
@@ -189,7 +179,7 @@ class Dispatcher:
             self.table.remove(JOB, call, len(BODY), self.world.now)
 
     def _refuse(self, offer: int, seq: int, fail: Fail) -> None:
-        self._send([frames.encode(Kind.FAIL, offer, JOB, seq, messages.encode(fail))])
+        self._send([frames.encode(1, Kind.FAIL, offer, JOB, seq, messages.encode(fail))])
 
     def _send(self, sent: Iterable[bytes]) -> None:
         self.world.messages += [Message(EDGE, self.world.now, frame) for frame in sent]
@@ -243,7 +233,7 @@ class World:
 
     def run(self) -> None:
         """See the job to its end, and then everything that is still under way."""
-        self._execute(self.job.offer(self.now))
+        self._execute(self.job.offer(self.now, 1))
         for _ in range(STEPS_MAX):
             if self.ends and not self.messages:
                 break
@@ -272,7 +262,7 @@ class World:
                     self.messages += [Message(name, self.now, withdrawn=offer, void=void) for name in self.living]
                 case Reoffer(fault):
                     untried = sorted(self.known - self.job.tried)
-                    self._execute(self.job.offer(self.now, untried[0]) if untried else self.job.give_up(fault))
+                    self._execute(self.job.offer(self.now, 1, untried[0]) if untried else self.job.give_up(fault))
                 case Start(head):
                     assert not self.written
                     assert head.dispatcher == self.job.dispatcher

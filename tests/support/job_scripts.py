@@ -13,10 +13,9 @@ import msgspec
 from tests.support.usage_events import usage_event
 from trunkline.bus import frames, messages
 from trunkline.bus.dispatch_job import DispatchJob
-from trunkline.bus.edge_job import (
+from trunkline.bus.edge_commands import (
     Abort,
     Command,
-    EdgeJob,
     Finish,
     Forget,
     Reoffer,
@@ -27,6 +26,7 @@ from trunkline.bus.edge_job import (
     Withdraw,
     Write,
 )
+from trunkline.bus.edge_job import EdgeJob
 from trunkline.bus.frames import Credit, Frame, Kind
 from trunkline.bus.messages import Accepted, End, Envelope, Fail, Head
 from trunkline.core.errors import ErrorType, Fault
@@ -185,7 +185,7 @@ def _named(name: str, step: EdgeStep) -> EdgeStep:
 
 
 def offer(to: str | None = None) -> EdgeStep:
-    return _named("offer", lambda script: script.job.offer(script.now, to))
+    return _named("offer", lambda script: script.job.offer(script.now, 1, to))
 
 
 def wait() -> EdgeStep:
@@ -228,7 +228,7 @@ def at(now: float) -> EdgeStep:
 
 
 def frame(kind: Kind, seq: int, payload: bytes = b"", *, offer_no: int = 0) -> EdgeStep:
-    received = Frame(kind, offer_no, JOB, seq, payload)
+    received = Frame(1, kind, offer_no, JOB, seq, payload)
     return _named(f"{kind.name} {offer_no}.{seq}", lambda script: script.job.receive(received, script.now))
 
 
@@ -287,7 +287,7 @@ class DispatchScript(_Script):
     def __init__(self, body: bytes = b"hello", *, part: bytes | None = None, window: int = 1000) -> None:
         super().__init__()
         opened = envelope(body_bytes=len(body), credit=window)
-        self.job = DispatchJob("d1", JOB, 0, opened, body if part is None else part)
+        self.job = DispatchJob("d1", JOB, 0, opened, body if part is None else part, version=1)
 
     def __rshift__(self, step: DispatchStep) -> Self:
         self._take([frame_text(sent) for sent in step(self.job) or ()], getattr(step, "__name__", "?"))

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -33,10 +33,16 @@ class ServerError(Exception):
 
 def free_port() -> int:
     """Return a TCP port of the loopback that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return so many of them, no two the same."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def _listening(port: int) -> bool:
@@ -98,6 +104,10 @@ class Server:
 
     def _ready(self) -> bool:
         return _listening(self.port)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, and leave it to itself."""
+        os.kill(self.pid, number)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """Stop it with a signal and wait until it is gone; harmless when it is."""

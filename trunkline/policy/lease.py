@@ -145,8 +145,12 @@ class Lease:
         self._matched: dict[tuple[int, str, str], tuple[Slice, ...]] = {}
         self._pending: dict[str, dict[int, int]] = {}
         self._blind = False
-        self._grace_nano = 0
         self._graced_at = now
+
+    @property
+    def blind(self) -> bool:
+        """Whether it goes on without metering (`extend`)."""
+        return self._blind
 
     # --- jobs --------------------------------------------------------------------------------------------------
 
@@ -330,7 +334,6 @@ class Lease:
         self.known = grant.known
         self.over = grant.over
         self._blind = False
-        self._grace_nano = 0
         self._graced_at = self._sent_at
         # Counted from the question, not from the answer: it was decided between the two.
         self.fresh_until = self._sent_at + grant.lease_ms / 1000
@@ -431,17 +434,15 @@ class Lease:
         # Longer than metering may take to answer, so that nobody waits while it is asked again.
         self.fresh_until = now + 2 * limits.LEASE_MS / 1000
         self._renew_at = now + limits.LEASE_MS / 2000
-        grace_nano -= self._grace_nano
+        wallet = self.slices[WALLET]
+        grace_nano -= wallet.graced if isinstance(wallet, MoneySlice) else 0
         for slice_ in self.slices.values():
             if isinstance(slice_, MoneySlice):
                 short = sum(need.amounts[0] for need in waiting if _counts(slice_.meter, need)) - slice_.free(now)
                 # What was said to be left is left, also where it was too little for the jobs that waited then.
                 more = min(short, grace_nano if self.known is None else min(grace_nano, slice_.remaining // self.edges))
                 if more > 0:
-                    slice_.drawn += more
-                    slice_.remaining = max(slice_.remaining - more * self.edges, 0)
-                    if slice_.meter.id == WALLET:
-                        self._grace_nano += more
+                    slice_.go_on(more, 0 if self.known is None else self.edges)
             elif isinstance(slice_, UnitSlice):
                 slice_.mint(elapsed, self.edges, wall_ms, self.fresh_until)
             else:

@@ -50,15 +50,19 @@ class _Slice:
 
 
 class MoneySlice(_Slice):
-    """Money of one meter: ``drawn`` less what is spent and held is free."""
+    """Money of one meter: ``drawn`` less what is spent and held is free.
 
-    __slots__ = ("drawn", "held", "settled", "spent")
+    Attributes:
+        graced: of what is drawn, what metering has not granted (`go_on`) and has not been given back unspent.
+    """
+
+    __slots__ = ("drawn", "graced", "held", "parts", "settled", "spent")
 
     def __init__(self, meter: Meter, settled: int = 0) -> None:
         super().__init__(meter)
         # What the lease has booked of this meter from before it was forgotten here is spent, and none of it is free.
         self.settled = self.spent = settled
-        self.drawn = self.held = 0
+        self.drawn = self.held = self.graced = self.parts = 0
 
     def free(self, _now: float) -> int:
         """Return what may still be held. Less than nothing after a charge beyond its hold."""
@@ -82,13 +86,24 @@ class MoneySlice(_Slice):
         free = self.free(now)
         if free < 0 or not idle:
             self.drawn -= free  # what was spent beyond the hold was drawn, too, if after the fact
+            unspent = min(max(free, 0), self.graced)
+            self.graced -= unspent
+            self.remaining += unspent * self.parts
             free = 0
         return SliceReport(self.meter.id, drawn=self.drawn, idle=free, wish=max(wish - free, 0))
 
     def apply(self, grant: SliceGrant, _until: float) -> None:
         """Take metering's word."""
         self.drawn = grant.drawn
+        self.graced = 0
         self.settled = max(self.settled, grant.settled)
+
+    def go_on(self, nano: int, parts: int) -> None:
+        """Go on without metering with so much more, of what was left for so many edges; 0 if nobody has said."""
+        self.drawn += nano
+        self.graced += nano
+        self.parts = parts
+        self.remaining = max(self.remaining - nano * parts, 0)
 
 
 class PermitSlice(_Slice):

@@ -11,7 +11,8 @@ from trunkline.core.clock import Clock
 from trunkline.runtime import connection_watch
 from trunkline.runtime.connection_watch import ConnectionWatch
 from trunkline.runtime.tasks import TaskSet
-from trunkline.runtime.tls import TLSContext, listening
+from trunkline.runtime.tls import TLSContext
+from trunkline.runtime.tls_site import open_site
 
 Readiness = Callable[[], list[str]]
 """Returns what the process still waits for or has lost; empty means ready."""
@@ -33,6 +34,7 @@ class OpsServer:
     def __init__(self, registry: CollectorRegistry, not_ready: Readiness, *, clock: Clock, tasks: TaskSet) -> None:
         self._registry = registry
         self._not_ready = not_ready
+        self._clock = clock
         self._tasks = tasks
         self._watch = ConnectionWatch(clock, CONNECTIONS_MAX)
         self._runner: web.AppRunner | None = None
@@ -50,10 +52,10 @@ class OpsServer:
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=connection_watch.IDLE_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=None if tls is None else listening(tls))
-        await site.start()
+        _, self.port = await open_site(
+            self._runner, host, port, tls, connections_max=CONNECTIONS_MAX, clock=self._clock, tasks=self._tasks
+        )
         self._tasks.spawn(self._watch.run(self._runner), name="ops_connection_watch")
-        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         """Stop serving."""

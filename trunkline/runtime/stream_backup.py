@@ -116,7 +116,7 @@ async def save(client: Client, stream: str, folder: Path) -> Description:
 
 
 def _clear(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # sealed credentials and hashes of keys are in it
     (folder / DESCRIPTION).unlink(missing_ok=True)
 
 

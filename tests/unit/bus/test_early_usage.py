@@ -12,7 +12,8 @@ from trunkline.core.ids import JobIDMint
 
 
 def first_frame(data: bytes) -> tuple[Kind, messages.Head]:
-    job = DispatchJob("dispatcher-1", JobIDMint(1).mint(0), 0, msgspec.structs.replace(envelope(), body_bytes=0), b"")
+    opened = msgspec.structs.replace(envelope(), body_bytes=0)
+    job = DispatchJob("dispatcher-1", JobIDMint(1).mint(0), 0, opened, b"", version=1)
     frame = frames.decode(job.whole(HEAD, End(USAGE, 7), data)[0])
     return frame.kind, messages.decode_head(frames.split_parts(frame.payload)[0])
 

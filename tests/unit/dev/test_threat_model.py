@@ -1,6 +1,7 @@
 """The threat model names code and tests: all of them exist."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -15,10 +16,12 @@ HEAD = ["attack", "defence", "shown by", "what remains"]
 LINE = ["---"] * len(HEAD)
 
 
-def files_of(name: str) -> list[Path]:
-    return [path for path in (ROOT / "tests").rglob(name) if "node_modules" not in path.parts]
+@functools.cache
+def all_files() -> list[Path]:
+    return [path for path in (ROOT / "tests").rglob("test_*.py") if "node_modules" not in path.parts]
 
 
+@functools.cache
 def functions_of(path: Path) -> set[str]:
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, functions)}
@@ -33,7 +36,7 @@ def test_the_page_names_enough() -> None:
 
 @pytest.mark.parametrize(("file", "test"), TESTS, ids=lambda part: part)
 def test_each_test_exists(file: str, test: str) -> None:
-    assert len([path for path in files_of(file) if test in functions_of(path)]) == 1
+    assert len([path for path in all_files() if path.name == file and test in functions_of(path)]) == 1
 
 
 @pytest.mark.parametrize("path", CODE)

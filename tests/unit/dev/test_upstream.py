@@ -1,11 +1,14 @@
 """The demo upstream does what a script says, and what it reports is what it counts."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from tests.support.upstream_client import UpstreamClient
 from trunkline.dev.demo.completion import SENTENCE
-from trunkline.dev.demo.counts import Counts, ModelUsage
+from trunkline.dev.demo.counts import Answer, Counts, ModelUsage, Usage
+from trunkline.runtime.http_exchange import Exchange
 
 WORDS = len(SENTENCE.split())
 
@@ -212,3 +215,36 @@ def test_last_request_is_shown_as_it_came(upstream: UpstreamClient) -> None:
 
 def test_unknown_path_is_not_found(upstream: UpstreamClient) -> None:
     assert upstream.send("GET", "/nothing").status == 404
+
+
+def answers(upstream: UpstreamClient) -> list[Answer]:
+    return msgspec.json.decode(upstream.send("GET", "/answers").body, type=list[Answer])
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_answers_to_requests_with_a_tag_are_listed(upstream: UpstreamClient, stream: bool) -> None:
+    options: dict[str, Any] = {"stream_options": {"include_usage": True}} if stream else {}
+    upstream.chat(stream=stream, script={"chunks": 2, "cached_tokens": 9, "tag": "mine"}, **options)
+    upstream.chat(stream=stream, script={"chunks": 3}, **options)
+    upstream.chat(stream=stream, script={"chunks": 4, "tag": "silent", "no_usage": True}, **options)
+    upstream.chat(stream=stream, script={"chunks": 5, "tag": "cut", "cut_after": 1}, **options)
+    assert answers(upstream) == [Answer("mine", "demo", Usage(3, 2, 9))]
+    upstream.send("POST", "/counts/reset")
+    assert answers(upstream) == []
+
+
+def test_an_answer_says_how_soon_its_connection_was_closed(upstream: UpstreamClient) -> None:
+    clients = [upstream.chat(script={"tag": tag}) for tag in ("closed", "kept")]
+    upstream.clock.advance(0.25)
+    for client in clients:
+        upstream.upstream.closed(client)
+        upstream.clock.advance(1.0)
+    assert [(each.tag, each.closed_after_ms) for each in answers(upstream)] == [("closed", 250.0), ("kept", 1250.0)]
+
+
+def test_a_connection_that_is_used_again_was_not_closed_for_its_answer(upstream: UpstreamClient) -> None:
+    client = upstream.chat(script={"tag": "mine"})
+    request = client.exchange.request._replace(method="GET", path="/v1/models", body=b"")
+    upstream.upstream.on_request(Exchange(client, request, keep_alive=True, chunked=True))
+    upstream.upstream.closed(client)
+    assert [each.closed_after_ms for each in answers(upstream)] == [None]

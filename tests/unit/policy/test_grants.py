@@ -80,6 +80,29 @@ def test_a_recall_is_not_sent_again_before_it_can_have_been_answered() -> None:
     assert recalls == [1, *[0] * 8, 1, *[0] * 8, 1, 0]
 
 
+def test_a_recall_is_sent_again_when_the_clock_leaps_back() -> None:
+    account = Account((MONEY,), balance=1_000)
+    account.draw(1, demand(1, 900))
+    account.draw(2, demand(1, 200))
+    account.now_ms -= 7_200_000
+    found = account.decide(2, demand(1, 200))
+    assert found is not None
+    assert found.recall == {"edge-1"}
+    assert account.state.recalled_ms == {WALLET: NOW_MS - 7_200_000}
+
+
+def test_permits_are_waited_for_though_their_holder_has_reported_before_the_clock_leapt_back() -> None:
+    account = Account((CONCURRENCY,))
+    account.draw(1, demand(10))
+    account.now_ms -= 7_200_000
+    grant = account.draw(2, demand(1))
+    assert (grant.drawn, grant.state) == (0, SliceState.WAIT)
+    # Its answer says that all of them are in use.
+    account.now_ms += 50
+    account.draw(1, reports=(SliceReport(CONCURRENCY.id, drawn=10),))
+    assert account.draw(2, demand(1)).state is SliceState.SPENT
+
+
 def test_an_edge_is_not_asked_for_what_it_holds_by_another_lease_of_its_own() -> None:
     account = Account((MONEY, CONCURRENCY), balance=1_000)
     account.draw(1, demand(10, 900), edge="edge-a")

@@ -129,6 +129,51 @@ def test_buckets_of_a_clock_that_is_ahead_count_as_of_now() -> None:
     assert account.draw(1, demand(100)).granted == 100
 
 
+@pytest.mark.parametrize("leap_ms", [2_000, 90_000, 7_200_000])
+@pytest.mark.parametrize("lease", [1, 2], ids=["known", "new"])
+def test_a_unit_counts_as_long_as_ever_when_the_clock_leaps_ahead(leap_ms: int, lease: int) -> None:
+    account = Account((RPM,))
+    account.draw(1, demand(60))
+    account.now_ms += 30_000 + leap_ms
+    account.leapt_ms = leap_ms
+    grant = account.draw(lease, demand(40))
+    assert (grant.granted, account.draw(lease, demand(1)).granted) == (40, 0)
+    account.now_ms += WINDOW_MS - 30_000 - limits.BUCKET_MS
+    assert account.draw(lease, demand(1)).granted == 0
+    account.now_ms += 2 * limits.BUCKET_MS
+    assert account.draw(lease, demand(99)).granted == 60
+    # By when the leap is remembered no more, nothing is left of before it.
+    account.now_ms += WINDOW_MS + limits.BUCKET_MS
+    account.leapt_ms = 0
+    assert account.draw(lease, demand(100)).granted == 100
+
+
+def test_who_finds_nothing_after_a_leap_is_told_when_there_is_something() -> None:
+    account = Account((RPM,))
+    account.draw(1, demand(100))
+    account.now_ms += 20_000 + 7_200_000
+    account.leapt_ms = 7_200_000
+    assert account.draw(1, demand(1)).reset_ms == WINDOW_MS + limits.BUCKET_MS - 20_000
+
+
+def test_a_unit_counts_from_now_when_the_clock_leaps_back() -> None:
+    account = Account((RPM,))
+    account.draw(1, demand(60))
+    account.now_ms += 10_000 - 7_200_000
+    assert account.draw(1, demand(41)).granted == 40
+    account.now_ms += WINDOW_MS
+    assert account.draw(1, demand(1)).granted == 0
+
+
+def test_a_day_is_not_forgotten_by_a_clock_that_leaps_past_midnight_and_back() -> None:
+    account = Account((RPD,))
+    account.draw(1, demand(40))
+    account.now_ms += 86_400_000
+    assert account.draw(1, demand(5)).granted == 5
+    account.now_ms -= 86_400_000
+    assert account.draw(1, demand(50)).granted == 5
+
+
 def test_windows_of_keys_that_nobody_names_any_more_are_dropped_when_a_lease_comes() -> None:
     account = Account((RPM, OF_KEY, RPD))
     account.draw(1, demand(1, key=2))

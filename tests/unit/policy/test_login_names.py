@@ -94,6 +94,9 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
         "a?" * 40 + "a" * 40,
         "(a|a)" * 30,
         "(((((a|b){60}){60}){60}){60}){60}",
+        "(?#()a*a*a*a*a*b",
+        "(?x)a # [\n(a+)+ # ]\n",
+        "(?ix:a # [\n(a+)+ # ]\n)",
     ],
 )
 def test_a_pattern_that_a_wrong_name_could_keep_busy_is_refused(pattern: str) -> None:

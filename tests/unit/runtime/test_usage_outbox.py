@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from tests.support.usage_events import usage_event
 from tests.support.waiting import eventually
 from trunkline.bus import messages, subjects
-from trunkline.bus.messages import UsageBatch, UsageEvent
+from trunkline.bus.messages import UsageBatch, UsageEvent, VoidJob
 from trunkline.bus.port import Bus, BusError
 from trunkline.core import limits
 from trunkline.runtime.clock import SystemClock
@@ -32,12 +32,15 @@ class Stream:
         self.away = False
         self.forgets_to_answer = False
         self.batches: dict[str, tuple[UsageEvent, ...]] = {}
+        self.void: list[VoidJob] = []
 
     async def store(self, subject: str, payload: bytes, *, message_id: str, timeout_s: float) -> None:
         assert subject.startswith("tl.usage.dispatcher.")
         if self.away:
             raise BusError("away")
-        self.batches.setdefault(message_id, messages.decode_usage_batch(payload).events)
+        batch = messages.decode_usage_batch(payload)
+        self.batches.setdefault(message_id, batch.events)
+        self.void += batch.void
         if self.forgets_to_answer:
             raise BusError("not acknowledged")
 
@@ -135,6 +138,25 @@ async def test_what_jetstream_does_not_take_goes_to_disk_and_from_there_when_it_
     events += filled(outbox, 1)
     await until_stored(outbox, 613)
     assert rig.stream.events == events
+
+
+async def test_what_is_said_of_jobs_goes_the_way_of_usage(rig: Rig) -> None:
+    outbox = rig.outbox()
+    words = [VoidJob(bytes([number]) * 16, 7, number) for number in range(3)]
+    events = filled(outbox, 1)
+    outbox.add(words[0])
+    await until_stored(outbox, 2)
+    assert (rig.stream.events, rig.stream.void, list(rig.stream.batches)) == (events, words[:1], ["dispatcher-1-0-2"])
+    rig.stream.away = True
+    outbox.add(words[1])
+    events += [usage_event()]
+    outbox.add(events[1])
+    outbox.add(words[2])
+    await outbox.flushed()
+    assert rig.metric("usage_spooled_total") == 3
+    rig.stream.away = False
+    await until_stored(outbox, 5)
+    assert (rig.stream.events, rig.stream.void) == (events, words)
 
 
 async def test_a_batch_that_was_stored_and_not_acknowledged_is_there_once(rig: Rig) -> None:

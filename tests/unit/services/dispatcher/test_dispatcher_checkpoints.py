@@ -65,7 +65,7 @@ class Rig:
     def attempt(self, *, stream: bool = True) -> Attempt:
         offered = msgspec.structs.replace(envelope(body_bytes=len(BODY), credit=1 << 20), stream=stream, model="public")
         offered = msgspec.structs.replace(offered, user=5, lease=77)
-        machine = DispatchJob("dispatcher-1", mint.mint(self.clock.wall_ms()), 0, offered, BODY)
+        machine = DispatchJob("dispatcher-1", mint.mint(self.clock.wall_ms()), 0, offered, BODY, version=1)
         entry = JobEntry(machine, self.bus, self.clock.now() + 600)
         channel = ChannelSnapshot(1, "main", "openai", "https://provider.example/v1", (), {"public": "own"})
         candidate = Candidate(channel, None, "default", "own", last_resort=False)

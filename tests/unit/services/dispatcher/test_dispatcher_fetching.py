@@ -71,7 +71,7 @@ class Run:
         self.web = FakeFetcher()
         self.registry = CollectorRegistry()
         self.fetcher = MediaFetcher(cast("HTTPFetcher", self.web), metrics=DispatcherMetrics(self.registry))
-        self.entry = JobEntry(DispatchJob("d1", JOB, 0, envelope(), b"hello"), cast("Bus", None), 600.0)
+        self.entry = JobEntry(DispatchJob("d1", JOB, 0, envelope(), b"hello", version=1), cast("Bus", None), 600.0)
         self.media = JobMedia(self.fetcher, self.entry)
 
     def counted(self) -> dict[str, float]:

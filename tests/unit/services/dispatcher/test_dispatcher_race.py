@@ -23,7 +23,7 @@ class Call:
 
 
 def job() -> JobEntry:
-    return JobEntry(DispatchJob("d1", JOB, 0, envelope(), b"hello"), MemoryBroker().connect("d1"), 600.0)
+    return JobEntry(DispatchJob("d1", JOB, 0, envelope(), b"hello", version=1), MemoryBroker().connect("d1"), 600.0)
 
 
 async def test_the_first_to_answer_closes_the_other() -> None:

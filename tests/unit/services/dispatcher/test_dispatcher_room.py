@@ -114,7 +114,7 @@ class Rig:
             patience_ms=round(patience_s * 1000),
         )
         payload = frames.join_parts(messages.encode(offered), b"hello")
-        self._bus.publish(subjects.dispatcher_inbox("d1"), frames.encode(Kind.OPEN, 0, job, 0, payload))
+        self._bus.publish(subjects.dispatcher_inbox("d1"), frames.encode(1, Kind.OPEN, 0, job, 0, payload))
         await self.clock.advance(0.0)
         return job
 

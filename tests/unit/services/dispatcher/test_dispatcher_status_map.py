@@ -28,7 +28,7 @@ BODY = b'{"model":"public","messages":[{"role":"user","content":"Hello"}]}'
 def attempt(status_map: dict[int, int]) -> Attempt:
     clock = ManualClock()
     offered = msgspec.structs.replace(envelope(body_bytes=len(BODY)), model="public", stream=False)
-    machine = DispatchJob("dispatcher-1", JobIDMint(1).mint(0), 0, offered, BODY)
+    machine = DispatchJob("dispatcher-1", JobIDMint(1).mint(0), 0, offered, BODY, version=1)
     channel = ChannelSnapshot(1, "main", "openai", "https://p.example/v1", (), {"public": "own"}, status_map=status_map)
     candidate = Candidate(channel, None, "default", "own", last_resort=False, model="public")
     terms = model_terms(channel, "public")

@@ -133,7 +133,7 @@ class Rig:
         return client
 
     def answer(self, client: ClientJob, kind: Kind, payload: bytes, seq: int = 0) -> None:
-        frame = frames.encode(kind, self._jobs[client.job][1], client.job, seq, payload)
+        frame = frames.encode(1, kind, self._jobs[client.job][1], client.job, seq, payload)
         self.board._on_message(Message("tl.edge.edge-1.1", "", frame))
 
     def full(self, client: ClientJob, dispatcher: str) -> None:

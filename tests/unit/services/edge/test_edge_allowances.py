@@ -255,7 +255,7 @@ async def test_an_edge_goes_on_within_the_grace_and_no_further(rig: Rig) -> None
     jobs = [await rig.begin(edge, need(500)) for _ in range(3)]
     assert [job.held is not None for job in jobs] == [True, True, False]
     await rig.pass_time(limits.HOLD_WAIT_S + 0.5)
-    assert jobs[2].refused is not None
+    assert jobs[2].why == ErrorType.GATEWAY_NOT_READY, "the account has it; only metering could grant it"
     assert rig.counted("allowance_grace") > 0
     await rig.pass_time(GRACE.seconds)
     assert (await rig.begin(edge, need(1))).why == ErrorType.GATEWAY_NOT_READY
@@ -264,6 +264,34 @@ async def test_an_edge_goes_on_within_the_grace_and_no_further(rig: Rig) -> None
     assert job.held
     # Of a wish, one more at most.
     assert account.state.leases[job.hold.lease].drawn[WALLET] - (100 + 1_500) in {0, 1}
+
+
+async def test_an_account_that_has_too_little_left_is_told_so_without_metering_too(rig: Rig) -> None:
+    rig.account(1_000)
+    edge = await rig.edge()
+    (await rig.begin(edge, need(100))).end(100)
+    await rig.metering.close()
+    await rig.clock.advance(2.0)
+    job = await rig.begin(edge, need(5_000))
+    await rig.pass_time(limits.HOLD_WAIT_S + 0.5)
+    assert job.why == ErrorType.POLICY_NO_CREDIT
+
+
+async def test_what_a_grace_brought_and_nobody_spent_is_there_again(rig: Rig) -> None:
+    rig.account(10**6)
+    edge = await rig.edge()
+    (await rig.begin(edge, need(100))).end(100)
+    await rig.metering.close()
+    for _ in range(15):
+        # A pause, in which the account gives back what it has idle.
+        await rig.pass_time(limits.LEASE_REST_S + 1.0, edge)
+        job = await rig.begin(edge, need(500))
+        assert job.held
+        job.end(30, charge=False)
+    await rig.pass_time(limits.LEASE_REST_S + 1.0, edge)
+    jobs = [await rig.begin(edge, need(500)) for _ in range(2)]
+    # Of the thousand, 450 were spent.
+    assert [job.held is not None for job in jobs] == [True, False]
 
 
 async def test_an_edge_that_never_heard_metering_serves_within_the_grace(rig: Rig) -> None:

@@ -66,7 +66,7 @@ class Rig:
         return client
 
     def receive(self, client: ClientJob, kind: Kind, seq: int, payload: bytes) -> None:
-        self.board._on_message(Message("tl.edge.e1.1", "", frames.encode(kind, 0, client.job, seq, payload)))
+        self.board._on_message(Message("tl.edge.e1.1", "", frames.encode(1, kind, 0, client.job, seq, payload)))
 
     def fail(self, client: ClientJob, usage: UsageEvent | None) -> None:
         fail = Fail(GONE, usage=usage, usage_no=3, dispatcher="d1")
