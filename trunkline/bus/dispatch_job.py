@@ -39,6 +39,9 @@ class DispatchState(Enum):
 _SILENT = frozenset({DispatchState.LEFT, DispatchState.ENDED})
 
 
+_NOTHING = memoryview(b"")
+
+
 class DispatchJob:
     """One offer of a job that this dispatcher took. Methods return the frames to publish, in order.
 
@@ -82,7 +85,7 @@ class DispatchJob:
         self._credit = envelope.credit
         self._sent = 0
         self._seq = 0
-        self._pending = memoryview(b"")
+        self._pending = _NOTHING
         self._closing: End | None = None
         self._check_body()
 
@@ -235,7 +238,7 @@ class DispatchJob:
         if self.state is DispatchState.ENDED:
             return []
         self.state = DispatchState.ENDED
-        self._pending = memoryview(b"")
+        self._pending = _NOTHING
         if self._closing is not None and fail.usage is None:
             fail = msgspec.structs.replace(fail, usage=self._closing.usage, usage_no=self._closing.usage_no)
         return [self._frame(Kind.FAIL, messages.encode(fail))]
@@ -244,7 +247,7 @@ class DispatchJob:
         """The edge or its client gave the job up: nothing more is sent but a FAIL, and with ``void`` not even that."""
         if self.state is not DispatchState.ENDED:
             self.state = DispatchState.ENDED if void else DispatchState.LEFT
-        self._pending = memoryview(b"")
+        self._pending = _NOTHING
 
     def receive_credit(self, credit: Credit) -> list[bytes]:
         """Take a CREDIT frame."""

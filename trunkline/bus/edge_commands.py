@@ -1,12 +1,12 @@
 """What a job's machine at the edge, `bus.edge_job.EdgeJob`, tells its shell to do, in order."""
 
-from typing import NamedTuple
+import msgspec
 
 from trunkline.bus.messages import Head, UsageEvent
 from trunkline.core.errors import Fault
 
 
-class Send(NamedTuple):
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Publish a frame to the job's dispatcher, or to the lane where ``dispatcher`` is None.
 
     With ``answered`` the job's subject goes along as the reply subject, so that the broker says at once if nobody
@@ -18,14 +18,14 @@ class Send(NamedTuple):
     answered: bool = False
 
 
-class Withdraw(NamedTuple):
+class Withdraw(msgspec.Struct, frozen=True, gc=False):
     """Tell all dispatchers that offers up to ``offer`` are over; with ``void`` the client pays nothing for them."""
 
     offer: int
     void: bool = False
 
 
-class Reoffer(NamedTuple):
+class Reoffer(msgspec.Struct, frozen=True, gc=False):
     """Choose a dispatcher not in ``EdgeJob.tried`` and call `EdgeJob.offer`.
 
     With none left call `EdgeJob.wait` if the job may wait for room, else `EdgeJob.give_up`.
@@ -39,37 +39,37 @@ class Reoffer(NamedTuple):
     full: bool = False
 
 
-class Wait(NamedTuple):
+class Wait(msgspec.Struct, frozen=True, gc=False):
     """Call `EdgeJob.offer` when there is room, or `EdgeJob.give_up` if there is none in time."""
 
 
-class Start(NamedTuple):
+class Start(msgspec.Struct, frozen=True, gc=False):
     """Send the answer's head to the client."""
 
     head: Head
 
 
-class Write(NamedTuple):
+class Write(msgspec.Struct, frozen=True, gc=False):
     """Send bytes to the client; report what it has taken by `EdgeJob.drained`."""
 
     data: bytes
 
 
-class Finish(NamedTuple):
+class Finish(msgspec.Struct, frozen=True, gc=False):
     """The answer is complete."""
 
 
-class Abort(NamedTuple):
+class Abort(msgspec.Struct, frozen=True, gc=False):
     """The job failed: an error response with this fault, or an in-band error if the head has gone out."""
 
     fault: Fault
 
 
-class Forget(NamedTuple):
+class Forget(msgspec.Struct, frozen=True, gc=False):
     """The client is gone: nothing more to send to anybody but what was commanded before."""
 
 
-class Settle(NamedTuple):
+class Settle(msgspec.Struct, frozen=True, gc=False):
     """What the job comes to is known, or never will be here.
 
     Attributes:

@@ -21,7 +21,7 @@ class NATSProtocolError(Exception):
     """What came is not the NATS protocol."""
 
 
-class Delivery(NamedTuple):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """A message for a subscription."""
 
     sid: int

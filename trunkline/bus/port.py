@@ -4,10 +4,12 @@ One contract test (`tests/integration/test_bus_contract.py`) runs against both.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message as a subscriber gets it.
 
     Attributes:
@@ -60,7 +62,7 @@ class Bus(Protocol):
             subject: whom it reaches.
             payload: its bytes.
             reply: where an answer goes.
-            may_wait: it may leave a millisecond later, with others, where others have just left.
+            may_wait: it may leave two milliseconds later, with others, where others have just left.
 
         Raises:
             BusFullError: see there.

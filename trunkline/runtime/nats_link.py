@@ -34,7 +34,7 @@ OUTBOUND_BYTES_MAX = 256 * 1024 * 1024
 AWAY_BYTES_MAX = 8 * 1024 * 1024
 """What is kept while the broker is away. At most once is the contract: more than a moment's worth would be stale."""
 
-COMPANY_S = 0.001
+COMPANY_S = 0.002
 """A chunk of a stream leaves so much later where others have just left: a write, and all that follows from one at the
 broker and the edge, then is for several. Where chunks are rare each leaves at once."""
 
