@@ -24,6 +24,7 @@ ROLES = ("edge", "dispatcher", "metering", "health", "console")
 WITHOUT_DATA = {
     "trunkline_console_payments_total": "no payment provider is configured",
     "trunkline_certificate_expires_timestamp_seconds": "TLS is off",
+    "trunkline_certificate_unusable": "TLS is off",
 }
 """Metrics of our own that a stack in order does not have, and why."""
 
