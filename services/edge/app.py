@@ -175,7 +175,7 @@ class Edge:
                 for dispatcher in self._fleet.take_lost(clock.now()):
                     self._metrics.dispatchers_lost.inc()
                     self._board.dispatcher_lost(dispatcher)
-                self._keeper.sweep(self._fleet)
+                self._keeper.sweep(self._fleet, clock.now())
             self._board.tick()
             self._allowances.sweep()
 

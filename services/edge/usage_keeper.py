@@ -18,6 +18,11 @@ from trunkline.runtime.usage_outbox import UsageOutbox
 log = structlog.get_logger()
 
 
+SILENT_AFTER_S = 2 * limits.BEAT_INTERVAL_S
+"""Sooner than its jobs are lost: until it is published, what such a dispatcher had not stored dies with this edge, and
+if it lives, a copy does no harm."""
+
+
 class UsageKeeper:
     """Keeps usage events by dispatcher and number.
 
@@ -64,13 +69,18 @@ class UsageKeeper:
             del events[number]
             self._count -= 1
 
-    def sweep(self, living: Fleet) -> None:
-        """Publish what dispatchers that are not heard any more have not confirmed. Call about once a second.
+    def sweep(self, living: Fleet, now: float) -> None:
+        """Publish what dispatchers that are silent have not confirmed. Call about once a second.
 
         Whether one has just been lost does not matter: it may come back, end a job and die between two beats.
+
+        Args:
+            living: the dispatchers that are heard.
+            now: monotonic seconds.
         """
-        for dispatcher in [dispatcher for dispatcher in self._kept if dispatcher not in living]:
-            self._take_over(dispatcher)
+        for dispatcher in list(self._kept):
+            if not living.heard_within(dispatcher, SILENT_AFTER_S, now):
+                self._take_over(dispatcher)
 
     def hand_over(self) -> None:
         """Publish all: this edge stops while it cannot hear what is stored."""

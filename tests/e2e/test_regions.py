@@ -275,6 +275,9 @@ class Trial:
 
             await eventually(look, within_s=ORPHANS_WITHIN_S, what=f"{name} has all streams")
 
+        # Checkpoints wait for usage that was in metering's hands when its broker was lost: it comes again after half a
+        # minute.
+        await assert_at_rest(self.regions, self.http, within_s=REST_TIMEOUT_S)
         streams = [
             self._tasks.spawn(self.chat(ABROAD_EDGE, OUTLASTING, stream=True), name="outlasting")
             for _ in range(2 * len(FAR))

@@ -210,7 +210,7 @@ class SimulatedEdge(_Process):
             await self.clock.sleep(limits.BEAT_INTERVAL_S / 2)
             for dispatcher in self.fleet.take_lost(self.clock.now()):
                 self.board.dispatcher_lost(dispatcher)
-            self.keeper.sweep(self.fleet)
+            self.keeper.sweep(self.fleet, self.clock.now())
             self.board.tick()
             self.allowances.sweep()
 

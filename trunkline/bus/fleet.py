@@ -41,6 +41,11 @@ class Fleet:
     def __contains__(self, process: str) -> bool:
         return process in self._members
 
+    def heard_within(self, process: str, seconds: float, now: float) -> bool:
+        """Return whether a process was heard so lately."""
+        member = self._members.get(process)
+        return member is not None and now - member.heard <= seconds
+
     def receive(self, beat: Beat, now: float) -> None:
         """Note a beat."""
         earlier = self._members.get(beat.process)
