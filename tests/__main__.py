@@ -1,7 +1,7 @@
 """All tests: ``python -m tests``, in three lanes beside each other to save time.
 
 The first two use a processor for most of their time, so they get one each: one has the tests of whole stacks, the other
-all that is without, and then the web page. The third has what mostly waits (marked ``patient``).
+all that is without, and then each half of the web page's. The third has what mostly waits (marked ``patient``).
 
 What is given on the command line goes to pytest, and then one run does everything in turn.
 """
@@ -12,6 +12,7 @@ import concurrent.futures
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import IO
 
 PYTEST = (sys.executable, "-m", "pytest", "--durations=40")
@@ -19,16 +20,20 @@ NO_TESTS = 5
 """Pytest's exit status where nothing was selected."""
 
 BROWSER = "tests/e2e/browser"
+PAGES = sorted(str(file) for file in Path(BROWSER).glob("test_*.py"))
 WITH_SERVERS = ("tests/integration", "tests/e2e")
 """Where patient tests are."""
 
 WITHOUT = ("unit", "playbooks", "property", "interop", "fuzz", "sim")
 
 LANES = (
-    ((*PYTEST, "-m", "not patient", f"--ignore={BROWSER}", "tests/e2e"),),
+    (
+        (*PYTEST, "-m", "not patient", f"--ignore={BROWSER}", "tests/e2e"),
+        (*PYTEST, *PAGES[::2]),
+    ),
     (
         (*PYTEST, "-m", "not patient", *(f"tests/{folder}" for folder in WITHOUT), "tests/integration"),
-        (*PYTEST, BROWSER),
+        (*PYTEST, *PAGES[1::2]),
     ),
     ((*PYTEST, "-m", "patient", f"--ignore={BROWSER}", *WITH_SERVERS),),
 )
