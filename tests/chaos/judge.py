@@ -14,6 +14,7 @@ from trunkline.core.money import NANO_PER_USD
 from trunkline.dev.demo.counts import Abort, Answer, Counts
 from trunkline.store import ledger
 from trunkline.store.database import Connection
+from trunkline.store.ledger import Book
 
 CLOSED_WITHIN_MS = 1000
 """An upstream's connection, after its client has left (P4)."""
@@ -28,18 +29,23 @@ SHOWN_MAX = 3
 _CHARGED = """
     select job::text, count(*) as charges, sum(input)::bigint as input, sum(output)::bigint as output,
            sum(charge_nano)::bigint as charge_nano
-    from usage where charge_nano > 0 group by job
+    from usage where charge_nano > 0 and job not in (select corrects_job from transfers where kind = 'refund')
+    group by job
 """
+"""But for what was given back."""
 
 _REPORTED = """
     select split_part(upstream_model, '?', 1) as model, input, output, cache_read, count(*) as answers
     from usage where not counted group by 1, 2, 3, 4
 """
 
-_ACCOUNTS = """
-    select name, id, (select coalesce(sum(charge_nano), 0)::bigint from usage where account_id = accounts.id) as charged
+_ACCOUNTS = f"""
+    select name, id,
+           (select coalesce(sum(charge_nano), 0)::bigint from usage where account_id = accounts.id)
+           - (select coalesce(sum(amount_nano), 0)::bigint from transfers
+              where kind = 'refund' and credit = accounts.id * 8 + {Book.WALLET:d}) as charged
     from accounts
-"""
+"""  # noqa: S608 - a constant
 
 
 class Span(NamedTuple):
@@ -103,8 +109,8 @@ class Charges(NamedTuple):
 
     Attributes:
         found: against P2.
-        in_vain: requests that were refused and charged all the same while something was wrong: their answers were made,
-            and lost on their way to the edge. docs/failure-modes.md has it as an open limit.
+        in_vain: requests that were refused, charged while something was wrong, and not refunded: their answers were
+            made, and lost on their way to the edge. docs/failure-modes.md says when that is left.
     """
 
     found: list[str]
