@@ -83,12 +83,17 @@ PROJECT_LEASES = """
     on conflict (account_id, lease, meter) do update set settled_nano = l.settled_nano + excluded.settled_nano
 """
 # Only rows that are there: one begins with all that its period had before (`open_budgets`). Not below nothing: one that
-# could not be counted in time began at zero.
+# could not be counted in time began at zero. In one order, so that two transactions never wait for each other.
 PROJECT_BUDGETS = """
     update budget_spending as b set spent_nano = greatest(b.spent_nano + c.nano, 0)
     from (
-        select account_id, meter, period_start, sum(amount_nano)::bigint as nano
-        from counted where period_start is not null group by account_id, meter, period_start
+        select account_id, meter, period_start, added.nano
+        from budget_spending as locked join (
+            select account_id, meter, period_start, sum(amount_nano)::bigint as nano
+            from counted where period_start is not null group by account_id, meter, period_start
+        ) as added using (account_id, meter, period_start)
+        order by account_id, meter, period_start
+        for update of locked
     ) as c
     where b.account_id = c.account_id and b.meter = c.meter and b.period_start = c.period_start
 """

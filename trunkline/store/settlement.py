@@ -39,12 +39,13 @@ _UNPAID = {
 }
 _GIVEN = [_UNPAID.get(name, f"given.{name}") for name in COLUMNS]
 
-# The events come sorted by job and attempt. Replicas that settle copies of the same events at the same time so
-# meet in the same order, and one waits for the other instead of both.
+# By job and attempt, whatever joins the planner chooses. Replicas that settle copies of the same events at the same
+# time so meet in the same order, and one waits for the other instead of both.
 _WRITE = f"""
 with event as materialized (
     select {", ".join(_GIVEN)} from unnest({arrays(COLUMNS)}) as given ({", ".join(COLUMNS)})
     left join void_jobs as void using (job, account_id)
+    order by job, attempt
 ), moved as (
     insert into transfers (occurred_at, kind, debit, credit, amount_nano, price_version, job, attempt)
     select {AT} (started_ms + duration_ms), entry.*, job, attempt
@@ -70,6 +71,7 @@ with event as materialized (
     select {_KEPT}, {AT} started_ms, coalesce(charge.amount_nano, 0), event.cost_nano
     from event left join (select job, attempt, amount_nano from moved where kind = 'charge') as charge
          using (job, attempt)
+    order by job, attempt
     on conflict do nothing
     returning job, attempt, {RECORDED}
 ), hourly as ({PROJECT_HOURS}
