@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.books import assert_books_agree
+from tests.support.books import REDELIVERY_TIMEOUT_S, assert_books_agree
 from tests.support.chat_client import ChatClient, Ending, Outcome, assert_proper, load, session
 from tests.support.live_stack import LiveStack, StackPlan
 from tests.support.nats_nodes import Node, running_nodes
@@ -81,4 +81,5 @@ async def test_streams_outlive_every_node(stack_and_key: tuple[LiveStack, str], 
         assert moved >= PROCESSES, "each was at one of the nodes"
         assert_proper(running.outcomes, {Ending.WHOLE})
         assert {outcome.chunks for outcome in running.outcomes} == {0, STREAM["chunks"]}
-        await assert_books_agree(stack, http)
+        # What metering had in its hands when its node went comes to it again.
+        await assert_books_agree(stack, http, within_s=REDELIVERY_TIMEOUT_S)

@@ -106,7 +106,8 @@ def test_too_many_tries_have_to_wait(site_page: OpenWindow) -> None:
     view.expected(429, "/session")
     page = view.open("/sign-in")
     for _ in range(6):
-        fill_in(page, "guessed-at", "wrong " * 3, PHONE)
+        with page.expect_response("**/session"):
+            fill_in(page, "guessed-at", "wrong " * 3, PHONE)
         expect(page.locator("form[aria-busy]")).to_have_count(0)
     expect(page.get_by_role("alert")).to_have_text(words(PHONE, "sign.too_many"))
 
