@@ -92,6 +92,7 @@ class Supervisor:
         self._clock = clock
         self._tasks = tasks
         self._process: asyncio.subprocess.Process | None = None
+        self._pid = 0
         self._ready = asyncio.Event()
         self._stopping = False
         self._was_ready = False
@@ -105,8 +106,8 @@ class Supervisor:
 
     @property
     def pid(self) -> int:
-        """Of the process that runs now or ran last; 0 before the first."""
-        return 0 if self._process is None else self._process.pid
+        """Of the process that is ready, or was last: not of one that is still starting. 0 before the first."""
+        return self._pid
 
     def start(self) -> None:
         """Start it, and keep it running until `stop`."""
@@ -143,15 +144,16 @@ class Supervisor:
 
     async def _live(self, process: asyncio.subprocess.Process) -> int:
         """Watch one life: tell when it is ready, return its exit code."""
-        watch = self._tasks.spawn(self._announce(), name=f"announce_{self.part.name}")
+        watch = self._tasks.spawn(self._announce(process.pid), name=f"announce_{self.part.name}")
         try:
             return await process.wait()
         finally:
             watch.cancel()
 
-    async def _announce(self) -> None:
+    async def _announce(self, pid: int) -> None:
         while not await self.part.ready():
             await self._clock.sleep(READY_POLL_S)
+        self._pid = pid
         self._was_ready = True
         self._ready.set()
         self._on_ready()
