@@ -276,8 +276,8 @@ class JobBoard:
     def _run_uncommon(self, entry: JobEntry, command: Abort | Reoffer | Wait | Withdraw | Forget) -> None:
         match command:
             case Abort(fault):
-                entry.relay.fail(fault)
-                self._end(entry, fault.type.value)
+                had_all = entry.relay.fail(fault)
+                self._end(entry, "ok" if had_all else fault.type.value)
             case Reoffer(fault, full):
                 self._reoffer(entry, fault, full=full)
             case Wait():
@@ -339,7 +339,7 @@ class JobBoard:
         self._settling[entry.client.job] = entry
 
     def _settle(self, entry: JobEntry, usage: UsageEvent | None, number: int, *, lost: bool) -> None:
-        if usage is None and entry.machine.voided and not entry.machine.started and entry.client.job in self._entries:
+        if usage is None and entry.machine.voided and entry.machine.worthless and entry.client.job in self._entries:
             self._keeper.void(entry.client.job, entry.client.key.policy.account, Payments.lease_number(entry.client))
         del self._by_reply[entry.reply]
         self._settling.pop(entry.client.job, None)

@@ -2,7 +2,8 @@
 
 A plain answer that arrives in one piece leaves in one write with its length; a stream is written event by event
 as it comes. An error before the first byte is a response of its own; after it, the dialect's in-band error in
-a stream, and a cut connection otherwise, so that nobody takes the answer for whole.
+a stream, and a cut connection otherwise, so that nobody takes the answer for whole. A stream whose last event has left
+is whole: whatever happens then, it gets no second end.
 """
 
 from services.edge.client_job import ClientJob
@@ -14,6 +15,9 @@ from trunkline.core.money import usd_text
 _BORDERS = (b"\n\n", b"\n\r\n")
 """Ends of a whole event."""
 
+_LOOKED_AT_LATER_BYTES_MAX = 4096
+"""What was written last is kept, to be read if the stream fails; longer ones are read at once, as they are rare."""
+
 _STREAM_HEADERS = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 
 
@@ -24,13 +28,14 @@ class Relay:
         client: the request it answers.
     """
 
-    __slots__ = ("_at_border", "_client", "_head", "_stream", "_written")
+    __slots__ = ("_at_border", "_client", "_head", "_last", "_stream", "_written")
 
     def __init__(self, client: ClientJob, *, stream: bool) -> None:
         self._client = client
         self._stream = stream
         self._head: Head | None = None
         self._at_border = True
+        self._last = b""
         self._written = True
 
     @property
@@ -71,6 +76,7 @@ class Relay:
         """Bytes of the answer."""
         exchange = self._client.exchange
         self._at_border = data.endswith(_BORDERS)
+        self._last = data if len(data) <= _LOOKED_AT_LATER_BYTES_MAX else self._end_of(data)
         self._written = True
         if self._head is not None:
             head, self._head = self._head, None
@@ -99,11 +105,18 @@ class Relay:
         else:
             exchange.respond(self._head.status, self._head_lines(self._head), data)
 
-    def fail(self, fault: Fault) -> None:
-        """The answer failed."""
+    def _end_of(self, data: bytes) -> bytes:
+        """Return what is to be kept of bytes that are too many to be kept."""
+        return data if self._stream and self._client.dialect.ends_stream(data) else b""
+
+    def fail(self, fault: Fault) -> bool:
+        """The answer failed. Returns whether the client has had all of it by then, and so was told nothing."""
         exchange = self._client.exchange
         if exchange.started:
             if self._stream:
+                if self._at_border and self._client.dialect.ends_stream(self._last):
+                    exchange.finish()
+                    return True
                 # A frame may have ended inside an event: close that one, so that ours stands by itself.
                 gap = b"" if self._at_border else b"\n\n"
                 client = self._client
@@ -113,6 +126,7 @@ class Relay:
                 exchange.abort()
         else:
             respond_with_fault(self._client, fault)
+        return False
 
 
 def respond_with_fault(client: ClientJob, fault: Fault, *, close: bool = False) -> None:

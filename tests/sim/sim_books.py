@@ -99,14 +99,10 @@ class Books:
                 problem = self._check_full(client, charge, calls) or self._check_exact(client, charge)
             case Outcome.ERROR:
                 # Whatever is lost, unless the edge was told that the job has used something.
-                told = any(one.usage is not None for one in self.settled.get(client.job, ()))
-                if charge is not None and (self.lossless or not told):
+                if charge is not None and (self.lossless or not self._told_usage(client)):
                     problem = "an error response was charged"
             case Outcome.IN_BAND | Outcome.CUT:
-                if not any(call.text.startswith(client.answer) for call in calls):
-                    problem = "it got what no provider said"
-                elif charge is None and self.lossless and not self.deaths and client.answer:
-                    problem = "partial output was not charged"
+                problem = self._check_part(client, charge, calls)
             case Outcome.LEFT:
                 if charge is None and self.lossless and not self.deaths and client.answer:
                     problem = "what it got before it left was not charged"
@@ -134,7 +130,7 @@ class Books:
         if charge is None:
             # Usage has two holders, its dispatcher and the client's edge: both, or the first before it had told the
             # second, have died.
-            excused = self.deaths and (client.edge_died or client.error_after_done)
+            excused = self.deaths and (client.edge_died or self._end_lost(client))
             return "" if excused else "a full answer was not charged"
         if self.lossless and charge.source is UsageSource.REPORTED:
             units = charge.units
@@ -142,10 +138,27 @@ class Books:
                 return f"charged for {units}, answered by {said}"
         return ""
 
+    def _check_part(self, client: Client, charge: UsageEvent | None, calls: list[Call]) -> str:
+        if not client.plan.stream:
+            free = charge is None or self._told_usage(client)
+            return "" if free else "the beginning of an answer was charged"
+        if not any(call.text.startswith(client.answer) for call in calls):
+            return "it got what no provider said"
+        owed = charge is None and self.lossless and not self.deaths and client.answer
+        return "partial output was not charged" if owed else ""
+
     def _check_exact(self, client: Client, charge: UsageEvent | None) -> str:
         """Who has got an answer to its end pays for that, not for what a checkpoint knew of it."""
         lost = charge is not None and charge.outcome == ErrorType.GATEWAY_DISPATCHER_LOST
-        return "charged by a checkpoint" if lost and self.lossless and not client.error_after_done else ""
+        return "charged by a checkpoint" if lost and self.lossless and not self._end_lost(client) else ""
+
+    def _told_usage(self, client: Client) -> bool:
+        """Its edge was told that it has used something."""
+        return any(one.usage is not None for one in self.settled.get(client.job, ()))
+
+    def _end_lost(self, client: Client) -> bool:
+        """Its dispatcher has died between the last event of its answer and the word that it was the last."""
+        return any(one.lost for one in self.settled.get(client.job, ()))
 
     def _check_costs(self) -> None:
         """Without deaths and losses, whatever a provider reported to us is booked, and nothing else."""

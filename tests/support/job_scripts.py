@@ -167,12 +167,16 @@ class EdgeScript(_Script):
         body: of the request.
         window: credit of the envelope.
         deadline_s: of the job.
+        stream: whether its client takes the answer as a stream.
     """
 
-    def __init__(self, body: bytes = b"hello", *, window: int = 1000, deadline_s: float = 600.0) -> None:
+    def __init__(
+        self, body: bytes = b"hello", *, window: int = 1000, deadline_s: float = 600.0, stream: bool = True
+    ) -> None:
         super().__init__()
         self.now = 0.0
-        self.job = EdgeJob(JOB, envelope(body_bytes=len(body), credit=window, deadline_s=deadline_s), body, self.now)
+        told = envelope(body_bytes=len(body), credit=window, deadline_s=deadline_s)
+        self.job = EdgeJob(JOB, msgspec.structs.replace(told, stream=stream), body, self.now)
 
     def __rshift__(self, step: EdgeStep) -> Self:
         self._take([describe(command) for command in step(self)], getattr(step, "__name__", "?"))

@@ -140,6 +140,14 @@ class EdgeJob:
         self._body: bytes | None = body
         self._reset(now)
 
+    @property
+    def worthless(self) -> bool:
+        """Whether what the client has is worth nothing unless more comes.
+
+        A stream may be used as far as it came, the beginning of any other answer may not.
+        """
+        return not self.started or not self._envelope.stream
+
     def _reset(self, now: float) -> None:
         self.state = EdgeState.OFFERED
         self.dispatcher = None
@@ -201,7 +209,7 @@ class EdgeJob:
         if self.state in _OVER:
             return ()
         self._void(fault)
-        return (*self._cancel(void=not self.started), *self._abort(fault))
+        return (*self._cancel(void=self.worthless), *self._abort(fault))
 
     def _again(self, fault: Fault) -> tuple[Command, ...]:
         """Offer the job again if the client has got nothing yet; else fail it with ``fault``."""
@@ -255,11 +263,12 @@ class EdgeJob:
     def _lost(self, fault: Fault) -> tuple[Command, ...]:
         """Nothing good can come of this offer any more: end it there, and offer the job again if that is possible."""
         self._void(fault)
-        return (*self._cancel(void=not self.started), *self._again(fault))
+        return (*self._cancel(void=self.worthless), *self._again(fault))
 
     def _void(self, fault: Fault) -> None:
         """Note that an offer which is given up may be answered all the same, or may have been."""
-        if self.state in _BEFORE_HEAD and fault is not _NO_DISPATCHER:
+        answering = self.state is EdgeState.ANSWERING and self.worthless
+        if (answering or self.state in _BEFORE_HEAD) and fault is not _NO_DISPATCHER:
             self.voided = True
 
     def _accepted(self, payload: bytes) -> tuple[Command, ...]:
@@ -322,11 +331,11 @@ class EdgeJob:
     def _abort(self, fault: Fault) -> tuple[Command, ...]:
         """End the job by ourselves. What the client has got of it is paid, so its dispatcher is still to be heard."""
         self._body = None
-        if self.started:
-            self.state = EdgeState.SETTLING
-            return (Abort(fault),)
-        self.state = EdgeState.ENDED
-        return (Settle(), Abort(fault))
+        if self.worthless:
+            self.state = EdgeState.ENDED
+            return (Settle(), Abort(fault))
+        self.state = EdgeState.SETTLING
+        return (Abort(fault),)
 
     # --- After the client's end --------------------------------------------------------------------------------
 

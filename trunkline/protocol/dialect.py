@@ -138,6 +138,12 @@ class ClientDialect(Conversant, Protocol):
     def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
         """Return what ends a broken stream, so that the dialect's SDK raises on it."""
 
+    def ends_stream(self, block: bytes) -> bool:
+        """Return whether a client reads no further than the last event of a block; False where that cannot be told.
+
+        An error behind it would be a second end.
+        """
+
     def limit_lines(self, requests: LimitState | None, tokens: LimitState | None, wall_ms: int) -> bytes:
         """Return response header lines about the client's own limits, each ending in CRLF.
 

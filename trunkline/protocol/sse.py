@@ -182,6 +182,11 @@ def parse_event(event: bytes) -> SSEEvent:
     return SSEEvent(name.decode(errors="replace"), b"\n".join(data) if data else None)
 
 
+def last_event(block: bytes) -> SSEEvent:
+    """Return the last of the whole events in a block."""
+    return parse_event(split_events(block)[-1]) if block else SSEEvent("", None)
+
+
 def render_event(data: bytes, event: str = "") -> bytes:
     """Return an event as bytes, with LF line ends and one data line per line of ``data``."""
     name = b"event: " + event.encode() + b"\n" if event else b""

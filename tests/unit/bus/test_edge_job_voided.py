@@ -1,18 +1,22 @@
 """When a job's edge has given up an offer that may have been answered all the same."""
 
+import msgspec
 import pytest
 
 from tests.support.job_scripts import JOB, envelope
 from tests.support.usage_events import usage_event
 from trunkline.bus import frames, messages
 from trunkline.bus.edge_commands import Reoffer
-from trunkline.bus.edge_job import EdgeJob
+from trunkline.bus.edge_job import EdgeJob, EdgeState
 from trunkline.bus.frames import Kind
 from trunkline.bus.messages import Accepted, Fail, Head
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
 
 FAULT = Fault(ErrorType.UPSTREAM_TIMEOUT, "late")
+BEGUN = frames.join_parts(
+    messages.encode(Head(200, "text/event-stream", 0, 1, "main", "d1", usage=usage_event())), b"a"
+)
 BUSY = Fail(Fault(ErrorType.GATEWAY_BUSY, "full"), elsewhere=True, dispatcher="d1")
 
 
@@ -83,9 +87,27 @@ def test_one_who_leaves_voids_nothing(job: EdgeJob) -> None:
     assert not job.voided
 
 
-def test_an_answer_that_has_begun_is_paid_as_far_as_it_came(job: EdgeJob) -> None:
-    head = Head(200, "text/event-stream", 0, 1, "main", "d1", usage=usage_event())
-    receive(job, Kind.HEAD, 0, frames.join_parts(messages.encode(head), b"a"))
+def test_a_stream_that_has_begun_is_paid_as_far_as_it_came(job: EdgeJob) -> None:
+    receive(job, Kind.HEAD, 0, BEGUN)
     job.dispatcher_lost("d1")
     assert job.started
     assert not job.voided
+    assert not job.worthless
+
+
+def test_the_beginning_of_any_other_answer_is_worth_nothing() -> None:
+    for lose in (
+        lambda job: job.dispatcher_lost("d1"),
+        lambda job: job.give_up(FAULT),
+        lambda job: receive(job, Kind.END, 3, b""),
+        lambda job: receive(job, Kind.FAIL, 1, messages.encode(Fail(FAULT, dispatcher="d1", unknown=True))),
+    ):
+        job = EdgeJob(JOB, msgspec.structs.replace(envelope(), stream=False), b"hello", 0.0)
+        job.offer(0.0, 1)
+        receive(job, Kind.HEAD, 0, BEGUN)
+        assert job.started
+        assert not job.voided
+        lose(job)
+        assert job.voided
+        assert job.worthless
+        assert job.state is EdgeState.ENDED

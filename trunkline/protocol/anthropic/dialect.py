@@ -34,6 +34,7 @@ from trunkline.protocol.model import Request
 from trunkline.protocol.models import ModelCard
 from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.sse import last_event
 from trunkline.protocol.vendor import VendorOptions
 
 VERSION = "2023-06-01"
@@ -104,6 +105,10 @@ class Anthropic:
     def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
         """See `ClientDialect`."""
         return errors.render_stream_error(fault, request_id)
+
+    def ends_stream(self, block: bytes) -> bool:
+        """See `ClientDialect`. Its SDKs go by the event's name."""
+        return last_event(block).event == "message_stop"
 
     def limit_lines(self, requests: LimitState | None, tokens: LimitState | None, wall_ms: int) -> bytes:
         """See `ClientDialect`."""

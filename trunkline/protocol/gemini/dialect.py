@@ -82,6 +82,10 @@ class Gemini:
         """See `ClientDialect`."""
         return errors.render_stream_error(fault, request_id, array=array)
 
+    def ends_stream(self, block: bytes) -> bool:
+        """See `ClientDialect`: behind a reason to finish there may be more, and only the body's end is one."""
+        return False
+
     def limit_lines(self, requests: LimitState | None, tokens: LimitState | None, wall_ms: int) -> bytes:
         """See `ClientDialect`."""
         return openai_limit_lines(requests, tokens)

@@ -29,6 +29,7 @@ from trunkline.protocol.openai_chat.stream import ChatStreamRelay
 from trunkline.protocol.openai_chat.usage_writer import write_usage
 from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.sse import last_event
 from trunkline.protocol.vendor import VendorOptions
 
 
@@ -78,6 +79,10 @@ class OpenAIChat:
     def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
         """See `ClientDialect`."""
         return errors.render_stream_error(fault, request_id)
+
+    def ends_stream(self, block: bytes) -> bool:
+        """See `ClientDialect`."""
+        return last_event(block).data == b"[DONE]"
 
     def limit_lines(self, requests: LimitState | None, tokens: LimitState | None, wall_ms: int) -> bytes:
         """See `ClientDialect`."""

@@ -26,10 +26,11 @@ from trunkline.protocol.openai_responses import (
     request_reader,
     request_writer,
 )
-from trunkline.protocol.openai_responses.stream import ResponsesStreamRelay
+from trunkline.protocol.openai_responses.stream import ResponsesStreamRelay, ends_response
 from trunkline.protocol.openai_responses.usage import show_usage
 from trunkline.protocol.renaming import rename_model
 from trunkline.protocol.rules import RequestRules
+from trunkline.protocol.sse import last_event
 from trunkline.protocol.vendor import VendorOptions
 
 
@@ -75,6 +76,10 @@ class OpenAIResponses:
     def render_stream_error(self, fault: Fault, request_id: str, *, array: bool) -> bytes:
         """See `ClientDialect`."""
         return errors.render_stream_error(fault, request_id)
+
+    def ends_stream(self, block: bytes) -> bool:
+        """See `ClientDialect`."""
+        return ends_response(last_event(block))
 
     def limit_lines(self, requests: LimitState | None, tokens: LimitState | None, wall_ms: int) -> bytes:
         """See `ClientDialect`."""

@@ -26,11 +26,26 @@ from trunkline.protocol.openai_responses.wire import (
     sse_data,
 )
 from trunkline.protocol.renaming import rename_model_inside
-from trunkline.protocol.sse import leading_line_ends, parse_event, with_data
+from trunkline.protocol.sse import SSEEvent, leading_line_ends, parse_event, with_data
 from trunkline.protocol.upstream_error import BROKEN_EVENT, UpstreamError, invalid_answer
+
+_ENDS = frozenset({COMPLETED, INCOMPLETE, FAILED})
 
 _NOT_COUNTED = "response.audio"
 """How the deltas begin that hold sound as base64: output, but no text to be counted."""
+
+
+def ends_response(event: SSEEvent) -> bool:
+    """Return whether an event is the one end that a response has. Look-alikes may not name their events."""
+    if event.event or event.data is None:
+        return event.event in _ENDS
+    if event.data == b"[DONE]":
+        return True
+    try:
+        parsed = read_event(event.data)
+    except ValueError:
+        return False
+    return parsed is not None and parsed.type in _ENDS
 
 
 class ResponsesStreamRelay(EventRelay):
@@ -98,7 +113,7 @@ class ResponsesStreamRelay(EventRelay):
             return False
         if event.item is not None:
             self._read_item(kind, event.item)
-        elif event.response is not None or kind in {COMPLETED, INCOMPLETE, FAILED}:
+        elif event.response is not None or kind in _ENDS:
             self._read_response(kind, event.response)
         elif kind.endswith(".partial_image"):
             self.first_output = True

@@ -9,7 +9,7 @@ from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.ids import JobIDMint
 from trunkline.protocol import registry
 from trunkline.protocol.dialect import ClientRequest
-from trunkline.protocol.names import ANTHROPIC, CONVERSATIONAL, GEMINI, OPENAI_CHAT
+from trunkline.protocol.names import ANTHROPIC, CONVERSATIONAL, GEMINI, OPENAI_CHAT, OPENAI_RESPONSES
 from trunkline.runtime.http_exchange import Exchange, Request
 
 HEAD = Head(200, "text/event-stream", 0, 1, "channel", "dispatcher-1", fidelity="dropped=seed")
@@ -23,6 +23,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.slow = False
+        self.ended = 0
         self.sent: list[bytes] = []
 
     def write(self, wire: bytes) -> bool:
@@ -34,7 +35,8 @@ class Wire:
 
     def answer_begun(self) -> None: ...
 
-    def exchange_ended(self, *, keep_alive: bool) -> None: ...
+    def exchange_ended(self, *, keep_alive: bool) -> None:
+        self.ended += 1
 
     def cut(self) -> None: ...
 
@@ -124,3 +126,44 @@ def test_an_error_in_an_array_is_a_piece_of_it() -> None:
     relay.write(b'[{"candidates":[]}')
     relay.fail(Fault(ErrorType.UPSTREAM_CUT, "Cut."))
     assert wire.sent[-1].startswith(b',{"error":')
+
+
+LAST = {
+    OPENAI_CHAT: b"data: [DONE]\n\n",
+    OPENAI_RESPONSES: b'event: response.completed\ndata: {"type":"response.completed","response":{}}\n\n',
+    ANTHROPIC: b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+}
+CUT = Fault(ErrorType.UPSTREAM_CUT, "Cut.")
+
+
+@pytest.mark.parametrize("dialect", LAST)
+@pytest.mark.parametrize("before", [b"", EVENT, b"data: " + b"x" * 5000 + b"\n\n"])
+def test_behind_the_last_event_no_error_follows(dialect: str, before: bytes) -> None:
+    relay, wire, _ = relay_for(dialect)
+    relay.start(HEAD)
+    relay.write(EVENT)
+    relay.write(before + LAST[dialect])
+    assert relay.fail(CUT)
+    assert b"".join(wire.sent[1:]) == before + LAST[dialect]
+    assert wire.ended == 1
+
+
+@pytest.mark.parametrize("dialect", LAST)
+@pytest.mark.parametrize("behind", [EVENT, b"data: " + b"x" * 5000 + b"\n\n", b'data: {"half'])
+def test_what_follows_the_last_event_is_followed_by_the_error(dialect: str, behind: bytes) -> None:
+    relay, wire, _ = relay_for(dialect)
+    relay.start(HEAD)
+    relay.write(LAST[dialect])
+    relay.write(behind)
+    assert not relay.fail(CUT)
+    assert b"error" in wire.sent[-1]
+    assert wire.ended == 1
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_that_has_not_begun_has_not_ended(stream: bool) -> None:
+    relay, wire, _ = relay_for(OPENAI_CHAT, stream=stream)
+    relay.start(HEAD)
+    assert not relay.fail(CUT)
+    assert wire.sent[-1].startswith(b"HTTP/1.1 502")
+    assert wire.ended == 1
