@@ -124,6 +124,18 @@ async def test_edge_killed_mid_stream(rig: Rig) -> None:
     await assert_books_agree(stack, rig.http)
 
 
+async def test_all_who_hold_usage_killed_at_once(rig: Rig) -> None:
+    stack, edges = rig.stack, rig.stack.edges
+    holders = [(role, number) for role in ("dispatcher", "edge") for number in (0, 1)]
+    quick = await asyncio.gather(*(rig.client.chat(edges[number % 2]) for number in range(60)))
+    victims = [stack.signal(role, number) for role, number in holders]
+    assert_proper(quick, {Ending.WHOLE})
+    for (role, number), victim in zip(holders, victims, strict=True):
+        await stack.restarted(role, number, victim)
+    assert_proper([await rig.client.chat(edge) for edge in edges], {Ending.WHOLE})
+    await assert_books_agree(stack, rig.http)
+
+
 async def test_metering_killed_mid_batch(rig: Rig) -> None:
     stack, edges = rig.stack, rig.stack.edges
 

@@ -1,6 +1,8 @@
 """The outbox, its spool and a real NATS that goes away and comes back."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,4 +101,55 @@ async def test_a_process_that_ends_while_nats_is_away_leaves_its_usage_to_the_ne
     await eventually(sent, within_s=DEADLINE_S, what="what was left is sent")
     assert await stored_events(bus) == events
     await second.close()
+    await bus.close()
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from prometheus_client import CollectorRegistry
+from trunkline.bus import messages
+from trunkline.runtime import nats_bus
+from trunkline.runtime.clock import SystemClock
+from trunkline.runtime.spool import open_spool
+from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.usage_outbox import UsageMetrics, UsageOutbox
+
+async def main():
+    tasks = TaskSet()
+    bus = await nats_bus.connect(sys.argv[1], name="killed", tasks=tasks)
+    outbox = UsageOutbox(
+        bus, "dispatcher", "dispatcher-1", clock=SystemClock(), tasks=tasks,
+        metrics=UsageMetrics(CollectorRegistry(), "dispatcher"),
+        spool=open_spool(Path(sys.argv[2]), "dispatcher-1", bytes_max=1 << 30),
+    )
+    for event in messages.decode_usage_batch(sys.stdin.buffer.read()).events:
+        outbox.add(event)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_that_is_killed_with_usage_in_its_hands_leaves_it_to_the_next(
+    own_nats: NATSServer, tasks: TaskSet, tmp_path: Path
+) -> None:
+    events = [usage_event() for _ in range(500)]
+    bus = await nats_bus.connect(own_nats.url, name="test", tasks=tasks)
+    await bus.ensure_streams()
+    killed = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", KILLED, own_nats.url, str(tmp_path), stdin=asyncio.subprocess.PIPE
+    )
+    await killed.communicate(messages.encode(messages.UsageBatch(tuple(events))))
+    assert killed.returncode == -signal.SIGKILL
+    assert (await bus.jetstream.stream_info(subjects.USAGE_STREAM)).state.messages == 0
+    spool = open_spool(tmp_path, "dispatcher-2", bytes_max=1 << 30)
+    outbox = new_outbox(bus, "dispatcher-2", tasks, spool)
+
+    async def sent() -> bool:
+        return len(spool) == 0
+
+    await eventually(sent, within_s=DEADLINE_S, what="what was left is sent")
+    assert await stored_events(bus) == events
+    await outbox.close()
     await bus.close()

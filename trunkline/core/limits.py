@@ -246,9 +246,9 @@ beyond that is charged all the same."""
 
 # --- Usage ---------------------------------------------------------------------------------------------------
 
-USAGE_BATCH_INTERVAL_S = 0.02
+USAGE_BATCH_INTERVAL_S = 0.05
 """Usage events wait this long for company: one JetStream publish per request costs more than the rest of the bus. Not
-longer: what waits when its dispatcher is killed is in one edge alone until that finds out."""
+longer: what waits when its dispatcher's machine is lost is in one edge alone until that finds out."""
 
 USAGE_BATCH_MAX = 256
 """Usage events in one JetStream message: about 100 KB, far under the frame bound."""

@@ -5,6 +5,7 @@
     <directory>/lock                        held while folders are made and adopted
     <directory>/<process>/lock              held as long as the process lives
     <directory>/<process>/00000001.usage    records (`bus.spool_record`), appended and synchronised
+    <directory>/<process>/process.journal   what is in neither, while the process lives (`runtime.usage_journal`)
 
 A folder whose lock can be had belongs to a dead process. The directory must be on a file system of one machine, whose
 locks end with the process; containers there may share it. All work on files is done in threads.
@@ -23,7 +24,9 @@ from typing import NamedTuple
 
 import structlog
 
+from trunkline.bus import journal_record
 from trunkline.bus.spool_record import encode_record, read_records
+from trunkline.runtime.usage_journal import UsageJournal
 
 log = structlog.get_logger()
 
@@ -32,6 +35,7 @@ FILE_BYTES_MAX = 4 * 1024 * 1024
 
 _LOCK = "lock"
 _SUFFIX = ".usage"
+_JOURNAL = "process.journal"
 
 
 class SpoolError(Exception):
@@ -97,16 +101,20 @@ class Spool:
         own: folder of this process.
         adopted: files of dead ones.
         bytes_max: past it the spool is full.
+        journal: of this process.
 
     Attributes:
-        bytes_max: see there.
+        bytes_max, journal: see there.
         size_bytes: of all files.
     """
 
-    def __init__(self, own: _Folder, adopted: Sequence[_File], bytes_max: int) -> None:
+    def __init__(
+        self, own: _Folder, adopted: Sequence[_File], *, bytes_max: int, journal: UsageJournal | None = None
+    ) -> None:
         self._own = own
         self._files = deque(adopted)
         self.bytes_max = bytes_max
+        self.journal = journal
         self._numbers = 0
         self._descriptor: int | None = None
         self._guard = threading.Lock()
@@ -173,9 +181,12 @@ class Spool:
             if own and len(self._files) == 1:
                 self._close_current()
             try:
-                payloads, torn_bytes = read_records(self._read(file, own=own))
+                source = self._read(file, own=own)
             except OSError as error:
                 raise SpoolError(f"{file.path} cannot be read: {error.strerror}") from error
+            payloads, torn_bytes = (
+                read_records(source) if file.path.suffix == _SUFFIX else (journal_record.read(source), 0)
+            )
             if own and len(payloads) < file.records:
                 raise SpoolError(f"{file.path} has {len(payloads)} of {file.records} records")
             name = f"{file.path.parent.name}-{file.path.stem}"
@@ -217,6 +228,8 @@ class Spool:
         """Leave what waits to others."""
         with self._guard:
             self._close_current()
+            if self.journal is not None and self.journal.close():
+                self._own.files += 1
             for folder in {id(file.folder): file.folder for file in self._files}.values():
                 if folder is not self._own:
                     folder.leave()
@@ -249,7 +262,15 @@ def open_spool(directory: Path, process: str, *, bytes_max: int) -> Spool:
         raise FileExistsError(f"{path} belongs to another process")
     if adopted:
         log.warning("usage_adopted", files=len(adopted), bytes=sum(file.size_bytes for file in adopted))
-    return Spool(own, adopted, bytes_max)
+    return Spool(own, adopted, bytes_max=bytes_max, journal=_open_journal(path / _JOURNAL))
+
+
+def _open_journal(path: Path) -> UsageJournal | None:
+    try:
+        return UsageJournal(path)
+    except OSError as error:
+        log.warning("usage_journal_off", file=str(path), error=error.strerror)
+        return None
 
 
 def _adopt(path: Path) -> list[_File]:
@@ -257,7 +278,8 @@ def _adopt(path: Path) -> list[_File]:
         folder = _Folder.take(path)
         if folder is None:
             return []
-        files = [_File(file, folder, file.stat().st_size) for file in sorted(path.glob(f"*{_SUFFIX}"))]
+        found = [*sorted(path.glob(f"*{_SUFFIX}")), *path.glob(_JOURNAL)]
+        files = [_File(file, folder, file.stat().st_size) for file in found]
         folder.files = len(files)
         if not files:
             folder.leave()

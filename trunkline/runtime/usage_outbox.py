@@ -2,7 +2,8 @@
 
 Events are numbered; `stored` says up to which number all of them are in JetStream, and travels in a dispatcher's beats,
 so that edges know when to let their copies go. While JetStream takes nothing they go to disk (`runtime.spool`), from
-where they are sent first when it is back.
+where they are sent first when it is back. Until they are in either, they are in a journal, which outlives a process
+that is killed (`runtime.usage_journal`).
 """
 
 import asyncio
@@ -141,6 +142,7 @@ class UsageOutbox:
         self._tasks = tasks
         self._metrics = metrics
         self._spool = spool
+        self._journal = None if spool is None else spool.journal
         self._sent_of_oldest = 0
         self._events: list[UsageEvent | VoidJob] = []
         self._added = 0
@@ -166,6 +168,8 @@ class UsageOutbox:
         """Queue an event, or what an edge says of a job; returns its number."""
         self._events.append(event)
         self._added += 1
+        if self._journal is not None:
+            self._journal.write(self._added, _encoded((event,)))
         self._safe.clear()
         self._wake.set()
         return self._added
@@ -246,8 +250,14 @@ class UsageOutbox:
 
     def _take(self, count: int) -> None:
         """The first events are in JetStream."""
-        del self._events[:count]
         self.stored += count
+        self._let_go(count)
+
+    def _let_go(self, count: int) -> None:
+        """The first events need not be in memory any more."""
+        del self._events[:count]
+        if self._journal is not None:
+            self._journal.safe(self._added - len(self._events))
         if not self._events:
             self._safe.set()
 
@@ -263,9 +273,7 @@ class UsageOutbox:
             log.exception("usage_not_spooled", waiting=len(self), error=str(error))
             return
         self._metrics.spooled.inc(len(events))
-        del self._events[: len(events)]
-        if not self._events:
-            self._safe.set()
+        self._let_go(len(events))
 
 
 def _encoded(batch: Sequence[UsageEvent | VoidJob]) -> bytes:

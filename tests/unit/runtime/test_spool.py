@@ -1,6 +1,7 @@
 """Usage on disk: in order, adopted from the dead and not from the living, and never more than was written."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -151,8 +152,7 @@ async def test_what_failed_to_be_written_spoils_nothing(tmp_path: Path, monkeypa
 
 async def test_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None:
     spool = opened(tmp_path)
-    (tmp_path / "dispatcher-1" / "lock").unlink()
-    (tmp_path / "dispatcher-1").rmdir()
+    shutil.rmtree(tmp_path / "dispatcher-1")
     with pytest.raises(SpoolError, match="cannot be written"):
         await spool.append([b"one"])
     (tmp_path / "file").touch()

@@ -1,5 +1,6 @@
 """Usage on its way to JetStream: what is not taken goes to disk, comes back from there, and is numbered throughout."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
@@ -10,7 +11,7 @@ from structlog.testing import capture_logs
 
 from tests.support.usage_events import usage_event
 from tests.support.waiting import eventually
-from trunkline.bus import messages, subjects
+from trunkline.bus import journal_record, messages, subjects
 from trunkline.bus.messages import UsageBatch, UsageEvent, VoidJob
 from trunkline.bus.port import Bus, BusError
 from trunkline.core import limits
@@ -193,6 +194,28 @@ async def test_what_a_process_left_on_disk_is_sent_by_its_successor(rig: Rig) ->
     assert [path.name for path in rig.directory.iterdir()] == ["lock"]
 
 
+async def test_what_is_neither_stored_nor_on_disk_is_in_the_journal(rig: Rig) -> None:
+    outbox = rig.outbox()
+
+    def noted() -> list[UsageEvent | VoidJob]:
+        [path] = rig.directory.glob("*/process.journal")
+        batches = [messages.decode_usage_batch(payload) for payload in journal_record.read(path.read_bytes())]
+        return [each for batch in batches for each in (*batch.events, *batch.void)]
+
+    await until_stored(outbox, len(filled(outbox, 5)))
+    assert noted() == []
+    rig.stream.away = True
+    events: list[UsageEvent | VoidJob] = [*filled(outbox, 2)]
+    word = VoidJob(events[0].job, 7, 0)
+    outbox.add(word)
+    assert noted() == [*events, word], "before anything else has run"
+    await outbox.flushed()
+    assert noted() == [], "it is in the spool"
+    rig.stream.away = False
+    await until_stored(outbox, 8)
+    assert noted() == []
+
+
 async def test_what_is_in_memory_at_the_end_goes_to_disk(rig: Rig) -> None:
     first = rig.outbox("dispatcher-1")
     rig.stream.away = True
@@ -268,8 +291,7 @@ async def test_without_a_disk_it_waits_in_memory(rig: Rig, monkeypatch: pytest.M
 async def test_a_disk_that_fails_loses_nothing(rig: Rig) -> None:
     outbox = rig.outbox()
     rig.stream.away = True
-    (rig.directory / "dispatcher-1" / "lock").unlink()
-    (rig.directory / "dispatcher-1").rmdir()
+    shutil.rmtree(rig.directory / "dispatcher-1")
     events = filled(outbox, 3)
 
     async def tried() -> bool:
