@@ -32,6 +32,7 @@ from tests.support.network_servers import (
     nats_program,
     remove_abandoned_disks,
 )
+from tests.support.scratch import scratch_folder
 from tests.support.skewed_service import write_offset
 from tests.support.waiting import eventually
 from trunkline.bus.permissions import OPERATOR
@@ -398,6 +399,6 @@ async def running(cluster: C, *, keep_logs: Path | None = None) -> AsyncIterator
 
 def new_folder() -> Path:
     """Make one that Postgres may pass through, which runs as another user."""
-    folder = Path(tempfile.mkdtemp(prefix=network_namespace.new_prefix()))
+    folder = Path(tempfile.mkdtemp(prefix=network_namespace.new_prefix(), dir=scratch_folder()))
     folder.chmod(0o711)
     return folder

@@ -21,6 +21,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
+from tests.support.scratch import scratch_folder
+
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.02
@@ -249,11 +251,11 @@ def _runs(binary: Path, user: str) -> bool:
 
 @contextmanager
 def server_directory(name: str) -> Iterator[Path]:
-    """Make a folder for one server under the system's temporary one, and remove it afterwards.
+    """Make a folder for one server, and remove it afterwards.
 
     Not pytest's own: that is closed to other users, and Postgres may run as one.
     """
-    directory = Path(tempfile.mkdtemp(prefix=f"trunkline-{name}-"))
+    directory = Path(tempfile.mkdtemp(prefix=f"trunkline-{name}-", dir=scratch_folder()))
     directory.chmod(0o711)
     try:
         yield directory
