@@ -75,7 +75,7 @@ async def _opened(process: Process, settings: MeteringSettings, tracer: Tracer) 
     terms = TermsBook(clock)
     settler = Settler(store, terms, clock=clock, metrics=metrics, tracer=tracer)
     consumer = Consumer(intake, settler, clock=clock, metrics=metrics)
-    postgres_clock = PostgresClock(clock)
+    postgres_clock = PostgresClock(clock, metrics)
     allowances = AllowanceDesk(
         process.bus, store, terms, settler.discounts, postgres_clock=postgres_clock, tasks=tasks, metrics=metrics
     )

@@ -21,6 +21,7 @@ class MeteringMetrics:
         self.queue_age_s = 0.0
         self._count_settling(registry)
         self._count_answers(registry)
+        self._count_postgres(registry)
         self._count_upkeep(registry)
 
     def _count_settling(self, registry: CollectorRegistry) -> None:
@@ -97,7 +98,7 @@ class MeteringMetrics:
             registry=registry,
         )
 
-    def _count_upkeep(self, registry: CollectorRegistry) -> None:
+    def _count_postgres(self, registry: CollectorRegistry) -> None:
         self.postgres_failures = zeroed(
             Counter(
                 "trunkline_metering_postgres_failures",
@@ -107,6 +108,18 @@ class MeteringMetrics:
             ),
             ("allowances", "inquiries", "ledger", "retention", "settlement", "upkeep"),
         )
+        self.postgres_clock_leaps = zeroed(
+            Counter(
+                "trunkline_metering_postgres_clock_leaps",
+                "Times that Postgres's clock was seen to be set by a second or more, by where to: ahead, or back. Each "
+                "replica counts for itself.",
+                ["direction"],
+                registry=registry,
+            ),
+            ("ahead", "back"),
+        )
+
+    def _count_upkeep(self, registry: CollectorRegistry) -> None:
         self.leases_dropped = zeroed(
             Counter(
                 "trunkline_metering_leases_dropped",

@@ -2,6 +2,7 @@
 
 import structlog
 
+from services.metering.metrics import MeteringMetrics
 from trunkline.core.clock import Clock
 from trunkline.policy.leaps import LeapWatch
 
@@ -16,10 +17,12 @@ class PostgresClock:
 
     Args:
         clock: of the process.
+        metrics: count the leaps that are worth a word.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, metrics: MeteringMetrics) -> None:
         self._clock = clock
+        self._metrics = metrics
         self._watch = LeapWatch()
 
     def asked(self) -> float:
@@ -36,5 +39,6 @@ class PostgresClock:
         heard_s = self._clock.now()
         by_ms = self._watch.read(wall_ms, asked_s, heard_s)
         if abs(by_ms) >= SAID_FROM_MS:
+            self._metrics.postgres_clock_leaps.labels("ahead" if by_ms > 0 else "back").inc()
             log.warning("postgres_clock_leapt", by_s=round(by_ms / 1000, 1))
         return self._watch.leapt_ms(heard_s)

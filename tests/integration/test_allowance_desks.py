@@ -55,7 +55,7 @@ class Replica:
         async def read_discounts(_: Connection) -> Discounts:
             return discounts
 
-        clock = PostgresClock(SystemClock())
+        clock = PostgresClock(SystemClock(), metrics)
         self.desk = AllowanceDesk(
             bus, database, self.terms, read_discounts, postgres_clock=clock, tasks=tasks, metrics=metrics
         )
@@ -374,8 +374,9 @@ async def test_a_replica_that_has_settled_nothing_knows_the_discounts_in_force(
     clock, metrics = ManualClock(), MeteringMetrics(CollectorRegistry())
     terms = TermsBook(clock)
     settler = Settler(database, terms, clock=clock, metrics=metrics)
+    postgres_clock = PostgresClock(clock, metrics)
     desk = AllowanceDesk(
-        bus, database, terms, settler.discounts, postgres_clock=PostgresClock(clock), tasks=tasks, metrics=metrics
+        bus, database, terms, settler.discounts, postgres_clock=postgres_clock, tasks=tasks, metrics=metrics
     )
     account = await account_with(database, USD)
     lease = DrawnLease(bus, account, 1)

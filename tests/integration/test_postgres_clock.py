@@ -46,8 +46,9 @@ class Rig:
         self._postgres = postgres
         self._passed_s = 0
         self._lease = 0
-        metrics = MeteringMetrics(CollectorRegistry())
-        clock = PostgresClock(self.clock)
+        self._registry = CollectorRegistry()
+        metrics = MeteringMetrics(self._registry)
+        clock = PostgresClock(self.clock, metrics)
         self.desk = AllowanceDesk(
             bus, database, TermsBook(self.clock), no_discounts, postgres_clock=clock, tasks=tasks, metrics=metrics
         )
@@ -64,6 +65,14 @@ class Rig:
         grant = await DrawnLease(self._bus, self.account, self._lease, f"edge-{self._lease}").draw(*[JOB] * jobs)
         (found,) = (each for each in grant.slices if each.meter.id == "account:rpm")
         return found.granted
+
+    def leaps(self) -> tuple[float | None, float | None]:
+        """Return how many leaps ahead and back are counted."""
+        ahead, back = (
+            self._registry.get_sample_value("trunkline_metering_postgres_clock_leaps_total", {"direction": direction})
+            for direction in ("ahead", "back")
+        )
+        return ahead, back
 
 
 @pytest.fixture
@@ -87,6 +96,7 @@ async def test_without_a_leap_a_minute_is_a_minute(rig: Rig) -> None:
     assert await rig.granted(1) == 0
     await rig.passes(4)
     assert await rig.granted(4) == 3
+    assert rig.leaps() == (0, 0)
 
 
 @pytest.mark.parametrize("leap_s", [5, 90, 7200])
@@ -97,6 +107,7 @@ async def test_a_minute_is_one_when_the_clock_leaps_ahead(rig: Rig, leap_s: int)
         assert await rig.granted(3) == 2
     (leap,) = [line for line in said if line["event"] == "postgres_clock_leapt"]
     assert leap["by_s"] == pytest.approx(leap_s, abs=1)
+    assert rig.leaps() == (1, 0)
     await rig.passes(58)
     assert await rig.granted(1) == 0
     await rig.passes(4)
@@ -108,6 +119,7 @@ async def test_a_minute_is_one_at_least_when_the_clock_leaps_back(rig: Rig, leap
     assert await rig.granted(3) == 3
     await rig.passes(1, leap_s=leap_s)
     assert await rig.granted(3) == 2
+    assert rig.leaps() == (0, 1)
     await rig.passes(59)
     assert await rig.granted(1) == 0
     await rig.passes(7)
@@ -121,5 +133,6 @@ async def test_a_minute_is_one_when_the_clock_leaps_and_comes_back(rig: Rig, lea
     assert await rig.granted(2) == 2
     await rig.passes(5, leap_s=-leap_s)
     assert await rig.granted(2) == 1
+    assert rig.leaps() == (1, 1)
     await rig.passes(54)
     assert await rig.granted(1) == 0

@@ -128,7 +128,7 @@ async def test_periods_go_that_are_too_old_for_anybody_to_read(database: Databas
 async def test_metering_looks_at_all_accounts_in_turn(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention_module, "ACCOUNTS_MAX", 2)
     clock, metrics = SystemClock(), MeteringMetrics(CollectorRegistry())
-    retention = Retention(database, 90, PostgresClock(clock), clock=clock, metrics=metrics)
+    retention = Retention(database, 90, PostgresClock(clock, metrics), clock=clock, metrics=metrics)
     async with database.connection() as connection:
         await accounts_with(connection, *[IDLE] * 5)
         left = []

@@ -210,9 +210,10 @@ class SetClock(SystemClock):
 async def test_metering_keeps_as_many_days_as_it_is_told(database: Database) -> None:
     events = [usage_event(started_ms=START_MS + number * DAY_MS + 1000) for number in range(DAYS)]
     registry = CollectorRegistry()
+    metrics = MeteringMetrics(registry)
     now_ms = START_MS + (DAYS - 1) * DAY_MS + 3_600_000
     clock = SetClock(now_ms)
-    retention = Retention(database, 2, PostgresClock(clock), clock=clock, metrics=MeteringMetrics(registry))
+    retention = Retention(database, 2, PostgresClock(clock, metrics), clock=clock, metrics=metrics)
     async with database.connection() as connection:
         await make_partitions(connection, DAY, 3)
         await settle_all(connection, events)

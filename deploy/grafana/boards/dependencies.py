@@ -182,6 +182,16 @@ POSTGRES = Row(
             unit=Unit.BYTES,
             queries={"{{datname}}": "max by (datname) (pg_database_size_bytes)"},
         ),
+        Panel(
+            title="Clock set",
+            description="Times within an hour that Postgres's clock was seen to be set by a second or more, by the "
+            "replica of metering that saw the most; there should be none.",
+            unit=Unit.COUNT,
+            queries={
+                "{{direction}}": "max by (direction) (increase(trunkline_metering_postgres_clock_leaps_total[1h]))"
+            },
+            thresholds=Thresholds(1, 10),
+        ),
     ),
 )
 
