@@ -68,7 +68,7 @@ def _imports(text: str, structs: Mapping[str, type[msgspec.Struct]]) -> str:
         if _mentions(text, name):
             names[module].add(name)
     standard = "".join(_import(module, names[module]) for module in sorted(names))
-    names = defaultdict(set, {"trunkline.cli.admin": {"AdminClient"}})
+    names = defaultdict(set, {"trunkline.cli.admin_client": {"AdminClient"}})
     for name, struct in structs.items():
         if _mentions(text, name):
             names[struct.__module__].add(name)

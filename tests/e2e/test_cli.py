@@ -13,7 +13,7 @@ from tests.support.cli import CLI, Terminal
 from tests.support.stack import until
 from tests.support.surface import ACCOUNT, Surface
 from trunkline.bus import subjects
-from trunkline.dev.demo.completion import SENTENCE
+from trunkline.dev.demo.pieces import SENTENCE
 from trunkline.policy.keys import well_formed
 from trunkline.runtime import nats_bus
 from trunkline.runtime.tasks import TaskSet

@@ -11,7 +11,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from tests.support.surface import Surface
 from tests.support.waiting import eventually
-from trunkline.dev.demo.completion import SENTENCE
+from trunkline.dev.demo.pieces import SENTENCE
 from trunkline.store.database import single_connection
 
 PARALLEL = 200

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from http.client import HTTPResponse
 from typing import Any
 
-from trunkline.cli.admin import AdminClient
+from trunkline.cli.admin_client import AdminClient
 from trunkline.policy.admin_accounts import (
     AccountChange,
     AccountView,

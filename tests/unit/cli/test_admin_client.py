@@ -8,7 +8,7 @@ import pytest
 
 from docs.generate_client import client_text
 from trunkline.cli import http
-from trunkline.cli.admin import AdminClient
+from trunkline.cli.admin_client import AdminClient
 from trunkline.cli.client import Client
 from trunkline.cli.failure import CLIError
 from trunkline.policy.access import Access
@@ -85,7 +85,7 @@ def test_commands_name_no_path_of_the_admin_api() -> None:
     generic = {f".{name}(" for name in ("send", "read", "lines", "opened") if name in vars(AdminClient)}
     assert len(generic) == 4
     for path in CLI.glob("*.py"):
-        if path.name not in {"admin.py", "client.py"}:
+        if path.name not in {"admin_client.py", "client.py"}:
             text = path.read_text().replace("http.opened(", "").replace("response.read(", "")
             assert [call for call in generic if call in text] == [], path.name
 

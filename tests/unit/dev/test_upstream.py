@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from tests.support.upstream_client import UpstreamClient
-from trunkline.dev.demo.completion import SENTENCE
 from trunkline.dev.demo.counts import Answer, Counts, ModelUsage, Usage
+from trunkline.dev.demo.pieces import SENTENCE
 from trunkline.runtime.http_exchange import Exchange
 
 WORDS = len(SENTENCE.split())

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.upstream_client import UpstreamClient
 from tests.support.upstream_dialects import ANTHROPIC, CHAT, DIALECTS, GEMINI, KEY, RESPONSES, Dialect, counts, order
-from trunkline.dev.demo.completion import SENTENCE
 from trunkline.dev.demo.counts import ModelUsage
+from trunkline.dev.demo.pieces import SENTENCE
 
 WORDS = len(SENTENCE.split())
 

@@ -12,9 +12,9 @@ from typing import ClassVar
 import msgspec
 
 from trunkline.dev.demo import openai
-from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.completion import Plan, Product
 from trunkline.dev.demo.counts import Usage
-from trunkline.dev.demo.request import Asked, Product, RequestError, SpeechMaker
+from trunkline.dev.demo.request import Asked, RequestError, SpeechMaker
 from trunkline.dev.demo.script import Script
 from trunkline.runtime.http_exchange import Request
 

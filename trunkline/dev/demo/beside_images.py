@@ -28,9 +28,9 @@ from trunkline.dev.demo.beside import (
     within,
 )
 from trunkline.dev.demo.beside_form import Form
-from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.completion import Plan, Product
 from trunkline.dev.demo.counts import Usage
-from trunkline.dev.demo.request import Asked, Product, RequestError, SpeechMaker, names
+from trunkline.dev.demo.request import Asked, RequestError, SpeechMaker, names
 from trunkline.dev.demo.script import Script
 from trunkline.runtime.http_exchange import Request
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import msgspec
 
 from trunkline.dev.demo.beside import Endpoint, JSONBody, missing, product, whole_speech
-from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.completion import Plan, Product
 from trunkline.dev.demo.counts import Usage
-from trunkline.dev.demo.request import Asked, Product, RequestError
+from trunkline.dev.demo.request import Asked, RequestError
 from trunkline.runtime.http_exchange import Request
 
 MODERATION_MODEL = "omni-moderation-latest"

@@ -22,9 +22,9 @@ from trunkline.dev.demo.beside import (
     product,
     token_usage,
 )
-from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.completion import Plan, Product
 from trunkline.dev.demo.counts import Usage
-from trunkline.dev.demo.request import Asked, Product, RequestError
+from trunkline.dev.demo.request import Asked, RequestError
 from trunkline.dev.demo.script import ScriptError
 from trunkline.runtime.http_exchange import Request
 

@@ -25,10 +25,10 @@ from trunkline.dev.demo.beside import (
     within,
 )
 from trunkline.dev.demo.beside_form import Form, FormFile
-from trunkline.dev.demo.completion import Plan, steps
+from trunkline.dev.demo.completion import Plan, Product, steps
 from trunkline.dev.demo.counts import Usage
 from trunkline.dev.demo.pieces import SENTENCE
-from trunkline.dev.demo.request import Asked, Product, RequestError, SpeechMaker, names
+from trunkline.dev.demo.request import Asked, RequestError, SpeechMaker, names
 from trunkline.runtime.http_exchange import Request
 
 BY_TOKENS = "gpt-4o"

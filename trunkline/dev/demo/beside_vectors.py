@@ -14,10 +14,10 @@ import msgspec
 
 from trunkline.dev.demo import gemini, gemini_request
 from trunkline.dev.demo.beside import Endpoint, JSONBody, bare, product, whole_speech
-from trunkline.dev.demo.completion import Plan
+from trunkline.dev.demo.completion import Plan, Product
 from trunkline.dev.demo.counts import Usage
 from trunkline.dev.demo.gemini_request import CONTENT, Shape
-from trunkline.dev.demo.request import Asked, Product, RequestError, objects, parsed, reading
+from trunkline.dev.demo.request import Asked, RequestError, objects, parsed, reading
 from trunkline.runtime.http_exchange import Request
 
 DIMENSIONS = 16

@@ -4,14 +4,11 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from trunkline.dev.demo.counts import Usage
+from trunkline.dev.demo.completion import Plan, Product
 from trunkline.dev.demo.script import Script
 from trunkline.runtime.http_exchange import Request
-
-if TYPE_CHECKING:
-    from trunkline.dev.demo.completion import Plan
 
 ANY_TOOL = "*"
 """As a choice: some tool must be called."""
@@ -87,24 +84,8 @@ class Speech(Protocol):
 class SpeechMaker(Protocol):
     """Makes the `Speech` of a plan."""
 
-    def __call__(self, plan: "Plan", /) -> Speech:
+    def __call__(self, plan: Plan, /) -> Speech:
         """See there."""
-
-
-class Product(NamedTuple):
-    """What is asked for where that is no conversation: vectors, images, sound, a transcript.
-
-    Attributes:
-        used: what it costs, whatever is said in it.
-        reported: whether the answer says what it cost.
-        pieces: in how many it is streamed; None: in as many as its text has.
-        headers: header lines of a whole answer.
-    """
-
-    used: Usage
-    reported: bool = True
-    pieces: int | None = 0
-    headers: bytes = b"content-type: application/json\r\n"
 
 
 class Asked(NamedTuple):

@@ -39,7 +39,7 @@ import uvloop
 
 from trunkline.core.clock import Clock
 from trunkline.core.errors import ErrorType, Fault
-from trunkline.dev.demo import completion, routes, script
+from trunkline.dev.demo import planning, routes, script
 from trunkline.dev.demo.completion import Plan
 from trunkline.dev.demo.counts import ANSWERS_MAX, Abort, Answer, Counts
 from trunkline.dev.demo.orders import Orders
@@ -127,7 +127,7 @@ class Upstream:
             if of_model or asked.script or self._orders.scripts:
                 wanted = script.merged(self._orders.of(credential), of_model, asked.script)
                 wanted = script.shared(wanted, self._number)
-            plan = completion.plan(asked, model, wanted, number=self._number, now_ms=self.clock.wall_ms())
+            plan = planning.plan(asked, model, wanted, number=self._number, now_ms=self.clock.wall_ms())
             speech = asked.speech(plan)
             whole = None if asked.stream else speech.whole()
         except (msgspec.DecodeError, ScriptError, RequestError, RecursionError) as error:
