@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import asyncpg
+
 from trunkline.policy.access import Role, Standing
 from trunkline.policy.admin_accounts import AccountView, EndingSecret, KeyState, KeyView, UserView
 from trunkline.store import ledger
@@ -29,6 +31,43 @@ class WantedKeys(NamedTuple):
 
 ALL_KEYS: Final = WantedKeys()
 
+# $1 the name of the only one, $2 what is looked for, $3 after which name, $4 how many.
+_ACCOUNTS: Final = """
+select a.id, a.name, a.tier, a.time_zone, a.groups, a.limits, a.budgets, a.created_at,
+       (select count(*) from users where account_id = a.id) as users,
+       (select count(*) from keys where account_id = a.id) as keys,
+       coalesce((select spent_nano from monthly_spending where account_id = a.id
+                 and month = date_trunc('month', now() at time zone 'UTC')::date), 0) as spent_nano
+from accounts a
+where ($1::text is null or a.name = $1)
+  and ($2::text is null
+       or strpos(lower(concat_ws(chr(10), a.name, a.tier, array_to_string(a.groups, chr(10)))), lower($2)) > 0)
+  and ($3::text is null or a.name > $3)
+order by a.name limit $4
+"""
+
+# $1 to $3 the names of account, key and user, $4 and $5 what is looked for, $6 and $7 after which account and key,
+# $8 ids, $9 how many.
+_KEYS: Final = """
+select k.id, a.name as account, k.name, s.prefix, k.groups, k.models, k.expires_at, k.allow_ips, k.blocked,
+       k.blocked_by, k.created_at, u.name as user, k.endpoints, k.limits, k.budgets, k.strategy,
+       k.playground_seed is not null as playground
+from keys k join accounts a on a.id = k.account_id
+     join key_secrets s on s.key_id = k.id and s.expires_at is null
+     left join users u on u.id = k.user_id
+where ($1::text is null or a.name = $1)
+  and ($2::text is null or k.name = $2)
+  and ($3::text is null or u.name = $3)
+  and ($4::text is null
+       or strpos(lower(concat_ws(chr(10), k.name, s.prefix, a.name, u.name, array_to_string(k.groups, chr(10)),
+                                 array_to_string(k.models, chr(10)))), lower($4)) > 0)
+  and ($5::text is null
+       or $5 = case when k.blocked then 'blocked' when k.expires_at <= now() then 'expired' else 'valid' end)
+  and ($6::text is null or (a.name, k.name) > ($6, $7::text))
+  and ($8::bigint[] is null or k.id = any($8))
+order by a.name, k.name limit $9
+"""
+
 
 async def accounts(
     connection: Connection,
@@ -50,41 +89,28 @@ async def accounts(
     Raises:
         NotFoundError: there is none of that name.
     """
-    rows = await connection.fetch(
-        "select a.id, a.name, a.tier, a.time_zone, a.groups, a.limits, a.budgets, a.created_at,"
-        " (select count(*) from users where account_id = a.id) as users,"
-        " (select count(*) from keys where account_id = a.id) as keys,"
-        " coalesce((select spent_nano from monthly_spending where account_id = a.id"
-        "  and month = date_trunc('month', now() at time zone 'UTC')::date), 0) as spent_nano"
-        " from accounts a where ($1::text is null or a.name = $1)"
-        " and ($2::text is null or"
-        "  strpos(lower(concat_ws(chr(10), a.name, a.tier, array_to_string(a.groups, chr(10)))), lower($2)) > 0)"
-        " and ($3::text is null or a.name > $3) order by a.name limit $4",
-        name,
-        search,
-        after,
-        limit,
-    )
+    rows = await connection.fetch(_ACCOUNTS, name, search, after, limit)
     if name is not None and not rows:
         raise NotFoundError(f"there is no account {name!r}")
     balances = await ledger.balances(connection, [row["id"] for row in rows])
-    return [
-        AccountView(
-            id=row["id"],
-            name=row["name"],
-            tier=row["tier"],
-            time_zone=row["time_zone"],
-            groups=tuple(row["groups"]),
-            balance_nano=balances.get(row["id"], 0),
-            limits=decode_limits(row["limits"]),
-            budgets=decode_budgets(row["budgets"]),
-            users=row["users"],
-            keys=row["keys"],
-            created_at=row["created_at"],
-            spent_nano=row["spent_nano"],
-        )
-        for row in rows
-    ]
+    return [_account_view(row, balances.get(row["id"], 0)) for row in rows]
+
+
+def _account_view(row: asyncpg.Record, balance_nano: int) -> AccountView:
+    return AccountView(
+        id=row["id"],
+        name=row["name"],
+        tier=row["tier"],
+        time_zone=row["time_zone"],
+        groups=tuple(row["groups"]),
+        balance_nano=balance_nano,
+        limits=decode_limits(row["limits"]),
+        budgets=decode_budgets(row["budgets"]),
+        users=row["users"],
+        keys=row["keys"],
+        created_at=row["created_at"],
+        spent_nano=row["spent_nano"],
+    )
 
 
 async def users(connection: Connection, account: str | None = None, user: str | None = None) -> list[UserView]:
@@ -143,55 +169,35 @@ async def keys(
     Raises:
         NotFoundError: ``key`` was given and is not there.
     """
-    rows = await connection.fetch(
-        "select k.id, a.name as account, k.name, s.prefix, k.groups, k.models, k.expires_at, k.allow_ips, k.blocked,"
-        " k.blocked_by, k.created_at, u.name as user, k.endpoints, k.limits, k.budgets, k.strategy,"
-        " k.playground_seed is not null as playground"
-        " from keys k join accounts a on a.id = k.account_id"
-        " join key_secrets s on s.key_id = k.id and s.expires_at is null left join users u on u.id = k.user_id"
-        " where ($1::text is null or a.name = $1) and ($2::text is null or k.name = $2)"
-        " and ($3::text is null or u.name = $3)"
-        " and ($4::text is null or strpos(lower(concat_ws(chr(10), k.name, s.prefix, a.name, u.name,"
-        "  array_to_string(k.groups, chr(10)), array_to_string(k.models, chr(10)))), lower($4)) > 0)"
-        " and ($5::text is null or $5 ="
-        "  case when k.blocked then 'blocked' when k.expires_at <= now() then 'expired' else 'valid' end)"
-        " and ($6::text is null or (a.name, k.name) > ($6, $7::text))"
-        " and ($8::bigint[] is null or k.id = any($8)) order by a.name, k.name limit $9",
-        account,
-        key,
-        user,
-        wanted.search,
-        wanted.state,
-        *(wanted.after or (None, None)),
-        ids,
-        wanted.limit,
-    )
+    after = wanted.after or (None, None)
+    rows = await connection.fetch(_KEYS, account, key, user, wanted.search, wanted.state, *after, ids, wanted.limit)
     if key is not None and not rows:
         raise NotFoundError(f"there is no key {account}/{key}")
     ending = await _ending_secrets(connection, [row["id"] for row in rows])
-    return [
-        KeyView(
-            id=row["id"],
-            account=row["account"],
-            name=row["name"],
-            prefix=row["prefix"],
-            groups=tuple(row["groups"]),
-            models=tuple(row["models"]),
-            expires_at=row["expires_at"],
-            allow_ips=tuple(row["allow_ips"]),
-            blocked=row["blocked"],
-            blocked_by=Standing(row["blocked_by"]) if row["blocked"] else None,
-            created_at=row["created_at"],
-            user=row["user"],
-            endpoints=tuple(row["endpoints"]),
-            limits=decode_limits(row["limits"]),
-            budgets=decode_budgets(row["budgets"]),
-            ending=tuple(ending.get(row["id"], ())),
-            strategy=strategy_of(row["strategy"]),
-            playground=row["playground"],
-        )
-        for row in rows
-    ]
+    return [_key_view(row, ending.get(row["id"], [])) for row in rows]
+
+
+def _key_view(row: asyncpg.Record, ending: Sequence[EndingSecret]) -> KeyView:
+    return KeyView(
+        id=row["id"],
+        account=row["account"],
+        name=row["name"],
+        prefix=row["prefix"],
+        groups=tuple(row["groups"]),
+        models=tuple(row["models"]),
+        expires_at=row["expires_at"],
+        allow_ips=tuple(row["allow_ips"]),
+        blocked=row["blocked"],
+        blocked_by=Standing(row["blocked_by"]) if row["blocked"] else None,
+        created_at=row["created_at"],
+        user=row["user"],
+        endpoints=tuple(row["endpoints"]),
+        limits=decode_limits(row["limits"]),
+        budgets=decode_budgets(row["budgets"]),
+        ending=tuple(ending),
+        strategy=strategy_of(row["strategy"]),
+        playground=row["playground"],
+    )
 
 
 async def _ending_secrets(connection: Connection, keys: list[int]) -> dict[int, list[EndingSecret]]:

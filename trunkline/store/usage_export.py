@@ -10,7 +10,7 @@ from typing import Any, Final
 from trunkline.core.usage import UNIT_KINDS
 from trunkline.store.database import Connection
 from trunkline.store.usage_explorer import UsageFilter
-from trunkline.store.usage_rows import COMMON_KINDS
+from trunkline.store.usage_rows import AMOUNT_COLUMNS, CALL_COLUMNS, COMMON_KINDS
 
 ROWS_READ: Final = 1000
 """Rows fetched at a time: about two megabytes here, and some ten milliseconds of work."""
@@ -34,25 +34,9 @@ COLUMNS: Final[dict[str, str]] = {
     "model_asked": "text",
     "group": "text",
     "channel": "text",
-    "upstream_model": "text",
-    "variant": "text",
-    "outcome": "text",
-    "status": "integer",
-    "stream": "boolean",
-    "charged": "boolean",
-    "unpriced": "boolean",
-    "counted": "boolean",
-    "first_token_ms": "integer",
-    "duration_ms": "integer",
+    **CALL_COLUMNS,
     **_UNITS,
-    "continues": "boolean",
-    "joined_output": "bigint",
-    "charge_nano": "bigint",
-    "cost_nano": "bigint",
-    "price_version": "bigint",
-    "cost_version": "bigint",
-    "multiplier_ppm": "bigint",
-    "discount_ppm": "bigint",
+    **AMOUNT_COLUMNS,
 }
 """Names of the columns and their types in Postgres."""
 
