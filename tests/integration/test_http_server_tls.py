@@ -12,13 +12,12 @@ import pytest
 
 from tests.support.authority import Authority
 from tests.support.both_loops import on_both_loops
-from tests.support.http_serving import HOST, Client, Serving, echo, hold, post, serving, until
+from tests.support.http_serving import GET, HOST, Client, Serving, echo, hold, post, serving, until
 from trunkline.runtime import arrivals
 from trunkline.runtime.http_request_reader import ServerLimits
 from trunkline.runtime.http_server import CLOSE_TIMEOUT_S, LINGER_S, _all_taken
 from trunkline.runtime.tls import server_tls
 
-GET = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"
 LARGE_BYTES = 16 * 1024 * 1024
 
 

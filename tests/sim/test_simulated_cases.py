@@ -1,132 +1,18 @@
 """Single mishaps on the simulated gateway, each with the one end that it must come to."""
 
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-
 import pytest
-from structlog.testing import capture_logs
 
 from services.dispatcher import job_runner
 from tests.sim.sim_books import Ledger
 from tests.sim.sim_checkpoints import CheckpointStream
-from tests.sim.sim_clients import Client, Outcome, Plan
-from tests.sim.sim_loop import LoopClock, SimulatedLoop
-from tests.sim.sim_metering import start_metering
-from tests.sim.sim_processes import (
-    ADMISSION_WAIT_S,
-    DEADLINE_S,
-    DISPATCHER_JOBS_MAX,
-    SECRET,
-    SimulatedDispatcher,
-    SimulatedEdge,
-    fill_buckets,
-)
-from tests.sim.sim_upstream import Behaviour, Call, Provider
-from trunkline.bus import frames
-from trunkline.bus.frames import FrameError, Kind
-from trunkline.bus.messages import UsageEvent
+from tests.sim.sim_clients import Client, Outcome
+from tests.sim.sim_processes import ADMISSION_WAIT_S, DISPATCHER_JOBS_MAX, SimulatedDispatcher
+from tests.sim.sim_stage import LATENCY_S, Stage, play
+from tests.sim.sim_upstream import Behaviour
+from trunkline.bus.frames import Kind
 from trunkline.core import limits
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.usage import UsageSource
-from trunkline.runtime.memory_bus import Delivery, MemoryBroker
-
-LATENCY_S = 0.001
-
-
-class Stage:
-    """One edge, some dispatchers, providers that follow a script, and a bus that loses what it is told to."""
-
-    def __init__(self, loop: SimulatedLoop, dispatchers: int, script: Sequence[Behaviour]) -> None:
-        self.clock = LoopClock(loop, 0)
-        self.broker = MemoryBroker()
-        fill_buckets(self.broker)
-        self.broker.faults = self._fate
-        self.provider = Provider(1)
-        self.provider.reliable = True
-        self.provider.script = list(script)
-        self.edge = SimulatedEdge(self.broker, "edge-0", self.clock, 7)
-        self.dispatchers = [
-            SimulatedDispatcher(self.broker, f"dispatcher-{number}", self.clock, number, self.provider)
-            for number in range(dispatchers)
-        ]
-        self.latency_s = LATENCY_S
-        """Of each message from now on."""
-        self.offers = 0
-        """That were delivered."""
-        self._lose: list[Kind] = []
-        self.lose_room = False
-        """Lose the next word of room."""
-
-    def lose(self, *kinds: Kind) -> None:
-        """Lose the next frame of each of these kinds."""
-        self._lose += kinds
-
-    def _fate(self, delivery: Delivery) -> Sequence[float]:
-        if self.lose_room and delivery.subject.startswith("tl.room."):
-            self.lose_room = False
-            return ()
-        with contextlib.suppress(FrameError):
-            kind = frames.decode(delivery.data).kind
-            self.offers += kind is Kind.OPEN
-            if delivery.subject.startswith(("tl.edge.", "tl.disp.", "tl.job.")) and kind in self._lose:
-                self._lose.remove(kind)
-                return ()
-        return (self.latency_s,)
-
-    def send(self, *, stream: bool = True, padding: int = 0, bytes_per_s: int | None = None) -> Client:
-        plan = Plan(f"client-{len(self.edge.clients)}", self.clock.now(), stream, False, padding, bytes_per_s, None)
-        client = Client(plan, SECRET)
-        self.edge.begin(client)
-        return client
-
-    async def until(self, condition: Callable[[], bool], within_s: float) -> None:
-        deadline = self.clock.now() + within_s
-        while not condition():
-            assert self.clock.now() < deadline
-            await self.clock.sleep(0.01)
-
-    async def answered(self, client: Client, within_s: float) -> Call:
-        """Return the call that a client's full answer came from; it alone is charged."""
-        await self.until(lambda: client.done, within_s)
-        assert client.outcome() is Outcome.FULL
-        await self.clock.sleep(2)
-        call = next(call for call in self.provider.calls if call.text == client.answer)
-        ledger = Ledger(self.broker.stored)
-        assert not ledger.charged_twice
-        assert ledger.charges[client.job].units.input == call.number
-        return call
-
-    def jobs(self) -> int:
-        return len(self.edge.board) + sum(len(each.table) for each in self.dispatchers if not each.dead)
-
-
-@contextlib.asynccontextmanager
-async def _opened(stage: Stage) -> AsyncIterator[Stage]:
-    await start_metering(stage.broker, stage.clock)
-    await stage.edge.start()
-    for dispatcher in stage.dispatchers:
-        await dispatcher.start()
-    await stage.clock.sleep(0.5)
-    yield stage
-    await stage.edge.tasks.cancel()
-    for dispatcher in stage.dispatchers:
-        await dispatcher.tasks.cancel()
-
-
-def play(course: Callable[[Stage], Awaitable[None]], *, dispatchers: int = 2, script: Sequence[Behaviour] = ()) -> None:
-    """Run a course of events on a fresh stage, at whose end no job may be left."""
-
-    async def main() -> None:
-        async with _opened(Stage(loop, dispatchers, script)) as stage:
-            await course(stage)
-            await stage.until(lambda: stage.jobs() == 0, within_s=1)
-
-    loop = SimulatedLoop()
-    with capture_logs():
-        try:
-            loop.run_until_complete(main())
-        finally:
-            loop.close()
 
 
 def test_an_offer_that_the_edge_gave_up_is_not_charged() -> None:
@@ -196,129 +82,6 @@ def test_a_lost_end_ends_the_job_all_the_same() -> None:
         assert client.outcome() in {Outcome.ERROR, Outcome.FULL}
 
     play(course, script=[Behaviour.GOOD, Behaviour.GOOD])
-
-
-def test_a_lost_cancel_of_a_job_that_waits_for_its_reader_is_swept() -> None:
-    async def course(stage: Stage) -> None:
-        client = stage.send(stream=False, bytes_per_s=1)
-        await stage.until(lambda: bool(stage.provider.calls) and stage.provider.calls[0].reported, within_s=3)
-        stage.lose(Kind.CANCEL)
-        client.leave()
-        await stage.clock.sleep(3)
-        assert stage.jobs() == 1
-        await stage.clock.sleep(DEADLINE_S)
-
-    play(course, dispatchers=1, script=[Behaviour.LARGE])
-
-
-def test_a_client_that_leaves_takes_its_upstream_call_along() -> None:
-    async def course(stage: Stage) -> None:
-        for stream in (True, False):
-            client = stage.send(stream=stream)
-            count = len(stage.provider.calls) + 1
-            await stage.until(lambda count=count: len(stage.provider.calls) == count, within_s=1)  # type: ignore[misc]
-            client.leave()
-            await stage.until(lambda: stage.provider.calls[-1].closed, within_s=1)
-            assert client.outcome() is Outcome.LEFT
-
-    play(course, script=[Behaviour.SILENT, Behaviour.SILENT])
-
-
-async def _leave(stage: Stage, client: Client, *, closed: bool) -> UsageEvent | None:
-    """Let a client leave; returns what the edge is told within a second, which is what is charged."""
-    client.leave()
-    await stage.until(lambda: bool(stage.edge.settled), within_s=1)
-    assert stage.provider.calls[-1].closed is closed
-    await stage.clock.sleep(2)
-    [[settled]] = stage.edge.settled.values()
-    assert not settled.lost
-    assert Ledger(stage.broker.stored).charges.get(client.job) == settled.usage
-    return settled.usage
-
-
-def test_a_client_that_leaves_a_stream_pays_for_what_came() -> None:
-    async def course(stage: Stage) -> None:
-        client = stage.send()
-        await stage.until(lambda: client.wire.count(b"content") > 1, within_s=9)
-        usage = await _leave(stage, client, closed=True)
-        assert usage is not None
-        assert (usage.outcome, usage.source) == ("client_gone", UsageSource.COUNTED)
-        assert usage.units.output > 0
-
-    play(course, script=[Behaviour.SLOW])
-
-
-def test_a_client_that_leaves_before_anything_was_made_pays_nothing() -> None:
-    async def course(stage: Stage) -> None:
-        client = stage.send()
-        await stage.until(lambda: bool(stage.provider.calls), within_s=1)
-        assert await _leave(stage, client, closed=True) is None
-
-    play(course, script=[Behaviour.SILENT])
-
-
-def test_a_client_that_leaves_before_its_job_was_taken_pays_nothing() -> None:
-    async def course(stage: Stage) -> None:
-        await stage.answered(stage.send(), within_s=3)
-        stage.edge.settled.clear()
-        client = stage.send()
-        while not len(stage.edge.board):
-            await stage.clock.sleep(LATENCY_S / 10)  # published now, and not yet with the dispatcher
-        client.leave()
-        await stage.until(lambda: bool(stage.edge.settled), within_s=0.1)
-        [[settled]] = stage.edge.settled.values()
-        assert settled == (None, False)
-        assert len(stage.provider.calls) == 1
-
-    play(course, script=[Behaviour.GOOD])
-
-
-def test_a_plain_answer_on_its_way_to_a_client_that_left_is_paid_as_reported() -> None:
-    async def course(stage: Stage) -> None:
-        client = stage.send(stream=False)
-        await stage.until(lambda: bool(stage.provider.calls), within_s=1)
-        usage = await _leave(stage, client, closed=False)
-        assert usage is not None
-        assert (usage.outcome, usage.source) == ("", UsageSource.REPORTED)
-        assert usage.units.input == stage.provider.calls[0].number
-
-    play(course, script=[Behaviour.GOOD])
-
-
-def test_a_plain_answer_that_does_not_come_in_time_is_paid_as_far_as_it_came() -> None:
-    async def course(stage: Stage) -> None:
-        client = stage.send(stream=False)
-        await stage.until(lambda: bool(stage.provider.calls), within_s=1)
-        usage = await _leave(stage, client, closed=True)
-        assert usage is not None
-        assert (usage.outcome, usage.source) == ("client_gone", UsageSource.COUNTED)
-        assert usage.units.output > stage.provider.calls[0].output_tokens
-
-    play(course, script=[Behaviour.LARGE])
-
-
-def test_a_whole_answer_that_waited_for_its_reader_is_paid_when_he_leaves() -> None:
-    async def course(stage: Stage) -> None:
-        client = stage.send(stream=False, bytes_per_s=1)
-        await stage.until(lambda: bool(stage.provider.calls) and stage.provider.calls[0].whole, within_s=3)
-        usage = await _leave(stage, client, closed=False)
-        assert usage is not None
-        assert usage.source is UsageSource.REPORTED
-
-    play(course, script=[Behaviour.LARGE])
-
-
-def test_what_a_client_that_left_used_is_lost_with_its_dispatcher() -> None:
-    async def course(stage: Stage) -> None:
-        client = stage.send()
-        await stage.until(lambda: bool(client.wire), within_s=9)
-        await stage.dispatchers[0].die()
-        client.leave()
-        await stage.until(lambda: bool(stage.edge.settled), within_s=5)
-        [[settled]] = stage.edge.settled.values()
-        assert settled == (None, True)
-
-    play(course, dispatchers=1, script=[Behaviour.SLOW])
 
 
 @pytest.mark.parametrize("edge_dies", [False, True])
@@ -396,20 +159,6 @@ def test_a_dispatcher_that_stops_tells_what_was_used_of_what_has_begun() -> None
         assert settled.usage == Ledger(stage.broker.stored).charges[client.job]
 
     play(course, script=[Behaviour.SLOW])
-
-
-def test_a_last_word_that_is_lost_is_not_waited_for_forever() -> None:
-    async def course(stage: Stage) -> None:
-        client = stage.send()
-        await stage.until(lambda: bool(client.wire), within_s=9)
-        stage.lose(Kind.FAIL)
-        client.leave()
-        await stage.until(lambda: bool(stage.edge.settled), within_s=limits.SETTLE_WAIT_S + 1)
-        [[settled]] = stage.edge.settled.values()
-        assert settled == (None, True)
-        assert client.job in Ledger(stage.broker.stored).charges
-
-    play(course, dispatchers=1, script=[Behaviour.SLOW])
 
 
 def test_a_dispatcher_that_dies_before_the_first_byte_is_replaced() -> None:

@@ -15,8 +15,8 @@ from services.edge import job_entry as edge_entry
 from services.edge.client_job import ClientJob
 from services.edge.relay import Relay
 from tests.sim.sim_clients import Outcome
+from tests.sim.sim_stage import Stage, play
 from tests.sim.sim_upstream import Behaviour
-from tests.sim.test_simulated_cases import Stage, play
 from trunkline.bus.dispatch_job import DispatchJob
 from trunkline.bus.edge_job import EdgeJob
 from trunkline.policy.routing import Plan

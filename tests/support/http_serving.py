@@ -16,6 +16,7 @@ from trunkline.runtime.tls import TLSContext
 
 WITHIN_S = 5.0
 HOST = "127.0.0.1"
+GET = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 class Answer(NamedTuple):

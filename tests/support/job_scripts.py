@@ -276,6 +276,23 @@ def end_payload(part: bytes, usage_no: int) -> bytes:
     return frames.join_parts(messages.encode(End(USAGE, usage_no)), part)
 
 
+def offered(body: bytes = b"hello") -> EdgeScript:
+    """A job that is offered to all, and of which nothing is heard yet."""
+    script = EdgeScript(body) >> offer()
+    return script << f"lane <- OPEN 0 {body!r}, 600 s left, answer wanted"
+
+
+def taken() -> EdgeScript:
+    """A job that dispatcher d1 has accepted."""
+    return offered() >> accepted()
+
+
+def answering(*, window: int = 1000) -> EdgeScript:
+    """A job of which the client has got the first bytes."""
+    script = EdgeScript(window=window) >> offer() << "lane <- OPEN 0 b'hello', 600 s left, answer wanted"
+    return script >> accepted() >> head(1, b"ab") << "start 200" << "write b'ab'"
+
+
 DispatchStep = Callable[[DispatchJob], list[bytes] | None]
 
 

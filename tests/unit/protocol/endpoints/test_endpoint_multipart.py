@@ -3,6 +3,7 @@
 import httpx2
 import pytest
 
+from tests.support.form_bodies import TYPE, field, form
 from trunkline.core.errors import ErrorType, FaultError
 from trunkline.protocol.endpoints.media_form import TEXT_BYTES_MAX, MediaForm
 from trunkline.protocol.endpoints.multipart import (
@@ -15,16 +16,7 @@ from trunkline.protocol.endpoints.multipart import (
 )
 from trunkline.protocol.rules import RequestRules
 
-TYPE = "multipart/form-data; boundary=XyZ"
 NO_RULES = RequestRules()
-
-
-def field(name: str, value: bytes, more: str = "") -> bytes:
-    return f'--XyZ\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + value + b"\r\n"
-
-
-def form(*fields: bytes) -> bytes:
-    return b"".join(fields) + b"--XyZ--\r\n"
 
 
 def raw(header: bytes, value: bytes = b"v") -> bytes:

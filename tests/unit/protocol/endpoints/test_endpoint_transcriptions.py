@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.form_bodies import TYPE, field, form
 from trunkline.core.errors import ErrorType, FaultError
 from trunkline.core.usage import Units
 from trunkline.protocol import names
@@ -22,21 +23,12 @@ from trunkline.protocol.endpoints.transcriptions import Transcriptions, Translat
 from trunkline.protocol.rules import RequestRules
 from trunkline.protocol.vendor import VendorOptions
 
-TYPE = "multipart/form-data; boundary=XyZ"
 TRANSCRIPTIONS: Endpoint = Transcriptions()
 TRANSLATIONS: Endpoint = Translations()
 
 
 def provider(dialect: str = names.UPSTREAM_OPENAI, **options: Any) -> Provider:
     return Provider(dialect, "up", "public", VendorOptions(**options), RequestRules())
-
-
-def field(name: str, value: bytes, more: str = "") -> bytes:
-    return f'--XyZ\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + value + b"\r\n"
-
-
-def form(*fields: bytes) -> bytes:
-    return b"".join(fields) + b"--XyZ--\r\n"
 
 
 def sound(size: int = 40_000) -> bytes:
