@@ -234,27 +234,29 @@ async def test_sums_are_forgotten_with_the_rows(database: Database) -> None:
             assert [row["day"] for row in days] == [DAY + timedelta(days=1), DAY + timedelta(days=2)], name
 
 
-async def test_forgetting_and_what_comes_very_late_do_not_wait_for_each_other(database: Database) -> None:
-    async with database.connection() as connection, database.connection() as other:
+async def test_forgetting_and_what_comes_very_late_do_not_wait_for_each_other(
+    database: Database, tasks: TaskSet
+) -> None:
+    async with database.connection() as connection, database.connection() as other, database.connection() as late:
         await settle_all(connection, [usage_event(started_ms=START_MS)])
         await sum_all(connection)
 
-        async def waits() -> bool:
-            return bool(
-                await connection.fetchval(
-                    "select exists (select from pg_stat_activity where wait_event_type = 'Lock'"
-                    " and datname = current_database())"
-                )
+        async def waiting(count: int) -> bool:
+            waits = (
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
             )
+            return await connection.fetchval(waits) >= count
 
         async with connection.transaction():
-            # As settlement does: first the hour, then the mark of its day.
-            await connection.execute("update usage_hours set attempts = attempts + 1")
-            forgetting = TaskSet().spawn(forget_sums(other, DAY + timedelta(days=1)), name="forgetting")
-            await eventually(waits, within_s=5, what="the one that forgets")
-            await connection.execute("delete from usage_days_summed")
+            await connection.execute("select from usage_hours for update")
+            forgetting = tasks.spawn(forget_sums(other, DAY + timedelta(days=1)), name="forgetting")
+            await eventually(lambda: waiting(1), within_s=5, what="the one that forgets")
+            settling = tasks.spawn(settle_all(late, [usage_event(started_ms=START_MS)]), name="settling")
+            await eventually(lambda: waiting(2), within_s=5, what="what comes late")
         await forgetting
-        assert await connection.fetchval("select count(*) from usage_hours") == 0
+        await settling
+        assert await connection.fetchval("select sum(attempts) from usage_hours") == 1, "what came late"
+        assert await connection.fetchval("select count(*) from usage_days_summed") == 0
 
 
 async def test_the_migration_sums_up_what_is_there(database: Database) -> None:

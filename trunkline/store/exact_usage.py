@@ -183,8 +183,9 @@ class _Correction:
             if job not in left_alone:  # a person has decided what its client pays
                 due |= self._due(job)
         right = [key for key in self._exact if key in self._guesses and self._same(key)]
-        await self._book(due, right)
+        # In the order of `settlement`.
         await self._rewrite(due, right)
+        await self._book(due, right)
         return len(right)
 
     async def _read_sums(self, jobs: list[UUID]) -> _Sums:
@@ -257,18 +258,19 @@ class _Correction:
         )
 
     async def _rewrite(self, due: Mapping[Key, int], right: Sequence[Key]) -> None:
-        """Make usage, and what it adds up to, say what is booked now."""
+        """Make usage, and what it adds up to, say what is due."""
         keys = sorted({*right, *(key for key, nano in due.items() if nano != self._used[key]["charge_nano"])})
         if not keys:
             return
         where = _columns(keys, 2)
         execute = self._connection.execute
+        await execute(f"with {_RECORDED} {TOUCH_DAYS}", *where)
         await execute(f"with {_RECORDED} {SUBTRACT_HOURS}", *where)
         rows = [self._row(key) for key in right]
         await execute(_REWRITE, *_columns([tuple(row.values()) for row in rows], len(COLUMNS)))
         charges = [(*key, due[key]) for key in keys if key in due]
         await execute(_CHARGE, *_columns(charges, 3))
-        await execute(f"with {_RECORDED}, hourly as ({PROJECT_HOURS}) {TOUCH_DAYS}", *where)
+        await execute(f"with {_RECORDED} {PROJECT_HOURS}", *where)
         await execute(f"with {_RECORDED} {FORGET_HOURS}", *where)
         await execute(
             "delete from settled_checkpoints where (job, attempt) in (select * from unnest($1::uuid[], $2::integer[]))",

@@ -40,7 +40,9 @@ _UNPAID = {
 _GIVEN = [_UNPAID.get(name, f"given.{name}") for name in COLUMNS]
 
 # By job and attempt, whatever joins the planner chooses. Replicas that settle copies of the same events at the same
-# time so meet in the same order, and one waits for the other instead of both.
+# time so meet in the same order, and one waits for the other instead of both. Statements that nothing reads from are
+# run from the last to the first: days, hours, budgets, leases, months, balances. That is how Postgres does it, though
+# it promises nothing; others who lock several of these do it in this order, and tests let them race.
 _WRITE = f"""
 with event as materialized (
     select {", ".join(_GIVEN)} from unnest({arrays(COLUMNS)}) as given ({", ".join(COLUMNS)})

@@ -246,10 +246,10 @@ async def forget_sums(connection: Connection, before: dt.date) -> None:
     if not await connection.fetchval("select exists (select from usage_hours where hour < $1)", first):
         return
     async with connection.transaction():
-        # First the hours and then the marks of days, as settlement does, which may have something from so long ago.
-        await connection.execute("delete from usage_hours where hour < $1", first, timeout=DAY_TIMEOUT_S)
+        # First the marks of days and then the hours, as settlement does, which may have something from so long ago.
         for table in ("usage_days_summed", *_OF_DAYS):
             await connection.execute(f"delete from {table} where day < $1", before, timeout=DAY_TIMEOUT_S)  # noqa: S608 - one of four names
+        await connection.execute("delete from usage_hours where hour < $1", first, timeout=DAY_TIMEOUT_S)
 
 
 def _first_moment(day: dt.date) -> dt.datetime:
