@@ -5,7 +5,7 @@
     <directory>/lock                        held while folders are made and adopted
     <directory>/<process>/lock              held as long as the process lives
     <directory>/<process>/00000001.usage    records (`bus.spool_record`), appended and synchronised
-    <directory>/<process>/process.journal   what is in neither, while the process lives (`runtime.usage_journal`)
+    <directory>/<process>/journal           what is in neither, while the process lives (`runtime.usage_journal`)
 
 A folder whose lock can be had belongs to a dead process. The directory must be on a file system of one machine, whose
 locks end with the process; containers there may share it. All work on files is done in threads.
@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import structlog
 
-from trunkline.bus import journal_record
+from trunkline.bus import journal_record, usage_batches
 from trunkline.bus.spool_record import encode_record, read_records
 from trunkline.runtime.usage_journal import UsageJournal
 
@@ -35,7 +35,9 @@ FILE_BYTES_MAX = 4 * 1024 * 1024
 
 _LOCK = "lock"
 _SUFFIX = ".usage"
-_JOURNAL = "process.journal"
+_JOURNAL = "journal"
+_FROM_JOURNAL = f"{_JOURNAL}{_SUFFIX}"
+"""The last of a folder's files, as what is in it came last."""
 
 
 class SpoolError(Exception):
@@ -181,12 +183,9 @@ class Spool:
             if own and len(self._files) == 1:
                 self._close_current()
             try:
-                source = self._read(file, own=own)
+                payloads, torn_bytes = read_records(self._read(file, own=own))
             except OSError as error:
                 raise SpoolError(f"{file.path} cannot be read: {error.strerror}") from error
-            payloads, torn_bytes = (
-                read_records(source) if file.path.suffix == _SUFFIX else (journal_record.read(source), 0)
-            )
             if own and len(payloads) < file.records:
                 raise SpoolError(f"{file.path} has {len(payloads)} of {file.records} records")
             name = f"{file.path.parent.name}-{file.path.stem}"
@@ -228,8 +227,8 @@ class Spool:
         """Leave what waits to others."""
         with self._guard:
             self._close_current()
-            if self.journal is not None and self.journal.close():
-                self._own.files += 1
+            if self.journal is not None:
+                self.journal.close()
             for folder in {id(file.folder): file.folder for file in self._files}.values():
                 if folder is not self._own:
                     folder.leave()
@@ -278,14 +277,39 @@ def _adopt(path: Path) -> list[_File]:
         folder = _Folder.take(path)
         if folder is None:
             return []
-        found = [*sorted(path.glob(f"*{_SUFFIX}")), *path.glob(_JOURNAL)]
-        files = [_File(file, folder, file.stat().st_size) for file in found]
+        _keep_journal(path)
+        files = [_File(file, folder, file.stat().st_size) for file in sorted(path.glob(f"*{_SUFFIX}"))]
         folder.files = len(files)
         if not files:
             folder.leave()
     except FileNotFoundError:
         return []  # another process has just removed it
     return files
+
+
+def _keep_journal(folder: Path) -> None:
+    """Make a file like the others of what a dead process's journal holds: much smaller, and in larger batches."""
+    journal = folder / _JOURNAL
+    try:
+        payloads = usage_batches.merged(journal_record.read(journal.read_bytes()))
+        if payloads:
+            written = folder / f"{_FROM_JOURNAL}.tmp"
+            with open(written, "wb", opener=_open_private) as file:
+                file.write(b"".join(map(encode_record, payloads)))
+                file.flush()
+                os.fsync(file.fileno())
+            written.rename(folder / _FROM_JOURNAL)
+            _synchronise(folder)
+        journal.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        # Whoever starts next tries again.
+        log.exception("usage_journal_not_kept", file=str(journal), error=error.strerror)
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def _open_lock(directory: Path) -> int:

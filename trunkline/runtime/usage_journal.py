@@ -8,6 +8,7 @@ is not in it, and is no worse off than without a journal. Its blocks are reserve
 memory has no way to say that the disk is full.
 """
 
+import contextlib
 import mmap
 import os
 from pathlib import Path
@@ -70,10 +71,9 @@ class UsageJournal:
         self._safe = number
         self._memory[: journal_record.HEADER_BYTES] = journal_record.encode_header(number)
 
-    def close(self) -> bool:
-        """Let go of it; returns whether it holds what is not safe, and so was left to whoever comes next."""
+    def close(self) -> None:
+        """Let go of it. What holds something that is not safe is left to whoever comes next."""
         self._memory.close()
-        if max(self._last) > self._safe:
-            return True
-        self._path.unlink(missing_ok=True)
-        return False
+        if max(self._last) <= self._safe:
+            with contextlib.suppress(OSError):  # then it is left, too
+                self._path.unlink(missing_ok=True)

@@ -8,14 +8,13 @@ that is killed (`runtime.usage_journal`).
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from trunkline.bus import messages, subjects
-from trunkline.bus.messages import UsageBatch, UsageEvent, VoidJob
+from trunkline.bus import subjects, usage_batches
+from trunkline.bus.messages import UsageEvent, VoidJob
 from trunkline.bus.port import Bus, BusError
 from trunkline.core import limits
 from trunkline.core.clock import Clock
@@ -169,7 +168,7 @@ class UsageOutbox:
         self._events.append(event)
         self._added += 1
         if self._journal is not None:
-            self._journal.write(self._added, _encoded((event,)))
+            self._journal.write(self._added, usage_batches.encoded((event,)))
         self._safe.clear()
         self._wake.set()
         return self._added
@@ -183,6 +182,7 @@ class UsageOutbox:
         await self._tasks.end(self._task)
         if self._spool is not None:
             await self._spill(self._spool)
+            self._journal = None
             await asyncio.to_thread(self._spool.close)
         if self._events:
             log.error("usage_left_behind", events=len(self._events))
@@ -207,7 +207,7 @@ class UsageOutbox:
                     return False
         while self._events:
             batch = self._events[: limits.USAGE_BATCH_MAX]
-            if not await self._store(_encoded(batch), self._number(len(batch))):
+            if not await self._store(usage_batches.encoded(batch), self._number(len(batch))):
                 return False
             self._take(len(batch))
         return True
@@ -215,7 +215,7 @@ class UsageOutbox:
     async def _send_oldest(self, spool: Spool) -> bool:
         file = await self._read_oldest(spool)
         for index, payload in enumerate(file.payloads[self._sent_of_oldest :], self._sent_of_oldest):
-            events = _count(payload) if file.own else 0
+            events = usage_batches.count(payload) if file.own else 0
             message_id = self._number(events) if file.own else f"{file.name}-{index}"
             if not await self._store(payload, message_id):
                 return False
@@ -265,26 +265,11 @@ class UsageOutbox:
         """Move what is in memory to disk, as far as there is room; what stays is tried again."""
         if not self._events or spool.full:
             return
-        events, step = tuple(self._events), limits.USAGE_BATCH_MAX
-        batches = [events[start : start + step] for start in range(0, len(events), step)]
+        events = tuple(self._events)
         try:
-            await spool.append([_encoded(batch) for batch in batches])
+            await spool.append(list(usage_batches.payloads(events)))
         except SpoolError as error:
             log.exception("usage_not_spooled", waiting=len(self), error=str(error))
             return
         self._metrics.spooled.inc(len(events))
         self._let_go(len(events))
-
-
-def _encoded(batch: Sequence[UsageEvent | VoidJob]) -> bytes:
-    return messages.encode(
-        UsageBatch(
-            tuple(each for each in batch if isinstance(each, UsageEvent)),
-            tuple(each for each in batch if isinstance(each, VoidJob)),
-        )
-    )
-
-
-def _count(payload: bytes) -> int:
-    batch = messages.decode_usage_batch(payload)
-    return len(batch.events) + len(batch.void)

@@ -198,7 +198,7 @@ async def test_what_is_neither_stored_nor_on_disk_is_in_the_journal(rig: Rig) ->
     outbox = rig.outbox()
 
     def noted() -> list[UsageEvent | VoidJob]:
-        [path] = rig.directory.glob("*/process.journal")
+        [path] = rig.directory.glob("*/journal")
         batches = [messages.decode_usage_batch(payload) for payload in journal_record.read(path.read_bytes())]
         return [each for batch in batches for each in (*batch.events, *batch.void)]
 
