@@ -107,7 +107,7 @@ class Relay:
 
     def _end_of(self, data: bytes) -> bytes:
         """Return what is to be kept of bytes that are too many to be kept."""
-        return data if self._stream and self._client.dialect.ends_stream(data) else b""
+        return data if self._stream and self._at_border and self._client.dialect.ends_stream(data) else b""
 
     def fail(self, fault: Fault) -> bool:
         """The answer failed. Returns whether the client has had all of it by then, and so was told nothing."""

@@ -136,6 +136,14 @@ def test_a_gap_in_an_answer_that_is_no_stream_is_not_paid() -> None:
     script.done()
 
 
+def test_an_answer_that_is_no_stream_is_not_paid_when_its_edge_stops() -> None:
+    script = EdgeScript(stream=False) >> offer() << "lane <- OPEN 0 b'hello', 600 s left, answer wanted"
+    script >> accepted() >> head(1, b"ab") << "start 200" << "write b'ab'"
+    script >> give_up()
+    script << "d1 <- CANCEL 0 void" << "settle, nothing" << "abort, gateway_shutting_down"
+    script.done()
+
+
 def test_a_lost_end_is_found_by_asking() -> None:
     script = answering() >> at(4.9) >> at(5.0) << "d1 <- CREDIT 0 1000 expects 2 sync, answer wanted" >> at(9.9)
     script >> at(10.0) << "d1 <- CREDIT 0 1000 expects 2 sync, answer wanted"

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trunkline.core.errors import FaultError
-from trunkline.protocol.sse import EventSplitter, parse_event, render_event, split_events
+from trunkline.protocol.sse import EventBuffer, EventSplitter, last_event, parse_event, render_event, split_events
 
 UNTIMED = settings(deadline=None)
 """A busy machine is no failure."""
@@ -55,6 +55,13 @@ def test_any_chunking_gives_the_same_bytes_and_data(stream: bytes, borders: list
     assert [item for item in data if item is not None] == [
         item for event in whole if (item := parse_event(event).data) is not None
     ]
+
+
+@given(STREAMS)
+def test_the_last_event_is_found_without_the_others(stream: bytes) -> None:
+    block = EventBuffer().receive(stream)
+    events = [event for event in split_events(block) if event.strip(b"\r\n")]
+    assert last_event(block) == parse_event(events[-1] if events else b"")
 
 
 @given(MARKED_STREAMS)

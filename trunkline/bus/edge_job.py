@@ -75,6 +75,9 @@ _UNTAKEN = frozenset({EdgeState.OFFERED, EdgeState.WAITING})
 _BEFORE_HEAD = frozenset({EdgeState.OFFERED, EdgeState.ACCEPTED})
 _OVER = frozenset({EdgeState.SETTLING, EdgeState.ENDED})
 
+_OURS = frozenset({ErrorType.GATEWAY_SHUTTING_DOWN, ErrorType.GATEWAY_FRAME_LOST, ErrorType.GATEWAY_INTERNAL})
+"""Why a dispatcher ends an answer that has begun, where neither its client nor its provider is to blame."""
+
 DEADLINE_SLACK_S = 5.0
 """The dispatcher ends a job at its deadline by itself, with a better message; the edge waits this much longer."""
 
@@ -324,9 +327,12 @@ class EdgeJob:
             return self._again(fail.fault)
         self.dispatcher = fail.dispatcher
         self.voided = self.voided or fail.unknown
+        settled = _settled_by_fail(fail)
+        if self.started and self.worthless and fail.fault.type in _OURS:
+            self.voided, settled = True, Settle()
         self.state = EdgeState.ENDED
         self._body = None
-        return (_settled_by_fail(fail), Abort(fail.fault))
+        return (settled, Abort(fail.fault))
 
     def _abort(self, fault: Fault) -> tuple[Command, ...]:
         """End the job by ourselves. What the client has got of it is paid, so its dispatcher is still to be heard."""

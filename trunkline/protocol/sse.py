@@ -17,6 +17,8 @@ _BORDER_BYTES_MAX = 4
 """CR LF CR LF; a border may begin this much less one before a chunk."""
 _LINE_END_OR_UNKNOWN = frozenset({b"\n", b"\r", b""})
 """What may stand before a blank line and belong to it; nothing: it is in an earlier chunk."""
+_BORDERS_BEFORE = (b"\n\n", b"\n\r", b"\r\r")
+"""Every blank line before an event has one of them; where there is no CR, the first."""
 _LF = 0x0A
 _LEADING_LINE_ENDS = re.compile(rb"[\r\n]*+")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -183,8 +185,10 @@ def parse_event(event: bytes) -> SSEEvent:
 
 
 def last_event(block: bytes) -> SSEEvent:
-    """Return the last of the whole events in a block."""
-    return parse_event(split_events(block)[-1]) if block else SSEEvent("", None)
+    """Return the last of the whole events in a block, without looking at those before it."""
+    events = block.rstrip(b"\r\n")
+    borders = _BORDERS_BEFORE if b"\r" in events else _BORDERS_BEFORE[:1]
+    return parse_event(events[max(map(events.rfind, borders)) + 1 :])
 
 
 def render_event(data: bytes, event: str = "") -> bytes:

@@ -6,7 +6,7 @@ import pytest
 from tests.support.job_scripts import JOB, envelope
 from tests.support.usage_events import usage_event
 from trunkline.bus import frames, messages
-from trunkline.bus.edge_commands import Reoffer
+from trunkline.bus.edge_commands import Abort, Command, Reoffer, Settle
 from trunkline.bus.edge_job import EdgeJob, EdgeState
 from trunkline.bus.frames import Kind
 from trunkline.bus.messages import Accepted, Fail, Head
@@ -27,8 +27,8 @@ def job() -> EdgeJob:
     return job
 
 
-def receive(job: EdgeJob, kind: Kind, seq: int, payload: bytes) -> None:
-    job.receive(frames.decode(frames.encode(1, kind, 0, JOB, seq, payload)), 0.1)
+def receive(job: EdgeJob, kind: Kind, seq: int, payload: bytes) -> tuple[Command, ...]:
+    return job.receive(frames.decode(frames.encode(1, kind, 0, JOB, seq, payload)), 0.1)
 
 
 def accept(job: EdgeJob) -> None:
@@ -111,3 +111,21 @@ def test_the_beginning_of_any_other_answer_is_worth_nothing() -> None:
         assert job.voided
         assert job.worthless
         assert job.state is EdgeState.ENDED
+
+
+@pytest.mark.parametrize(
+    "kind", [ErrorType.GATEWAY_SHUTTING_DOWN, ErrorType.GATEWAY_INTERNAL, ErrorType.UPSTREAM_TIMEOUT]
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_the_gateway_breaks_off_is_paid_if_it_is_of_use(kind: ErrorType, stream: bool) -> None:
+    """A client whose own slowness has cost its answer the deadline pays for it."""
+    job = EdgeJob(JOB, msgspec.structs.replace(envelope(), stream=stream), b"hello", 0.0)
+    job.offer(0.0, 1)
+    receive(job, Kind.HEAD, 0, BEGUN)
+    usage = usage_event()
+    fail = Fail(Fault(kind, "broken off"), usage=usage, usage_no=7, dispatcher="d1")
+    settle, abort = receive(job, Kind.FAIL, 1, messages.encode(fail))
+    assert isinstance(abort, Abort)
+    free = not stream and kind is not ErrorType.UPSTREAM_TIMEOUT
+    assert settle == (Settle() if free else Settle(usage, 7))
+    assert job.voided is free

@@ -4,6 +4,7 @@ import pytest
 
 from services.edge.client_job import ClientJob
 from services.edge.relay import Relay
+from tests.support.kept_wire import KeptWire
 from trunkline.bus.messages import Head
 from trunkline.core.errors import ErrorType, Fault
 from trunkline.core.ids import JobIDMint
@@ -16,33 +17,8 @@ HEAD = Head(200, "text/event-stream", 0, 1, "channel", "dispatcher-1", fidelity=
 EVENT = b'data: {"x":1}\n\n'
 
 
-class Wire:
-    """A connection that keeps what was written; a slow one says so."""
-
-    draining = False
-
-    def __init__(self) -> None:
-        self.slow = False
-        self.ended = 0
-        self.sent: list[bytes] = []
-
-    def write(self, wire: bytes) -> bool:
-        self.sent.append(wire)
-        return self.slow
-
-    def date_line(self) -> bytes:
-        return b""
-
-    def answer_begun(self) -> None: ...
-
-    def exchange_ended(self, *, keep_alive: bool) -> None:
-        self.ended += 1
-
-    def cut(self) -> None: ...
-
-
-def relay_for(dialect: str, *, array: bool = False, stream: bool = True) -> tuple[Relay, Wire, list[int]]:
-    wire = Wire()
+def relay_for(dialect: str, *, array: bool = False, stream: bool = True) -> tuple[Relay, KeptWire, list[int]]:
+    wire = KeptWire()
     # HTTP/1.0: what is written needs no framing.
     exchange = Exchange(wire, Request("POST", "/", "", {}, b"", ""), keep_alive=False, chunked=False)
     drained: list[int] = []
@@ -128,32 +104,40 @@ def test_an_error_in_an_array_is_a_piece_of_it() -> None:
     assert wire.sent[-1].startswith(b',{"error":')
 
 
-LAST = {
-    OPENAI_CHAT: b"data: [DONE]\n\n",
-    OPENAI_RESPONSES: b'event: response.completed\ndata: {"type":"response.completed","response":{}}\n\n',
-    ANTHROPIC: b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
-}
+LAST = (
+    (OPENAI_CHAT, b"data: [DONE]\n\n"),
+    (OPENAI_CHAT, b"data:[DONE]\r\n\r\n"),
+    (OPENAI_RESPONSES, b'event: response.completed\ndata: {"type":"response.completed","response":{}}\n\n'),
+    (OPENAI_RESPONSES, b'event: response.incomplete\ndata: {"type":"response.incomplete","response":{}}\n\n'),
+    (OPENAI_RESPONSES, b'event: response.failed\ndata: {"type":"response.failed","response":{}}\n\n'),
+    (OPENAI_RESPONSES, b'data: {"type":"response.completed","response":{}}\n\n'),
+    (OPENAI_RESPONSES, b"data: [DONE]\n\n"),
+    (ANTHROPIC, b'event: message_stop\ndata: {"type":"message_stop"}\n\n'),
+)
 CUT = Fault(ErrorType.UPSTREAM_CUT, "Cut.")
 
 
-@pytest.mark.parametrize("dialect", LAST)
+@pytest.mark.parametrize(("dialect", "last"), LAST)
 @pytest.mark.parametrize("before", [b"", EVENT, b"data: " + b"x" * 5000 + b"\n\n"])
-def test_behind_the_last_event_no_error_follows(dialect: str, before: bytes) -> None:
+def test_behind_the_last_event_no_error_follows(dialect: str, last: bytes, before: bytes) -> None:
     relay, wire, _ = relay_for(dialect)
     relay.start(HEAD)
     relay.write(EVENT)
-    relay.write(before + LAST[dialect])
+    relay.write(before + last)
     assert relay.fail(CUT)
-    assert b"".join(wire.sent[1:]) == before + LAST[dialect]
+    assert b"".join(wire.sent[1:]) == before + last
     assert wire.ended == 1
 
 
-@pytest.mark.parametrize("dialect", LAST)
-@pytest.mark.parametrize("behind", [EVENT, b"data: " + b"x" * 5000 + b"\n\n", b'data: {"half'])
-def test_what_follows_the_last_event_is_followed_by_the_error(dialect: str, behind: bytes) -> None:
+@pytest.mark.parametrize(("dialect", "last"), LAST)
+@pytest.mark.parametrize(
+    "behind",
+    [EVENT, b"data: " + b"x" * 5000 + b"\n\n", b'data: {"half', b"data: [DONE]", b"data: [DONE]".rjust(5000)],
+)
+def test_what_follows_the_last_event_is_followed_by_the_error(dialect: str, last: bytes, behind: bytes) -> None:
     relay, wire, _ = relay_for(dialect)
     relay.start(HEAD)
-    relay.write(LAST[dialect])
+    relay.write(last)
     relay.write(behind)
     assert not relay.fail(CUT)
     assert b"error" in wire.sent[-1]
