@@ -9,12 +9,27 @@ class ConsoleMetrics:
     """The console's metrics, on the registry of its process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._count_requests(registry)
+        self._count_projection(registry)
+        self._count_upkeep(registry)
+        self._count_history(registry)
+
+    def _count_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "trunkline_console_requests",
             "Admin requests by method, route and status.",
             ["method", "route", "status"],
             registry=registry,
         )
+        self.payments = Counter(
+            "trunkline_console_payments",
+            "Payments announced, by provider and result: booked, known already, kept aside for a person, ignored (not"
+            " of a payment), refused (forged, too old or not understood).",
+            ["provider", "result"],
+            registry=registry,
+        )
+
+    def _count_projection(self, registry: CollectorRegistry) -> None:
         self.projected = Counter(
             "trunkline_console_projected", "Outbox entries written to KV, by bucket.", ["bucket"], registry=registry
         )
@@ -40,6 +55,8 @@ class ConsoleMetrics:
             "How long the oldest change of the configuration has waited to be written to KV; 0 if none waits.",
             registry=registry,
         )
+
+    def _count_upkeep(self, registry: CollectorRegistry) -> None:
         self.upkeep_failures = Counter(
             "trunkline_console_upkeep_failures",
             "Work by the clock that Postgres did not let be done, and that is tried again.",
@@ -56,13 +73,8 @@ class ConsoleMetrics:
             ("email", "webhook"),
             ("delivered", "failed", "given_up"),
         )
-        self.payments = Counter(
-            "trunkline_console_payments",
-            "Payments announced, by provider and result: booked, known already, kept aside for a person, ignored (not"
-            " of a payment), refused (forged, too old or not understood).",
-            ["provider", "result"],
-            registry=registry,
-        )
+
+    def _count_history(self, registry: CollectorRegistry) -> None:
         self.history = zeroed(
             Counter(
                 "trunkline_console_history",

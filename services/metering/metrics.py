@@ -20,6 +20,7 @@ class MeteringMetrics:
         self.queue_messages = 0
         self.queue_age_s = 0.0
         self._count_settling(registry)
+        self._show_books(registry)
         self._count_answers(registry)
         self._count_postgres(registry)
         self._count_upkeep(registry)
@@ -61,6 +62,8 @@ class MeteringMetrics:
             ),
             ("noted", "refunded", "refused"),
         )
+
+    def _show_books(self, registry: CollectorRegistry) -> None:
         for kind in self._booked_nano:
             registry.register(self._booked(kind))
         registry.register(

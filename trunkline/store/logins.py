@@ -270,6 +270,17 @@ async def forget_unconfirmed(connection: Connection, before: dt.datetime) -> Non
     await connection.execute("delete from logins where state = 'unconfirmed' and created_at < $1", before)
 
 
+_VIEWS = f"""
+select {_COLUMNS}, l.created_at, l.signed_in_at, {PLACES} as places,
+       exists (select from login_subjects where login_id = l.id) as elsewhere,
+       (select count(*) from sessions where login_id = l.id and ends_at > now()) as sessions
+from logins l where ($1::text is null or lower(l.name) = lower($1))
+  and ($2::text is null or strpos(lower(l.name), lower($2)) > 0 or strpos(lower(l.email), lower($2)) > 0)
+  and ($3::text is null or l.state = $3) and ($4::text is null or lower(l.name) > lower($4))
+order by lower(l.name) limit $5
+"""  # noqa: S608 - made of constants
+
+
 async def login_views(
     connection: Connection,
     *,
@@ -292,41 +303,29 @@ async def login_views(
     Raises:
         NotFoundError: ``name`` was given and is not there.
     """
-    rows = await connection.fetch(
-        f"select {_COLUMNS}, l.created_at, l.signed_in_at, {PLACES} as places,"  # noqa: S608 - constants
-        " exists (select from login_subjects where login_id = l.id) as elsewhere,"
-        " (select count(*) from sessions where login_id = l.id and ends_at > now()) as sessions"
-        " from logins l where ($1::text is null or lower(l.name) = lower($1))"
-        " and ($2::text is null or strpos(lower(l.name), lower($2)) > 0 or strpos(lower(l.email), lower($2)) > 0)"
-        " and ($3::text is null or l.state = $3) and ($4::text is null or lower(l.name) > lower($4))"
-        " order by lower(l.name) limit $5",
-        name,
-        search,
-        state,
-        after,
-        limit,
-    )
+    rows = await connection.fetch(_VIEWS, name, search, state, after, limit)
     if name is not None and not rows:
         raise NotFoundError(f"there is no login {name!r}")
-    return [
-        LoginView(
-            id=row["id"],
-            name=row["name"],
-            email=row["email"],
-            email_confirmed=row["email_confirmed"],
-            operator=row["operator"],
-            state=LoginState(row["state"]),
-            language=row["language"],
-            password=row["password_hash"] is not None,
-            totp=row["totp_confirmed"],
-            elsewhere=row["elsewhere"],
-            sessions=row["sessions"],
-            created_at=row["created_at"],
-            signed_in_at=row["signed_in_at"],
-            accounts=decode_places(row["places"]),
-        )
-        for row in rows
-    ]
+    return [_view(row) for row in rows]
+
+
+def _view(row: asyncpg.Record) -> LoginView:
+    return LoginView(
+        id=row["id"],
+        name=row["name"],
+        email=row["email"],
+        email_confirmed=row["email_confirmed"],
+        operator=row["operator"],
+        state=LoginState(row["state"]),
+        language=row["language"],
+        password=row["password_hash"] is not None,
+        totp=row["totp_confirmed"],
+        elsewhere=row["elsewhere"],
+        sessions=row["sessions"],
+        created_at=row["created_at"],
+        signed_in_at=row["signed_in_at"],
+        accounts=decode_places(row["places"]),
+    )
 
 
 async def places_of(connection: Connection, login_id: int) -> tuple[Place, ...]:

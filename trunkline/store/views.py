@@ -1,7 +1,9 @@
 """Configuration as people see it, for the admin API. Read only; secrets are not among it."""
 
+from collections.abc import Iterable
+
 from trunkline.policy.admin_api import ChannelView, CredentialView, ModelView
-from trunkline.policy.entities import Model
+from trunkline.policy.entities import Channel, Model, Prices
 from trunkline.store.configuration import (
     CHANNEL_COLUMNS,
     MODELS_WITH_PRICES,
@@ -34,46 +36,52 @@ async def channels(connection: Connection, name: str | None = None) -> list[Chan
     if name is not None and not rows:
         raise NotFoundError(f"there is no channel {name!r}")
     ids = [row["id"] for row in rows]
-    credentials: dict[int, list[CredentialView]] = {}
+    credentials, costs = await _credentials(connection, ids), await costs_in_force(connection, ids)
+    return [
+        _channel(row["id"], channel_of(row), credentials.get(row["id"], ()), costs.get(row["id"], {})) for row in rows
+    ]
+
+
+async def _credentials(connection: Connection, channel_ids: list[int]) -> dict[int, list[CredentialView]]:
+    found: dict[int, list[CredentialView]] = {}
     for row in await connection.fetch(
         "select id, channel_id, fingerprint, weight, limits, created_at from credentials"
         " where channel_id = any($1) order by id",
-        ids,
+        channel_ids,
     ):
         limits = decode_credential_limits(row["limits"])
         view = CredentialView(row["id"], row["fingerprint"][:MARK_CHARS], row["created_at"], row["weight"], limits)
-        credentials.setdefault(row["channel_id"], []).append(view)
-    costs = await costs_in_force(connection, ids)
-    views = []
-    for row in rows:
-        channel = channel_of(row)
-        views.append(
-            ChannelView(
-                id=row["id"],
-                name=channel.name,
-                dialect=channel.dialect,
-                base_url=channel.base_url,
-                models=channel.models,
-                groups=channel.groups,
-                priority=channel.priority,
-                weight=channel.weight,
-                enabled=channel.enabled,
-                timeouts=channel.timeouts,
-                params=channel.params,
-                stream_usage=channel.stream_usage,
-                options=channel.options,
-                credentials=tuple(credentials.get(row["id"], ())),
-                costs=costs.get(row["id"], {}),
-                drained=channel.drained,
-                credential_order=channel.credential_order,
-                limits=channel.limits,
-                overrides=channel.overrides,
-                headers=channel.headers,
-                status_map=channel.status_map,
-                probe=channel.probe,
-            )
-        )
-    return views
+        found.setdefault(row["channel_id"], []).append(view)
+    return found
+
+
+def _channel(
+    channel_id: int, channel: Channel, credentials: Iterable[CredentialView], costs: dict[str, Prices]
+) -> ChannelView:
+    return ChannelView(
+        id=channel_id,
+        name=channel.name,
+        dialect=channel.dialect,
+        base_url=channel.base_url,
+        models=channel.models,
+        groups=channel.groups,
+        priority=channel.priority,
+        weight=channel.weight,
+        enabled=channel.enabled,
+        timeouts=channel.timeouts,
+        params=channel.params,
+        stream_usage=channel.stream_usage,
+        options=channel.options,
+        credentials=tuple(credentials),
+        costs=costs,
+        drained=channel.drained,
+        credential_order=channel.credential_order,
+        limits=channel.limits,
+        overrides=channel.overrides,
+        headers=channel.headers,
+        status_map=channel.status_map,
+        probe=channel.probe,
+    )
 
 
 async def models(connection: Connection, name: str | None = None) -> list[ModelView]:
