@@ -1,55 +1,117 @@
-"""The NATS of two regions, as deploy/k8s/overlays/regions describes them, find each other."""
+"""The NATS of two regions, as deploy/k8s/overlays/regions and gateways describe them, find each other."""
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.support.cluster_regions import ABROAD, HOME, POD_PORTS, write_region
+from tests.support.cluster_regions import (
+    ABROAD,
+    GATEWAY_ABROAD,
+    GATEWAY_HOME,
+    HOME,
+    PASSWORD,
+    REGIONS,
+    Pod,
+    write_region,
+)
 from tests.support.http_certificate import certified
-from tests.support.servers import Server, free_port, nats_binary
+from tests.support.manifests import container
+from tests.support.servers import Server, free_ports, nats_binary
 from tests.support.waiting import eventually
+from trunkline.bus import permissions, subjects
+from trunkline.bus.port import BusError
+from trunkline.runtime import nats_bus
+from trunkline.runtime.nats_bus import NATSBus
+from trunkline.runtime.tasks import TaskSet
+from trunkline.runtime.tls import client_tls
 
-DEADLINE_S = 15.0
-NATS, LEAFNODES, MONITOR = "4222", "7422", "8222"
+DEADLINE_S = 30.0
+NATS, MONITOR = "4222", "8222"
+POD_PORTS = (NATS, "6222", "7222", "7422", MONITOR)
+WRONG = "wrong1"
+HOME_NODES = 3
+GATEWAY_PODS = (
+    *(Pod(GATEWAY_HOME, number) for number in range(HOME_NODES)),
+    Pod(GATEWAY_ABROAD),
+    Pod(GATEWAY_ABROAD, 1),
+)
 
-Run = Callable[[str, str], dict[str, int]]
-"""Starts a node of an overlay with a password for home; returns its ports by those of its pod."""
+Run = Callable[..., None]
+"""Starts a node with a password for the other region."""
+
+
+@functools.cache
+def all_ports() -> dict[tuple[Pod, str], int]:
+    """Return a port of this machine for each of a pod: others are told of it before it is there."""
+    doors = [(Pod(overlay, number), port) for overlay in REGIONS for number in range(3) for port in POD_PORTS]
+    return dict(zip(doors, free_ports(len(doors)), strict=True))
+
+
+def here(pod: Pod, port: str) -> int:
+    return all_ports()[pod, port]
+
+
+def log(folder: Path, pod: Pod) -> Path:
+    return folder / pod.overlay / str(pod.number) / "nats.log"
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     certified(tmp_path)
     started: list[Server] = []
-    home_port = free_port()
 
-    def run_node(overlay: str, password: str) -> dict[str, int]:
-        folder = tmp_path / f"node-{len(started)}"
-        folder.mkdir()
-        ports = {port: free_port() for port in POD_PORTS}
-        if overlay == HOME:
-            ports[LEAFNODES] = home_port
-        url = f"tls://region:{password}@localhost:{home_port}"
-        path, environment = write_region(folder, overlay, tmp_path, ports, url)
-        server = Server([nats_binary(), "-c", str(path)], ports[NATS], folder / "nats.log", None)
+    def run_node(pod: Pod, password: str = PASSWORD) -> None:
+        folder = log(tmp_path, pod).parent
+        folder.mkdir(parents=True)
+        path, environment = write_region(folder, pod, tmp_path, here, password)
+        server = Server([nats_binary(), "-c", str(path)], here(pod, NATS), folder / "nats.log", None)
         server.environment |= environment
         started.append(server.start())
-        return ports
 
     yield run_node
     for server in started:
         server.kill()
 
 
-async def leaves(ports: dict[str, int]) -> list[str]:
+async def told(pod: Pod, path: str) -> dict[str, Any]:
+    """Return what a node says of itself."""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"http://127.0.0.1:{here(pod, MONITOR)}{path}") as response,
+    ):
+        assert response.status == 200, path
+        return dict(await response.json())
+
+
+async def leaves(pod: Pod) -> list[str]:
     """Return the names of the nodes that a node has a leaf-node connection with."""
-    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{ports[MONITOR]}/leafz") as response:
-        return [leaf["name"] for leaf in (await response.json()).get("leafs") or ()]
+    return [leaf["name"] for leaf in (await told(pod, "/leafz")).get("leafs") or ()]
+
+
+async def gateways(pod: Pod) -> tuple[set[str], set[str]]:
+    """Return the clusters that a node has a gateway connection to, and those that it has one from."""
+    found = await told(pod, "/gatewayz")
+    return set(found.get("outbound_gateways") or ()), set(found.get("inbound_gateways") or ())
+
+
+async def refused(folder: Path, pod: Pod) -> None:
+    """Return once a node has refused another one."""
+
+    async def said() -> bool:
+        return 'authentication error - User "region"' in log(folder, pod).read_text()
+
+    await eventually(said, within_s=DEADLINE_S, what="it is refused")
 
 
 async def test_regions_find_each_other(run: Run) -> None:
-    home, abroad = run(HOME, "drawn1"), run(ABROAD, "drawn1")
+    home, abroad = Pod(HOME), Pod(ABROAD)
+    run(home)
+    run(abroad)
 
     async def joined() -> bool:
         return bool(await leaves(home) and await leaves(abroad))
@@ -59,11 +121,78 @@ async def test_regions_find_each_other(run: Run) -> None:
 
 
 async def test_another_password_is_refused(run: Run, tmp_path: Path) -> None:
-    home = run(HOME, "drawn1")
-    run(ABROAD, "wrong1")
+    run(Pod(HOME))
+    run(Pod(ABROAD), WRONG)
+    await refused(tmp_path, Pod(HOME))
+    assert await leaves(Pod(HOME)) == []
 
-    async def refused() -> bool:
-        return "authentication error" in (tmp_path / "node-0" / "nats.log").read_text()
 
-    await eventually(refused, within_s=DEADLINE_S, what="it is refused")
-    assert await leaves(home) == []
+@asynccontextmanager
+async def connected(pod: Pod, user: str, tasks: TaskSet, folder: Path) -> AsyncIterator[NATSBus]:
+    certificate, key = str(folder / "certificate.pem"), str(folder / "key.pem")
+    bus = await nats_bus.connect(
+        f"tls://{user}:{PASSWORD}@localhost:{here(pod, NATS)}",
+        name=user,
+        tasks=tasks,
+        inbox=subjects.inbox(user),
+        replicas=HOME_NODES,
+        tls=client_tls("nats", certificate, certificate, key),
+    )
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def until_done(work: Callable[[], Awaitable[None]], what: str) -> None:
+    """Try again until it is done, as services do while the nodes choose who leads."""
+
+    async def attempt() -> bool:
+        try:
+            await work()
+        except BusError:
+            return False
+        return True
+
+    await eventually(attempt, within_s=DEADLINE_S, what=what)
+
+
+async def test_gateways_are_there_both_ways_and_lead_to_homes_jetstream(
+    run: Run, tasks: TaskSet, tmp_path: Path
+) -> None:
+    for pod in GATEWAY_PODS:
+        run(pod)
+
+    async def joined() -> bool:
+        out = [(await gateways(pod))[0] for pod in GATEWAY_PODS]
+        return out == [{"abroad"}] * HOME_NODES + [{"trunkline"}] * 2
+
+    await eventually(joined, within_s=DEADLINE_S, what="the regions are joined")
+    # The others' load balancer leads to the first of each.
+    assert await gateways(Pod(GATEWAY_HOME)) == ({"abroad"}, {"abroad"})
+    assert await gateways(Pod(GATEWAY_ABROAD)) == ({"trunkline"}, {"trunkline"})
+
+    async with connected(Pod(GATEWAY_HOME), "metering", tasks, tmp_path) as bus:
+        await until_done(lambda: bus.ensure_streams(permissions.STREAMS["metering"]), "streams of metering")
+    async with connected(Pod(GATEWAY_ABROAD, 1), "dispatcher", tasks, tmp_path) as bus:
+        subject = subjects.usage("dispatcher", "dispatcher-1")
+        await until_done(lambda: bus.store(subject, b"used", message_id="1", timeout_s=2.0), "usage stored")
+    async with connected(Pod(GATEWAY_HOME, 1), permissions.OPERATOR, tasks, tmp_path) as bus:
+        kept = await bus.jetstream.stream_info(subjects.USAGE_STREAM)
+    assert (kept.state.messages, kept.config.num_replicas) == (1, HOME_NODES)
+
+
+async def test_abroad_a_node_without_jetstream_passes_its_probes(run: Run) -> None:
+    run(Pod(GATEWAY_ABROAD))
+    assert (await told(Pod(GATEWAY_ABROAD), "/jsz"))["disabled"] is True
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        path = container(GATEWAY_ABROAD, "nats").spec[probe]["httpGet"]["path"]
+        assert await told(Pod(GATEWAY_ABROAD), path) == {"status": "ok"}
+
+
+async def test_another_password_is_refused_by_a_gateway_on_either_side(run: Run, tmp_path: Path) -> None:
+    run(Pod(GATEWAY_HOME))
+    run(Pod(GATEWAY_ABROAD), WRONG)
+    for pod in (Pod(GATEWAY_HOME), Pod(GATEWAY_ABROAD)):
+        await refused(tmp_path, pod)
+        assert (await gateways(pod))[1] == set()

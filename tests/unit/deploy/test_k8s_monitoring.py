@@ -3,11 +3,12 @@
 import json
 import re
 
+import pytest
 import yaml
 
 from deploy.grafana.boards import DASHBOARDS
 from docs.generate import CLUSTER_RULES, RULES, cluster_rules_text
-from tests.support.cluster_regions import ABROAD
+from tests.support.cluster_regions import ABROAD, GATEWAY_ABROAD
 from tests.support.manifests import ROOT, containers, named, of_kind, workloads
 from tests.support.network_policies import selects
 
@@ -39,14 +40,15 @@ def test_boards_are_those_of_the_files_and_the_sidecar_finds_them() -> None:
     assert all(len(json.dumps(each).encode()) < BYTES_MAX for each in found)
 
 
-def test_abroad_only_those_are_missed_that_should_be_there() -> None:
+@pytest.mark.parametrize("overlay", [ABROAD, GATEWAY_ABROAD])
+def test_abroad_only_those_are_missed_that_should_be_there(overlay: str) -> None:
     (expr,) = (
         rule["expr"]
-        for group in named(ABROAD, "PrometheusRule", "trunkline-silence")["spec"]["groups"]
+        for group in named(overlay, "PrometheusRule", "trunkline-silence")["spec"]["groups"]
         for rule in group["rules"]
         if rule.get("alert") == "TrunklineRoleAbsent"
     )
-    assert set(re.findall(r'job="(\w+)"', expr)) == workloads(ABROAD).keys() - {"nats"}
+    assert set(re.findall(r'job="(\w+)"', expr)) == workloads(overlay).keys() - {"nats"}
 
 
 def test_prometheus_finds_the_metrics_of_every_pod_that_has_some() -> None:

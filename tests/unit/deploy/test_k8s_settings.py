@@ -12,6 +12,7 @@ from services.dispatcher.config import DispatcherSettings
 from services.edge.config import EdgeSettings
 from services.health.config import HealthSettings
 from services.metering.config import MeteringSettings
+from tests.support.cluster_regions import REGIONS
 from tests.support.cluster_secrets import PAGE, made_secrets
 from tests.support.http_certificate import certified
 from tests.support.manifests import (
@@ -52,7 +53,7 @@ CERTIFICATE_KEYS = {"tls.crt": "certificate.pem", "ca.crt": "certificate.pem", "
 """What it puts into a Secret (https://cert-manager.io/docs/usage/certificate/), and what stands for it here."""
 
 ALL = (*OVERLAYS, TRACED)
-OURS = [(overlay, each) for overlay in ALL for each in containers(overlay) if each.module]
+OURS = [(overlay, each) for overlay in (*ALL, *REGIONS) for each in containers(overlay) if each.module]
 IDS = [f"{overlay}-{each.role}" for overlay, each in OURS]
 
 
