@@ -19,17 +19,17 @@ async def client(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> AsyncIterat
         client = running.client
         calls: list[tuple[str, str, dict[str, Any]]] = [
             ("PUT", "/tiers/gold", {"rpm": 5}),
-            ("PUT", "/groups/vip", {}),
+            ("PUT", "/groups/extra", {}),
             ("POST", "/accounts", {"name": "acme", "tier": "gold"}),
             ("POST", "/accounts", {"name": "Acme two"}),
-            ("POST", "/accounts", {"name": "lab"}),
-            ("PATCH", "/accounts/lab", {"groups": ["default", "vip"]}),
-            ("POST", "/accounts/acme/users", {"name": "kim"}),
-            ("POST", "/accounts/acme/keys", {"name": "ci", "user": "kim", "models": ["gpt-*"]}),
+            ("POST", "/accounts", {"name": "workshop"}),
+            ("PATCH", "/accounts/workshop", {"groups": ["default", "extra"]}),
+            ("POST", "/accounts/acme/users", {"name": "robin"}),
+            ("POST", "/accounts/acme/keys", {"name": "build", "user": "robin", "models": ["gpt-*"]}),
             ("POST", "/accounts/acme/keys", {"name": "old", "expires": PAST}),
-            ("POST", "/accounts/lab/keys", {"name": "ci", "groups": ["vip"]}),
-            ("POST", "/accounts/lab/keys", {"name": "100%_wild"}),
-            ("POST", "/accounts/lab/keys/ci/block", {}),
+            ("POST", "/accounts/workshop/keys", {"name": "build", "groups": ["extra"]}),
+            ("POST", "/accounts/workshop/keys", {"name": "100%_wild"}),
+            ("POST", "/accounts/workshop/keys/build/block", {}),
         ]
         for method, path, body in calls:
             found = await client.call(method, path, body)
@@ -50,27 +50,28 @@ async def accounts(client: AdminClient, query: str = "") -> list[str]:
 
 
 async def test_keys_are_found_by_what_people_know_of_them(client: AdminClient) -> None:
-    everything = ["acme/ci", "acme/old", "lab/100%_wild", "lab/ci"]
+    """Each word is longer than what of a secret is drawn and shown, four letters, which is searched as well."""
+    everything = ["acme/build", "acme/old", "workshop/100%_wild", "workshop/build"]
     assert await keys(client) == everything
-    assert await keys(client, "?search=CI") == ["acme/ci", "lab/ci"]
-    assert await keys(client, "?search=kim") == ["acme/ci"]
-    assert await keys(client, "?search=gpt-") == ["acme/ci"]
-    assert await keys(client, "?search=vip") == ["lab/ci"]
-    assert await keys(client, "?search=LAB") == ["lab/100%_wild", "lab/ci"]
-    assert await keys(client, "?search=%25_") == ["lab/100%_wild"]
+    assert await keys(client, "?search=BUILD") == ["acme/build", "workshop/build"]
+    assert await keys(client, "?search=robin") == ["acme/build"]
+    assert await keys(client, "?search=gpt-") == ["acme/build"]
+    assert await keys(client, "?search=extra") == ["workshop/build"]
+    assert await keys(client, "?search=WORKSHOP") == ["workshop/100%_wild", "workshop/build"]
+    assert await keys(client, "?search=%25_") == ["workshop/100%_wild"]
     prefix = (await client.call("GET", "/accounts/acme/keys/old")).body["prefix"]
     assert await keys(client, f"?search={prefix}") == ["acme/old"]
-    assert await keys(client, "?state=blocked") == ["lab/ci"]
+    assert await keys(client, "?state=blocked") == ["workshop/build"]
     assert await keys(client, "?state=expired") == ["acme/old"]
-    assert await keys(client, "?state=valid") == ["acme/ci", "lab/100%_wild"]
-    assert await keys(client, "?state=valid&search=ci") == ["acme/ci"]
+    assert await keys(client, "?state=valid") == ["acme/build", "workshop/100%_wild"]
+    assert await keys(client, "?state=valid&search=build") == ["acme/build"]
 
 
 async def test_keys_are_read_page_by_page(client: AdminClient) -> None:
-    assert await keys(client, "?limit=2") == ["acme/ci", "acme/old"]
-    assert await keys(client, "?limit=2&after=acme/old") == ["lab/100%_wild", "lab/ci"]
-    assert await keys(client, "?after=lab/ci") == []
-    assert await keys(client, "?after=acme/zz") == ["lab/100%_wild", "lab/ci"]
+    assert await keys(client, "?limit=2") == ["acme/build", "acme/old"]
+    assert await keys(client, "?limit=2&after=acme/old") == ["workshop/100%_wild", "workshop/build"]
+    assert await keys(client, "?after=workshop/build") == []
+    assert await keys(client, "?after=acme/zz") == ["workshop/100%_wild", "workshop/build"]
 
 
 @pytest.mark.parametrize(
@@ -90,11 +91,11 @@ async def test_what_cannot_be_asked_for_is_refused(client: AdminClient, query: s
 
 async def test_accounts_are_found_and_read_page_by_page(client: AdminClient) -> None:
     everything = await accounts(client)
-    assert sorted(everything) == ["Acme two", "acme", "lab"]
+    assert sorted(everything) == ["Acme two", "acme", "workshop"]
     assert sorted(await accounts(client, "?search=ACME")) == ["Acme two", "acme"]
     assert await accounts(client, "?search=gold") == ["acme"]
-    assert await accounts(client, "?search=vip") == ["lab"]
-    assert await accounts(client, "?search=vip%25") == []
+    assert await accounts(client, "?search=extra") == ["workshop"]
+    assert await accounts(client, "?search=extra%25") == []
     assert await accounts(client, "?limit=2") == everything[:2]
     assert await accounts(client, f"?limit=2&after={everything[1]}") == everything[2:]
     assert (await client.call("GET", "/accounts?limit=-1")).status == 400
@@ -108,4 +109,4 @@ async def test_accounts_say_what_they_spent_in_this_month(client: AdminClient, d
             " from accounts, (values (0, 5), (40, 7)) as spent (back, amount) where name = 'acme'"
         )
     found = {one["name"]: one["spent_nano"] for one in (await client.call("GET", "/accounts")).body}
-    assert found == {"acme": 5, "Acme two": 0, "lab": 0}
+    assert found == {"acme": 5, "Acme two": 0, "workshop": 0}
