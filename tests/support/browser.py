@@ -153,6 +153,11 @@ class View:
             self.problems.append(f"{request.method} {request.url}: {request.failure}")
 
 
+def leave(page: Page) -> None:
+    """Let a page ask for nothing any more, since what it shows is about to be deleted."""
+    page.goto("about:blank")
+
+
 class People:
     """Logins of a console, made when they are first asked for.
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browser import Look, People, View, words
+from tests.support.browser import Look, People, View, leave, words
 from tests.support.stack import until
 from tests.support.surface import ACCOUNT, Surface
 
@@ -395,6 +395,7 @@ def test_a_file_is_checked_put_right_and_applied(browser_page: OpenWindow, surfa
     editor.fill(exported)
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("Nothing differs: everything is as the file says.")).to_be_visible()
+    leave(page)
     surface.admin("DELETE", "/channels/of-a-file")
     surface.admin("DELETE", "/models/of-a-file")
 
@@ -421,6 +422,7 @@ def test_a_file_of_another_gateway_is_previewed_and_imported(
     model = surface.admin("GET", "/models/imported-model")
     [channel] = model["channels"]
     assert len(surface.admin("GET", f"/channels/{channel}")["credentials"]) == 1
+    leave(page)
     surface.admin("DELETE", f"/channels/{channel}")
     surface.admin("DELETE", "/models/imported-model")
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.browser import Look, People, View, words
+from tests.support.browser import Look, People, View, leave, words
 from tests.support.surface import Surface
 
 OpenWindow = Callable[..., View]
@@ -121,6 +121,7 @@ def test_a_channel_is_made_and_its_unlisted_model_priced(
     assert (made["models"], made["groups"], len(made["credentials"])) == ({"made-chat": "demo"}, ["default"], 1)
     prices = surface.admin("GET", "/models/made-chat")["prices"]
     assert prices == {"input": 1_500_000_000, "output": 6_000_000_000}
+    leave(page)
     surface.admin("DELETE", "/channels/made-here")
 
 
@@ -144,6 +145,7 @@ def test_a_vendor_brings_what_it_needs_and_a_name_is_taken_once(
     made = channel_of(surface, "deep")
     assert made["options"]["reasoning_replay"] == "always"
     assert made["params"] == {"drop": ["seed"]}
+    leave(page)
     surface.admin("DELETE", "/channels/deep")
 
 
@@ -405,6 +407,7 @@ def test_a_model_is_routed_and_keeps_its_price(browser_page: OpenWindow, surface
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Refresh list prices").click()
     expect(page.get_by_role("dialog").get_by_text("All prices are those of the list.")).to_be_visible()
+    leave(page)
     surface.admin("DELETE", "/models/routed")
 
 
@@ -485,6 +488,7 @@ def test_names_are_text_whatever_they_say(browser_page: OpenWindow, surface: Sur
         page = view.open(f"/site/channels/{quote(HOSTILE)}?tab={tab}")
         expect(page.get_by_role("heading", level=1)).to_contain_text(HOSTILE)
         assert page.locator("main img").count() == 0
+    leave(page)
     surface.admin("DELETE", f"/channels/{quote(HOSTILE)}")
     for path in (f"/models/{quote(f'{HOSTILE}-chat')}", f"/groups/{quote(HOSTILE)}", f"/tiers/{quote(HOSTILE)}"):
         surface.admin("DELETE", path)
