@@ -171,7 +171,7 @@ async def _assert_whole(
     usage = await account_usage(stack, "acme")
     assert usage.charged == len(found)
 
-    assert "is there and holds" in cli.fails("restore", "--from", str(saved)), "not into a system that works"
+    assert "Stop the services" in cli.fails("restore", "--from", str(saved)), "not into a system that works"
     # The same once more, beside a ledger that has all of it: nothing is charged twice.
     client = await nats.connect(nats_url)
     try:

@@ -8,7 +8,9 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
 
-from trunkline.runtime.stream_backup import DATA, DESCRIPTION, BackupError, read_description, restore, save
+from tests.support.waiting import eventually
+from trunkline.runtime.stream_backup import DATA, DESCRIPTION, BackupError, check, read_description, restore, save
+from trunkline.runtime.tasks import TaskSet
 
 MESSAGES = 300
 LONG = b"x" * 4000
@@ -67,6 +69,27 @@ async def test_an_empty_stream_gives_way_and_one_with_messages_does_not(client: 
     await jetstream.purge_stream("QUEUE")
     await restore(client, "QUEUE", tmp_path)
     assert (await jetstream.stream_info("QUEUE")).state.messages == MESSAGES - 3
+
+
+async def test_a_stream_that_services_read_does_not_give_way_even_if_it_is_empty(
+    client: Client, tmp_path: Path, tasks: TaskSet
+) -> None:
+    await _queue(client)
+    await save(client, "QUEUE", tmp_path)
+    jetstream = client.jetstream()
+    await jetstream.purge_stream("QUEUE")
+    await check(client, "QUEUE", tmp_path)
+    pull = await jetstream.pull_subscribe("queue.>", durable="worker", config=ConsumerConfig(ack_wait=30))
+    reading = tasks.spawn(pull.fetch(1, timeout=60), name="reading")
+
+    async def waits() -> bool:
+        return bool((await jetstream.consumer_info("QUEUE", "worker")).num_waiting)
+
+    await eventually(waits, within_s=10, what="a service waits for a message")
+    with pytest.raises(BackupError, match="stream QUEUE is there, and read at this moment"):
+        await check(client, "QUEUE", tmp_path)
+    await tasks.end(reading)
+    await pull.unsubscribe()
 
 
 async def test_what_is_not_whole_is_refused(client: Client, tmp_path: Path) -> None:

@@ -153,8 +153,16 @@ async def check(client: Client, stream: str, folder: Path) -> Description:
     """Return what a folder holds, if it can be brought back.
 
     Raises:
-        BackupError: there is no whole stream in the folder, or one with messages is there.
+        BackupError: there is no whole stream in the folder, or one is there with messages, or with services that wait
+            for some.
     """
+    description = await _wanted(client, stream, folder)
+    if await _is_read(client, stream):
+        raise BackupError(f"stream {stream} is there, and read at this moment. Stop the services and try again")
+    return description
+
+
+async def _wanted(client: Client, stream: str, folder: Path) -> Description:
     description = read_description(folder)
     if description is None:
         raise BackupError(f"{folder} holds no whole stream: {DESCRIPTION} is missing, which is written last")
@@ -171,10 +179,10 @@ async def restore(client: Client, stream: str, folder: Path) -> Description:
     """Bring a stream back as it was saved. One that is there and empty gives way.
 
     Raises:
-        BackupError: as for `check`, or the broker refuses it.
+        BackupError: there is no whole stream in the folder, one with messages is there, or the broker refuses it.
         OSError: the data cannot be read.
     """
-    description = await check(client, stream, folder)
+    description = await _wanted(client, stream, folder)
     if await _find(client, stream) is not None:
         await client.jetstream().delete_stream(stream)
     request = msgspec.json.encode(description)
@@ -191,6 +199,15 @@ async def _find(client: Client, stream: str) -> StreamState | None:
         return (await client.jetstream().stream_info(stream)).state
     except NotFoundError:
         return None
+    except (NATSError, TimeoutError) as error:
+        raise BackupError(f"JetStream does not answer: {type(error).__name__}") from error
+
+
+async def _is_read(client: Client, stream: str) -> bool:
+    try:
+        return any(consumer.num_waiting for consumer in await client.jetstream().consumers_info(stream))
+    except NotFoundError:
+        return False
     except (NATSError, TimeoutError) as error:
         raise BackupError(f"JetStream does not answer: {type(error).__name__}") from error
 
