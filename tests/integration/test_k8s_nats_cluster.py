@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,9 +12,8 @@ from tests.support.authority import Authority
 from tests.support.cluster_nats import NodePorts, node_environment, write_node
 from tests.support.cluster_secrets import made_secrets
 from tests.support.servers import Server, free_port, nats_binary
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, until_done
 from trunkline.bus import permissions, subjects
-from trunkline.bus.port import BusError
 from trunkline.runtime import nats_bus
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
@@ -77,22 +76,11 @@ async def connected(nodes: list[Server], user: str, tasks: TaskSet, folder: Path
     await bus.close()
 
 
-async def until_done(work: Callable[[], Awaitable[None]], what: str) -> None:
-    """Try again until it is done, as services do while the nodes choose who leads."""
-
-    async def attempt() -> bool:
-        try:
-            await work()
-        except BusError:
-            return False
-        return True
-
-    await eventually(attempt, within_s=DEADLINE_S, what=what)
-
-
 async def make_streams(nodes: list[Server], role: str, tasks: TaskSet, folder: Path) -> None:
     async with connected(nodes, role, tasks, folder) as bus:
-        await until_done(lambda: bus.ensure_streams(permissions.STREAMS[role]), f"streams of {role}")
+        await until_done(
+            lambda: bus.ensure_streams(permissions.STREAMS[role]), within_s=DEADLINE_S, what=f"streams of {role}"
+        )
 
 
 async def test_each_stream_is_on_three_nodes_and_takes_usage_without_one(
@@ -107,7 +95,9 @@ async def test_each_stream_is_on_three_nodes_and_takes_usage_without_one(
     nodes[0].kill()
     async with connected(nodes[1:], "dispatcher", tasks, tmp_path) as bus:
         subject = subjects.usage("dispatcher", "dispatcher-1")
-        await until_done(lambda: bus.store(subject, b"used", message_id="1", timeout_s=2.0), "usage stored")
+        await until_done(
+            lambda: bus.store(subject, b"used", message_id="1", timeout_s=2.0), within_s=DEADLINE_S, what="usage stored"
+        )
 
 
 def routes_of(ports: NodePorts) -> set[str]:

@@ -1,7 +1,7 @@
 """The NATS of two regions, as deploy/k8s/overlays/regions and gateways describe them, find each other."""
 
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ from tests.support.cluster_regions import (
 from tests.support.http_certificate import certified
 from tests.support.manifests import container
 from tests.support.servers import Server, free_ports, nats_binary
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, until_done
 from trunkline.bus import permissions, subjects
-from trunkline.bus.port import BusError
 from trunkline.runtime import nats_bus
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
@@ -144,19 +143,6 @@ async def connected(pod: Pod, user: str, tasks: TaskSet, folder: Path) -> AsyncI
         await bus.close()
 
 
-async def until_done(work: Callable[[], Awaitable[None]], what: str) -> None:
-    """Try again until it is done, as services do while the nodes choose who leads."""
-
-    async def attempt() -> bool:
-        try:
-            await work()
-        except BusError:
-            return False
-        return True
-
-    await eventually(attempt, within_s=DEADLINE_S, what=what)
-
-
 async def test_gateways_are_there_both_ways_and_lead_to_homes_jetstream(
     run: Run, tasks: TaskSet, tmp_path: Path
 ) -> None:
@@ -173,10 +159,14 @@ async def test_gateways_are_there_both_ways_and_lead_to_homes_jetstream(
     assert await gateways(Pod(GATEWAY_ABROAD)) == ({"trunkline"}, {"trunkline"})
 
     async with connected(Pod(GATEWAY_HOME), "metering", tasks, tmp_path) as bus:
-        await until_done(lambda: bus.ensure_streams(permissions.STREAMS["metering"]), "streams of metering")
+        await until_done(
+            lambda: bus.ensure_streams(permissions.STREAMS["metering"]), within_s=DEADLINE_S, what="streams of metering"
+        )
     async with connected(Pod(GATEWAY_ABROAD, 1), "dispatcher", tasks, tmp_path) as bus:
         subject = subjects.usage("dispatcher", "dispatcher-1")
-        await until_done(lambda: bus.store(subject, b"used", message_id="1", timeout_s=2.0), "usage stored")
+        await until_done(
+            lambda: bus.store(subject, b"used", message_id="1", timeout_s=2.0), within_s=DEADLINE_S, what="usage stored"
+        )
     async with connected(Pod(GATEWAY_HOME, 1), permissions.OPERATOR, tasks, tmp_path) as bus:
         kept = await bus.jetstream.stream_info(subjects.USAGE_STREAM)
     assert (kept.state.messages, kept.config.num_replicas) == (1, HOME_NODES)
