@@ -97,6 +97,7 @@ class Dispatcher:
             ("trunkline_dispatcher_usage_pending", "Usage events not yet in JetStream.", lambda: len(self._usage)),
             ("trunkline_dispatcher_connections", "Connections to upstreams.", lambda: self._pool.connections),
             ("trunkline_dispatcher_channels", "Channels known.", lambda: len(self._catalog)),
+            ("trunkline_dispatcher_edges", "Edges heard of.", lambda: len(self._edges)),
         ):
             process.registry.register(ReadGauge(name, text, read))
 

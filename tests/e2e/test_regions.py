@@ -164,11 +164,15 @@ class Trial:
         await eventually(look, within_s=within_s, what="requests are served again")
 
     async def hear_each_other(self) -> None:
-        """Return once each edge hears all dispatchers."""
+        """Return once each edge hears all dispatchers, and each dispatcher all edges: either way opens by itself."""
+        edges, dispatchers = (HOME_EDGE, ABROAD_EDGE), NEAR + FAR
 
         async def look() -> bool:
-            heard = [await self.regions.metrics(self.http, "edge", edge) for edge in (HOME_EDGE, ABROAD_EDGE)]
-            return all(metrics["trunkline_edge_dispatchers"] == len(NEAR + FAR) for metrics in heard)
+            heard = [await self.regions.metrics(self.http, "edge", edge) for edge in edges]
+            hear = [await self.regions.metrics(self.http, "dispatcher", dispatcher) for dispatcher in dispatchers]
+            return all(metrics["trunkline_edge_dispatchers"] == len(dispatchers) for metrics in heard) and all(
+                metrics["trunkline_dispatcher_edges"] == len(edges) for metrics in hear
+            )
 
         await eventually(look, within_s=CAUGHT_UP_WITHIN_S, what="the regions hear each other")
 

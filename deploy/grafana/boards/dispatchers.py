@@ -256,6 +256,12 @@ DISPATCHERS = Row(
             queries={"{{result}}": per_second("trunkline_dispatcher_fetches_total", DISPATCHER, "result")},
         ),
         Panel(
+            title="Edges",
+            description="Edges that each dispatcher hears; all should hear all.",
+            unit=Unit.COUNT,
+            queries={"heard by {{instance}}": f"trunkline_dispatcher_edges{{{DISPATCHER}}}"},
+        ),
+        Panel(
             title="Lost",
             description="Edges whose beats stopped, messages that NATS did not take, frames that were not understood.",
             unit=Unit.PER_SECOND,
