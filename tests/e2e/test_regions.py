@@ -81,6 +81,9 @@ REST_TIMEOUT_S = 60.0
 CUT_OFF_S = 3.0
 """After what was under way is known to be lost."""
 
+PARTED_WITHIN_S = 30.0
+"""A node of NATS takes a connection for lost after two pings, 5 s each, and then one more."""
+
 
 @pytest.fixture
 def network() -> Iterator[Network]:
@@ -176,6 +179,14 @@ class Trial:
 
         await eventually(look, within_s=CAUGHT_UP_WITHIN_S, what="the regions hear each other")
 
+    async def parted(self) -> None:
+        """Return once NATS knows that the ocean is cut."""
+        await eventually(
+            lambda: self.regions.parted(self.http),
+            within_s=PARTED_WITHIN_S,
+            what="all connections are known to be lost",
+        )
+
     # --- what is tried -----------------------------------------------------------------------------------------
 
     async def each_region_serves_its_own(self) -> None:
@@ -264,7 +275,7 @@ class Trial:
         self.regions.sail(Trouble(cut=True))
         async with load(lambda number: self.chat(number % 2, {"chunks": 3}), workers=2) as running:
             ended = await asyncio.gather(*crossing)
-            await self._clock.sleep(CUT_OFF_S)
+            await self.parted()
         assert endings(running.outcomes) == {Ending.WHOLE: len(running.outcomes)}
         assert {outcome.edge for outcome in running.outcomes} == set(self.regions.edges)
         assert {(outcome.ending, outcome.code) for outcome in ended} == {LOST}

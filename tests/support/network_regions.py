@@ -10,8 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import aiohttp
 import nats
 from nats.js.api import StreamInfo
 
@@ -55,6 +56,8 @@ class TwoRegions(NetworkCluster, ABC):
 
     nodes_abroad: ClassVar[Sequence[str]]
     stands_alone: ClassVar[bool]
+    _monitor_page: ClassVar[str]
+    """Where a node of NATS tells of its connections to the other region."""
 
     def __init__(self, network: Network, folder: Path) -> None:
         super().__init__(network, folder)
@@ -148,6 +151,21 @@ class TwoRegions(NetworkCluster, ABC):
         """Have that between the regions from now on."""
         self.network.set(AT_HOME, ELSEWHERE, trouble, both_ways=True)
 
+    async def parted(self, http: aiohttp.ClientSession) -> bool:
+        """Return whether no node of NATS has a connection over the ocean that it still takes for good.
+
+        What they have when a cut is over may be found stale only then, and is away for another second or two.
+        """
+        for name in (*NATS, *self.nodes_abroad):
+            async with http.get(f"http://{self._address(name)}:{MONITOR_PORT}/{self._monitor_page}") as answer:
+                if self._joins(await answer.json()):
+                    return False
+        return True
+
+    @abstractmethod
+    def _joins(self, told: dict[str, Any]) -> bool:
+        """Return whether a node has connections to the other region, by what it tells of them."""
+
     def kill_abroad(self) -> None:
         """End all that runs in the other region; it stays down."""
         self._kill(ELSEWHERE)
@@ -175,6 +193,7 @@ class LeafNodeRegions(TwoRegions):
 
     nodes_abroad = NATS_ABROAD
     stands_alone = True
+    _monitor_page = "leafz"
 
     def _joined(self, name: str, region: str) -> str:
         listen = (
@@ -184,6 +203,9 @@ class LeafNodeRegions(TwoRegions):
         urls = self._urls(NATS, LEAF_PORT, f"region:{self._region_password}@")
         leafnodes = listen if region == HOME else f"remotes: [{{ urls: [{urls}] }}]"
         return f"{self._jetstream(name, f', domain: {region}')}\nleafnodes {{ {leafnodes} }}"
+
+    def _joins(self, told: dict[str, Any]) -> bool:
+        return bool(told["leafnodes"])
 
     async def _found_abroad(self) -> None:
         assert all(mirror.made for mirror in await self._mirror())
@@ -204,6 +226,7 @@ class GatewayRegions(TwoRegions):
 
     nodes_abroad = NATS_ABROAD[:2]
     stands_alone = False
+    _monitor_page = "gatewayz"
 
     def _joined(self, name: str, region: str) -> str:
         others = ", ".join(
@@ -215,3 +238,6 @@ class GatewayRegions(TwoRegions):
             f'authorization {{ user: region, password: "{self._region_password}" }} }}'
         )
         return f"{self._jetstream(name)}\n{gateway}" if region == HOME else gateway
+
+    def _joins(self, told: dict[str, Any]) -> bool:
+        return bool(told["outbound_gateways"] or told["inbound_gateways"])
