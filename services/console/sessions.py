@@ -65,13 +65,13 @@ class LoginSessions:
         # One of a page's requests asks Postgres, and the others wait for its answer.
         async with self._locks[hash_[0] % _LOCKS]:
             now = self._context.clock.now()
-            known = self._known.get(hash_)
+            remembered = self._known  # what is read while all is forgotten may be of before that, and is not kept
+            known = remembered.get(hash_)
             if known is None or now - known.read_at >= SESSION_CACHE_S:
-                known = _Known(now, await self._read(hash_))
-                self._known[hash_] = known
-                if len(self._known) > CACHED_MAX:
-                    self._known.popitem(last=False)
-            self._known.move_to_end(hash_)
+                known = remembered[hash_] = _Known(now, await self._read(hash_))
+                if len(remembered) > CACHED_MAX:
+                    remembered.popitem(last=False)
+            remembered.move_to_end(hash_)
             return known.signed_in
 
     async def begin(self, connection: Connection, request: web.Request, login_id: int) -> NewSession:
@@ -110,7 +110,7 @@ class LoginSessions:
 
     def forget(self) -> None:
         """Read all sessions anew: something about logins was changed here. Other consoles learn of it by themselves."""
-        self._known.clear()
+        self._known = OrderedDict()
 
     def _presented(self, request: web.Request) -> bytes | None:
         cookie = request.cookies.get(self.cookie, "")

@@ -118,7 +118,8 @@ class KVView:
                 self._apply(token, entry)
             self._loaded.set()
         while self._changed:
-            token, announcement = self._changed.popitem()
+            token = next(iter(self._changed))  # the oldest: however many more are heard of, each has its turn
+            announcement = self._changed.pop(token)
             try:
                 value = await self._bus.kv_get(self._bucket, token)
             except BusError:

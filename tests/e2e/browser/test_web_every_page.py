@@ -1,13 +1,14 @@
 """Each page that there is, with names that are markup: sound, readable, harmless, and light."""
 
+import re
 import statistics
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.support import hostile
-from tests.support.browser import Look, View, sign_in
+from tests.support.browser import FIRST_PAINT_MS, Look, View, sign_in
 from tests.support.hostile import ACCOUNT, CHANNEL, Hostile
 from tests.support.pages import FOR_STRANGERS, ROUTES, Route
 from tests.support.quiet import CROWDED, crowded
@@ -37,7 +38,10 @@ def look_at(view: View, route: Route) -> list[str]:
     if page.locator("h1").count() != 1:
         wrong.append(f"{page.locator('h1').count()} main headings")
     heading = page.locator("h1").first.evaluate("h1 => h1.firstChild.textContent") or ""
-    if not page.title().startswith(heading.strip()) or " · " not in page.title():
+    try:
+        # It follows the heading a frame later.
+        expect(page).to_have_title(re.compile(f"^{re.escape(heading.strip())}.* · ", re.DOTALL))
+    except AssertionError:
         wrong.append(f"title {page.title()!r} of {heading!r}")
     try:
         view.check_accessible()
@@ -62,7 +66,7 @@ def test_each_page_is_sound_and_harmless(site_page: OpenWindow, site: Site, look
 
 
 def first_render_ms(page: Page) -> float:
-    found: float = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    found: float = page.evaluate(FIRST_PAINT_MS)
     return found
 
 
@@ -95,10 +99,12 @@ def test_each_page_is_light_and_painted_at_once(cold: Callable[[Route], tuple[in
         size, painted_ms = cold(route)
         if size > PAGE_BYTES_MAX:
             heavy[route.path] = size
-        if painted_ms > FIRST_RENDER_MS_MAX:
-            busy = max(busy, crowded())
-            if busy < CROWDED:
-                late[route.path] = statistics.median([painted_ms, *(cold(route)[1] for _ in range(TRIES - 1))])
+        if painted_ms > FIRST_RENDER_MS_MAX and (busy := max(busy, crowded())) < CROWDED:
+            tries_ms = [painted_ms]
+            for _ in range(TRIES - 1):
+                tries_ms.append(cold(route)[1])
+                busy = max(busy, crowded())
+            late[route.path] = statistics.median(tries_ms)
     assert heavy == {}
     if busy >= CROWDED:
         pytest.skip(f"others use the machine: a calculation takes {busy:.1f} times its CPU time")

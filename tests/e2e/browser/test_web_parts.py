@@ -6,8 +6,12 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.support.browser import Look, View
+from tests.support.stack import until
 
 OpenWindow = Callable[..., View]
+
+DRAWN_WITHIN_S = 10.0
+PICTURE = "canvas => canvas.toDataURL()"
 
 MOUNT = """async ([imports, body]) => {
   const start = document.querySelector('script[type=module]').src;
@@ -46,6 +50,27 @@ PAGES = {
         <${ChipsField} form=${form} name="models" label="Models" options=${['gpt-5', 'gpt-5-mini', 'other']} free />
       </${Form}>`;
     }""",
+    "hasty": """({ html, useForm, Form, TextField, ApiError }) => () => {
+      const form = useForm({ code: '' }, { submit: async ({ code }) => {
+        if (code !== 'good') throw new ApiError(400, 'x', 'It is wrong.', []);
+        form.reset();
+        await new Promise((resolve) => { window.endFirst = resolve; });
+      } });
+      return html`<${Form} form=${form} submit="Send"><${TextField} form=${form} name="code" label="Code" /></${Form}>`;
+    }""",
+    "store": """({ html, createStore, useLayoutEffect }) => {
+      const store = createStore('early');
+      return () => {
+        const value = store.use();
+        useLayoutEffect(() => store.set('late'), []);
+        return html`<p>${value}</p>`;
+      };
+    }""",
+    "wide": """({ html }) => () => html`<div class="stack"><section class="card">
+      <header class="card-head"><div><h2>Card</h2></div><div class="card-actions">
+        <label class="choice">Choose <select class="input"><option>${'W'.repeat(60)}</option></select></label>
+      </div></header><div class="card-body">content</div>
+    </section></div>`""",
     "tabs": """({ html, useState, Tabs }) => () => {
       const [value, onChange] = useState('one');
       return html`<${Tabs} label="Parts" value=${value} onChange=${onChange}
@@ -127,12 +152,14 @@ def test_a_chart_takes_the_colours_of_the_theme(mount: Callable[..., Locator]) -
     probe = mount("chart", "parts/chart.js")
     canvas = probe.locator("canvas")
     expect(canvas).to_be_visible()
-    light = canvas.evaluate("canvas => canvas.toDataURL()")
+    light = canvas.evaluate(PICTURE)
     probe.page.get_by_role("button", name="Theme").click()
     probe.page.get_by_role("menuitemradio", name="Dark").click()
     expect(probe.page.locator("html")).to_have_attribute("data-theme", "dark")
-    expect(canvas).to_be_visible()
-    assert canvas.evaluate("canvas => canvas.toDataURL()") != light
+    # It is drawn anew some frames later.
+    until(
+        lambda: canvas.evaluate(PICTURE) != light, DRAWN_WITHIN_S, "the chart is drawn in the colours of the dark theme"
+    )
 
 
 def test_chips_are_chosen_and_removed_with_the_keyboard(mount: Callable[..., Locator]) -> None:
@@ -189,3 +216,26 @@ def test_faults_stand_at_their_fields_and_the_others_above_the_buttons(mount: Ca
     expect(field).to_be_focused()
     expect(probe.get_by_role("alert")).to_contain_text("It is wrong.")
     assert probe.get_by_role("alert").get_by_role("listitem").all_text_contents() == ["far.away: is odd"]
+
+
+def test_a_form_that_is_sent_again_before_it_is_done_keeps_what_is_said_of_that(mount: Callable[..., Locator]) -> None:
+    probe = mount("hasty", "core/api.js", "parts/form.js", "parts/fields.js")
+    field, send = probe.get_by_role("textbox", name="Code"), probe.get_by_role("button", name="Send")
+    field.fill("good")
+    send.click()
+    expect(field).to_have_value("")
+    field.fill("bad")
+    send.click()
+    expect(probe.get_by_role("alert")).to_contain_text("It is wrong.")
+    probe.page.evaluate("window.endFirst()")
+    probe.page.evaluate("new Promise(requestAnimationFrame)")
+    expect(probe.get_by_role("alert")).to_contain_text("It is wrong.")
+
+
+def test_a_value_that_changes_while_it_is_drawn_is_drawn_again(mount: Callable[..., Locator]) -> None:
+    expect(mount("store").get_by_role("paragraph")).to_have_text("late")
+
+
+def test_a_long_choice_does_not_widen_a_phones_page(mount: Callable[..., Locator]) -> None:
+    probe = mount("wide", look=Look("en", "light", 360))  # which looks at the page's width, too
+    expect(probe.get_by_label("Choose")).to_be_visible()

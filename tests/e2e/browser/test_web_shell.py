@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Route, expect
 
-from tests.support.browser import Look, People, View, words
+from tests.support.browser import FIRST_PAINT_MS, Look, People, View, words
+from tests.support.quiet import CROWDED, crowded
 from tests.support.surface import Surface
 
 OpenWindow = Callable[..., View]
@@ -41,11 +42,12 @@ def test_strangers_see_what_this_is(browser_page: OpenWindow, look: Look) -> Non
 
 
 def test_the_first_page_is_painted_at_once(browser_page: OpenWindow) -> None:
-    painted_ms = []
+    painted_ms, busy = [], 0.0
     for _ in range(TRIES):
-        page = browser_page().open("/")
-        entry = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
-        painted_ms.append(page.evaluate(entry))
+        painted_ms.append(browser_page().open("/").evaluate(FIRST_PAINT_MS))
+        busy = max(busy, crowded())
+    if min(painted_ms) >= FIRST_RENDER_MS_MAX and busy >= CROWDED:
+        pytest.skip(f"others use the machine: a calculation takes {busy:.1f} times its CPU time")
     assert min(painted_ms) < FIRST_RENDER_MS_MAX
 
 
@@ -72,6 +74,8 @@ def test_the_page_works_behind_a_prefix(browser_page: OpenWindow, operator: str)
     view.settle()
     expect(view.page.get_by_role("heading", level=1)).to_have_text("API keys")
     expect(view.page.get_by_role("row")).not_to_have_count(0)
+    # What is being forwarded when the window is closed would fail in the next test.
+    view.page.unroute_all(behavior="wait")
 
 
 def test_whoever_must_sign_in_comes_back_to_where_they_were(browser_page: OpenWindow) -> None:

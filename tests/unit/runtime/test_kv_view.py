@@ -108,3 +108,12 @@ async def test_entry_that_is_there_is_read_once(rig: Rig) -> None:
     rig.store.hear("1", b"one")
     await rig.clock.advance(5)
     assert rig.store.reads == 1
+
+
+async def test_changes_are_seen_in_the_order_in_which_they_were_announced(rig: Rig) -> None:
+    names = [str(number) for number in range(5)]
+    rig.store.entries.update(dict.fromkeys(names, b"value"))
+    for name in names:
+        rig.store.hear(name, b"value")
+    await rig.clock.advance(0)
+    assert list(rig.seen) == names

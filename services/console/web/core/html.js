@@ -75,10 +75,11 @@ export function createStore(value) {
     /** The value in a component, which is drawn anew when it changes. */
     use() {
       const [, redraw] = useState({});
+      const drawn = value;
       useEffect(() => {
-        const seen = value;
         listeners.add(changed);
-        if (seen !== value) changed();
+        // It may have changed between the first drawing and now.
+        if (drawn !== value) changed();
         return () => listeners.delete(changed);
         function changed() {
           redraw({});

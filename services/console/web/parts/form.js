@@ -28,6 +28,7 @@ export function useForm(initial, { submit, check = () => ({}) }) {
   known.current.clear();
   const missing = useRef(new Map());
   missing.current.clear();
+  const sent = useRef(0);
   const faults = placed(state.error, () => known.current);
 
   const send = async (event) => {
@@ -42,11 +43,14 @@ export function useForm(initial, { submit, check = () => ({}) }) {
       return;
     }
     setState({ ...state, busy: true, wrong: {}, error: null });
+    // A form that `submit` itself resets may be sent again before it returns; then that is what the form shows.
+    const number = ++sent.current;
+    const settle = (next) => number === sent.current && setState(next);
     try {
       await submit(values);
-      setState({ busy: false, error: null, wrong: {}, dirty: false });
+      settle({ busy: false, error: null, wrong: {}, dirty: false });
     } catch (error) {
-      setState({ ...state, busy: false, wrong: {}, error });
+      settle({ ...state, busy: false, wrong: {}, error });
       focusWrong(event?.target);
     }
   };
