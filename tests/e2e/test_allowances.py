@@ -24,6 +24,13 @@ INPUT_NANO, OUTPUT_NANO = 10_000, 20_000
 
 MAX_TOKENS = 64
 
+MINUTE_S = 60
+COUNTED_LATE_S = 2
+"""A limit is whole again a little later than a minute after."""
+
+COME_AGAIN = {429, 503}
+"""Statuses of those that were told to: the rest is held by requests under way, or metering did not answer in time."""
+
 
 class Rig(NamedTuple):
     stack: LiveStack
@@ -39,6 +46,18 @@ class Rig(NamedTuple):
         return await asyncio.gather(
             *(client.chat(edge, script, max_tokens=MAX_TOKENS) for _ in range(each) for edge in self.stack.edges)
         )
+
+    async def insistent_burst(self, account: str, each: int) -> list[Outcome]:
+        """The same, and those that were told to come again do so, as their SDK would; returns how each ended."""
+        client = self.client(account)
+        outcomes = await self.burst(account, each)
+        while True:
+            assert_proper(outcomes)
+            again = [outcome for outcome in outcomes if outcome.status in COME_AGAIN]
+            if not again:
+                return outcomes
+            retried = await asyncio.gather(*(client.chat(outcome.edge, max_tokens=MAX_TOKENS) for outcome in again))
+            outcomes = [outcome for outcome in outcomes if outcome.status not in COME_AGAIN] + list(retried)
 
     async def settled(self, account: str) -> int:
         """Return what an account was charged once all is booked."""
@@ -85,16 +104,7 @@ async def test_two_thousand_requests_at_once_get_exactly_what_the_money_covers(r
     credit = 99 * cost + held
     path = "/accounts/hundred/credit"
     await rig.stack.admin(rig.http, "POST", path, {"usd": f"{credit / NANO_PER_USD:.9f}", "reference": "hundred"})
-    outcomes = await rig.burst("hundred", PARALLEL)
-    while True:
-        # Those that were told that the rest is held by requests under way come again, as their SDK would.
-        assert_proper(outcomes)
-        again = [outcome for outcome in outcomes if outcome.status == 429]
-        if not again:
-            break
-        client = rig.client("hundred")
-        retried = await asyncio.gather(*(client.chat(outcome.edge, max_tokens=MAX_TOKENS) for outcome in again))
-        outcomes = [outcome for outcome in outcomes if outcome.status != 429] + list(retried)
+    outcomes = await rig.insistent_burst("hundred", PARALLEL)
     assert Counter(outcome.status for outcome in outcomes) == {200: 100, 403: 4 * PARALLEL - 100}
     assert await rig.settled("hundred") == 100 * cost
 
@@ -104,34 +114,37 @@ async def test_a_limit_of_a_hundred_a_minute_lets_a_hundred_through(rig: Rig) ->
     clock = SystemClock()
     began = clock.now()
     outcomes = await rig.burst("minute", 100)
+    over = clock.now()
     assert endings(outcomes) == {"whole": 100, "refused:rate_limit": 300}
     refused = [outcome for outcome in outcomes if outcome.ending is Ending.REFUSED]
     assert all(outcome.status == 429 for outcome in refused)
     assert all("100 requests per minute" in outcome.message for outcome in refused)
-    assert {55 <= int(outcome.headers["retry-after"]) <= 62 for outcome in refused} == {True}
+    soonest, latest = MINUTE_S - (over - began), MINUTE_S + COUNTED_LATE_S
+    assert {soonest <= int(outcome.headers["retry-after"]) <= latest for outcome in refused} == {True}
     # Nothing before the minute is over, however often one asks.
-    await clock.sleep(max(0.0, began + 57 - clock.now()))
+    await clock.sleep(max(0.0, began + 50 - clock.now()))
     assert endings(await rig.burst("minute", 5)) == {"refused:rate_limit": 20}
-    await clock.sleep(max(0.0, began + 66 - clock.now()))
+    await clock.sleep(max(0.0, over + MINUTE_S + 2 * COUNTED_LATE_S - clock.now()))
     assert endings(await rig.burst("minute", 100)) == {"whole": 100, "refused:rate_limit": 300}
 
 
 async def test_ten_at_a_time_are_never_eleven(rig: Rig) -> None:
-    outcomes = await rig.burst("parallel", 10, {"first_delay_ms": 3000})
+    outcomes = await rig.burst("parallel", 10, {"first_delay_ms": 4000})
     assert endings(outcomes) == {"whole": 10, "refused:concurrency_limit": 30}
     # The permits move to whichever edge is asked.
     for edge in rig.stack.edges:
         client = rig.client("parallel")
-        more = await asyncio.gather(*(client.chat(edge, {"first_delay_ms": 500}) for _ in range(14)))
+        # Long enough for all of them to have come before the first has gone.
+        more = await asyncio.gather(*(client.chat(edge, {"first_delay_ms": 1500}) for _ in range(14)))
         assert endings(more) == {"whole": 10, "refused:concurrency_limit": 4}
 
 
 async def test_a_budget_stops_at_its_end_and_does_not_look_like_a_bad_key(rig: Rig) -> None:
     cost, held = await cost_of_one(rig)
-    outcomes = await rig.burst("budget", 50)
+    outcomes = await rig.insistent_burst("budget", 50)
     whole = [outcome for outcome in outcomes if outcome.ending is Ending.WHOLE]
     refused = [outcome for outcome in outcomes if outcome.status == 403]
-    assert len(whole) + len(refused) + len([one for one in outcomes if one.status == 429]) == 200
+    assert len(whole) + len(refused) == 200
     assert 50_000_000 - held < len(whole) * cost <= 50_000_000
     assert {outcome.code for outcome in refused} == {"budget_exceeded"}
     assert all("daily budget of 0.05 USD" in outcome.message for outcome in refused)

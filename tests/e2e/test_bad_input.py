@@ -10,13 +10,16 @@ import msgspec
 import pytest
 
 from tests.support.raw_http import RawClient, Response, exchange, request
-from tests.support.surface import ACCOUNT, BODY_BYTES_MAX, OpenAIError, Surface, read_error
+from tests.support.surface import ACCOUNT, BODY_BYTES_MAX, READ_TIMEOUT_S, OpenAIError, Surface, read_error
 from trunkline.policy import keys
 from trunkline.runtime.clock import SystemClock
 
 CHAT = "/v1/chat/completions"
-QUICK_S = 2.0
-"""A refusal takes a few milliseconds; a busy machine gets more."""
+QUICK_S = READ_TIMEOUT_S
+"""A refusal takes a few milliseconds; a busy machine gets more, but less than a client that says nothing."""
+
+EXPIRES_S = 4.0
+"""Time enough to see that a key is taken before it expires, and less than a change is waited for."""
 
 LOOKUPS = "trunkline_edge_key_lookups_total"
 DEMO: dict[str, Any] = {"model": "demo", "messages": [{"role": "user", "content": "hi"}]}
@@ -230,7 +233,7 @@ def test_blocked_and_revoked_key(surface: Surface) -> None:
 
 
 def test_expired_key(surface: Surface) -> None:
-    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1.5)
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=EXPIRES_S)
     key = surface.new_key(ACCOUNT, "short-lived", expires=soon.isoformat())
     surface.wait_for_status(key, 401)
     assert "expired" in unauthenticated(surface, ("authorization", f"Bearer {key}")).message

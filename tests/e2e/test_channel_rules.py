@@ -73,9 +73,11 @@ def configuration(upstream: ParticularUpstream) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def rig() -> Iterator[Rig]:
     with particular_upstream() as upstream, running_surface() as surface:
-        surface.admin("POST", "/apply", configuration(upstream))
+        configured = configuration(upstream)
+        surface.admin("POST", "/apply", configured)
         key = surface.new_key(ACCOUNT, ACCOUNT)
-        surface.wait_for_status(key, 200, "/v1/models/hurried")
+        for model in configured["models"]:
+            surface.wait_for_status(key, 200, f"/v1/models/{model['name']}")
         url = f"{surface.ready.base_url}/v1"
         with openai.OpenAI(base_url=url, api_key=key, max_retries=0, timeout=TIMEOUT_S) as sdk:
             yield Rig(surface, upstream, sdk)

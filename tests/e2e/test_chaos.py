@@ -25,6 +25,9 @@ pytestmark = pytest.mark.patient
 MODEL = "chaos"
 CREDIT_USD = 1000.0
 DURATION_S = 120.0
+KILLS_MIN = 12
+"""Where a busy machine takes its time to start processes, it takes longer than that."""
+
 PAUSE_S = (1.0, 5.0)
 """Between the return of a killed process and the next kill."""
 
@@ -35,6 +38,12 @@ INPUT_NANO, OUTPUT_NANO = 10_000, 20_000
 """What a token costs (`live_stack.model_entry`)."""
 
 SEED = 20_261_128
+
+# What an edge gave up and metering had booked is given back, and its usage stays as it was.
+_CHARGED = """
+    select job::text, input, output, charge_nano from usage where charge_nano > 0
+    and not exists (select from transfers where kind = 'refund' and corrects_job = usage.job)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +83,11 @@ class Clients:
 
 
 async def kill_at_random(stack: LiveStack, clock: SystemClock) -> Counter[str]:
-    """Kill one process after the other until the time is over; returns how many of each role."""
+    """Kill one process after the other until the time is over, and enough are; returns how many of each role."""
     draw = random.Random(SEED)
     killed: Counter[str] = Counter()
     until = clock.now() + DURATION_S
-    while clock.now() < until:
+    while clock.now() < until or killed.total() < KILLS_MIN:
         role = draw.choice(VICTIMS)
         index = draw.randrange(len(stack.ready.processes[role]))
         victim = stack.signal(role, index)
@@ -96,7 +105,6 @@ async def test_nothing_is_lost_whatever_is_killed(stack_and_key: tuple[LiveStack
         async with load(clients.request, workers=24) as running:
             killed = await kill_at_random(stack, clock)
         await assert_at_rest(stack, http, within_s=REDELIVERY_TIMEOUT_S + 30)
-    assert sum(killed.values()) >= 12
     assert clients.left > 10
     outcomes = running.outcomes
     said = f"killed {dict(killed)}, {endings(outcomes)}"
@@ -104,9 +112,7 @@ async def test_nothing_is_lost_whatever_is_killed(stack_and_key: tuple[LiveStack
         said
     )
     async with ledger_connection(stack) as connection:
-        charged = await connection.fetch(
-            "select job::text, input, output, charge_nano from usage where charge_nano > 0"
-        )
+        charged = await connection.fetch(_CHARGED)
         wallet = await ledger.balance(
             connection, await connection.fetchval("select min(id) from accounts where name = 'acme'")
         )

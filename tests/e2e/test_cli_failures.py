@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import CLI, COMMAND, TIMEOUT_S
-from tests.support.servers import free_port
 from tests.support.surface import Surface
 from trunkline.policy import keys
 
@@ -21,8 +20,8 @@ def cli(surface: Surface) -> CLI:
 
 @pytest.fixture(scope="module")
 def nowhere() -> str:
-    """An address at which nothing listens."""
-    return f"http://127.0.0.1:{free_port()}"
+    """An address at which nothing listens, nor will: nobody is given such a port."""
+    return "http://127.0.0.1:1"
 
 
 # --- access -------------------------------------------------------------------------------------------------------

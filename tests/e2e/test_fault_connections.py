@@ -25,18 +25,24 @@ class Rig(NamedTuple):
     http: aiohttp.ClientSession
     rude: RudeUpstream
 
+    async def channels(self) -> float:
+        """Return how many channels the dispatcher knows."""
+        return await self.stack.metric_sum(self.http, "dispatcher", "trunkline_dispatcher_channels")
+
     async def client(self, model: str, base_url: str) -> ChatClient:
         """Add a model with one channel and return a client once it is served."""
         channel = channel_entry(model, model, base_url, upstream_model=MODEL)
+        known = await self.channels()
         await self.stack.apply(self.http, channels=[channel], models=[model_entry(model)])
         client = ChatClient(self.http, self.key, model)
 
         async def served() -> bool:
             headers = {"authorization": f"Bearer {self.key}"}
             async with self.http.get(f"{self.stack.edges[0]}/v1/models/{model}", headers=headers) as response:
-                return response.status == 200
+                # The dispatcher hears of the channel by itself.
+                return response.status == 200 and await self.channels() > known
 
-        await eventually(served, within_s=2, what="the model is there")
+        await eventually(served, within_s=10, what="the model is there")
         return client
 
 

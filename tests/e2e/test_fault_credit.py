@@ -12,14 +12,17 @@ from tests.support.books import account_usage, assert_at_rest, assert_books_agre
 from tests.support.chat_client import ChatClient, Ending, Outcome, load, session
 from tests.support.live_stack import LiveStack, StackPlan, channel_entry, model_entry
 from tests.support.waiting import eventually
+from trunkline.core.money import NANO_PER_USD
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.tasks import TaskSet
 
 MODEL = "demo"
 POOR_CREDIT_USD = 0.02
 KNOWN_WITHIN_S = 1.0
-SLACK_S = 0.5
-"""For this test's own requests and a busy machine."""
+SLACK_S = 2.0
+"""For this test's own requests and a busy machine. An edge that is not told of a change finds out much later."""
+
+SETTLED_WITHIN_S = 10.0
 
 
 class Rig(NamedTuple):
@@ -51,6 +54,8 @@ class Rig(NamedTuple):
 @pytest.fixture(scope="module")
 def stack_and_keys() -> Iterator[tuple[LiveStack, dict[str, str]]]:
     plan = StackPlan(edges=2, dispatchers=1)
+    # Until an edge has heard of a new key, this test is an address that tries wrong ones.
+    plan.environment["TRUNKLINE_FAILED_KEYS_PER_MINUTE"] = "100000"
     plan.channel("only", MODEL)
     keys = {"rich": plan.account("rich"), "poor": plan.account("poor", credit_usd=POOR_CREDIT_USD)}
     with plan.running() as stack:
@@ -79,8 +84,12 @@ async def test_exhausted_account_is_refused_and_comes_back(rig: Rig) -> None:
                 await sdk.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "please"}])
             assert caught.value.code == "insufficient_quota"
             assert caught.value.response.headers["x-should-retry"] == "false"
-        booked = await account_usage(stack, "poor")
-        assert booked.charge_nano > POOR_CREDIT_USD * 1_000_000_000
+
+        async def booked() -> bool:
+            # Edges know what they have spent before metering has booked it.
+            return (await account_usage(stack, "poor")).charge_nano > POOR_CREDIT_USD * NANO_PER_USD
+
+        await eventually(booked, within_s=SETTLED_WITHIN_S, what="the answer is booked")
         credit = {"usd": "1.00", "reference": "top-up"}
         await stack.admin(rig.http, "POST", "/accounts/poor/credit", credit)
         assert await rig.everywhere(poor, 200, None) < KNOWN_WITHIN_S + SLACK_S
@@ -99,7 +108,7 @@ async def test_streams_under_way_survive_the_end_of_credit(rig: Rig) -> None:
         client.chat(stack.edges[0], {"chunks": 60, "delay_ms": 50}, stream=True, on_chunk=lambda _: begun.set()),
         name="stream",
     )
-    await asyncio.wait_for(begun.wait(), timeout=5)
+    await asyncio.wait_for(begun.wait(), timeout=10)
     assert (await client.chat(stack.edges[1], {"chunks": 2000})).ending is Ending.WHOLE
     await rig.everywhere(client, 403, "insufficient_quota")
     outcome = await stream

@@ -1,5 +1,6 @@
 """Stopping in good order: behind a balancer nothing is tried twice, and what outlasts the grace ends as an error."""
 
+import asyncio
 import re
 import signal
 from collections.abc import Iterator
@@ -24,6 +25,9 @@ PLAIN = {"first_delay_ms": 20}
 STREAM = {"chunks": 10, "delay_ms": 50}
 LONG = {"chunks": 1200, "delay_ms": 50}
 """A minute: more than the test takes."""
+
+BEGUN_CHUNKS = 5
+"""Of each of the long streams, before anybody is stopped: one that has not begun would be refused."""
 
 WORKERS = 8
 
@@ -68,19 +72,20 @@ async def test_behind_a_balancer_no_request_is_tried_twice(stack_and_key: tuple[
 async def test_streams_that_outlast_the_grace_end_as_errors(stack_and_key: tuple[LiveStack, str], role: str) -> None:
     stack, key = stack_and_key
     tasks = TaskSet()
-    begun = 0
+    edges = stack.edges * 2
+    got = [0] * len(edges)
 
-    def chunk(_count: int) -> None:
-        nonlocal begun
-        begun += 1
+    def asked(client: ChatClient, number: int) -> asyncio.Task[Outcome]:
+        def on_chunk(chunks: int) -> None:
+            got[number] = chunks
+
+        return tasks.spawn(client.chat(edges[number], LONG, stream=True, on_chunk=on_chunk), name="stream")
 
     async with session() as http:
         client = ChatClient(http, key, MODEL)
-        streams = [
-            tasks.spawn(client.chat(edge, LONG, stream=True, on_chunk=chunk), name="stream") for edge in stack.edges * 2
-        ]
+        streams = [asked(client, number) for number in range(len(edges))]
         async with load(lambda _number: client.chat_anywhere(stack.edges, 0, PLAIN), workers=1) as running:
-            while begun < 20:
+            while min(got) < BEGUN_CHUNKS:
                 await running.progress(1)
             for index in range(2):
                 pid = stack.signal(role, index, number=signal.SIGTERM)

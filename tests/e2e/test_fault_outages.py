@@ -21,8 +21,8 @@ NATS_AWAY_S = 7.0
 """Longer than a dispatcher waits for JetStream to take usage, so that it has to try again."""
 
 AWAY_S = 60.0
-BACK_WITHIN_S = 10.0
-CHANGE_WITHIN_S = 2.0
+BACK_WITHIN_S = 15.0
+CHANGE_WITHIN_S = 10.0
 STREAM = {"chunks": 40, "delay_ms": 50}
 
 
@@ -67,11 +67,14 @@ async def test_nats_stopped_and_started_under_load(rig: Rig) -> None:
         before = len(running.outcomes)
         await clock.sleep(NATS_AWAY_S)  # the length of the outage
         rig.nats.start()
+        back = clock.now()
 
         async def answered() -> bool:
-            return any(outcome.ending is Ending.WHOLE for outcome in running.outcomes[before + 24 :])
+            # Each edge finds its way back by itself.
+            since = [outcome for outcome in running.outcomes[before:] if outcome.began > back]
+            return {outcome.edge for outcome in since if outcome.ending is Ending.WHOLE} == set(rig.stack.edges)
 
-        await eventually(answered, within_s=BACK_WITHIN_S, what="requests are answered again")
+        await eventually(answered, within_s=BACK_WITHIN_S, what="requests are answered again at every edge")
         recovered = clock.now()
         await running.progress(150)
     assert_proper(running.outcomes)

@@ -18,8 +18,9 @@ from trunkline.runtime.tasks import TaskSet
 
 MODEL = "demo"
 CLIENTS = 20
-ANSWER = {"chunks": 60, "delay_ms": 50}
-"""A stream of three seconds: it is under way when NATS goes away, and the provider ends it then."""
+ANSWER = {"chunks": 120, "delay_ms": 50}
+"""A stream of six seconds, so that all run at a time: it is under way when NATS goes away, and the provider ends it
+then."""
 
 
 def is_running(pid: int) -> bool:
@@ -75,7 +76,7 @@ async def test_edges_and_dispatchers_killed_while_nats_is_away(rig: Rig) -> None
     async def spooled() -> bool:
         return await stack.metric_sum(rig.http, "dispatcher", "trunkline_dispatcher_usage_spooled_total") == CLIENTS
 
-    await eventually(spooled, within_s=20, what="the usage of all streams is on disk")
+    await eventually(spooled, within_s=30, what="the usage of all streams is on disk")
     dead = [(role, index, stack.signal(role, index)) for role in ("dispatcher", "edge") for index in range(2)]
     assert_proper(await asyncio.gather(*streams), {Ending.CUT})
     await asyncio.to_thread(rig.nats.start)
@@ -105,7 +106,7 @@ async def test_a_dispatcher_that_is_stopped_while_nats_is_away_leaves_nothing_be
     async def gone() -> bool:
         return not any(map(is_running, stopped))
 
-    await eventually(gone, within_s=20, what="the dispatchers have stopped")
+    await eventually(gone, within_s=30, what="the dispatchers have stopped")
     await asyncio.to_thread(rig.nats.start)
     for index, pid in enumerate(stopped):
         await stack.restarted("dispatcher", index, pid)

@@ -19,6 +19,11 @@ ACCOUNT = "painter"
 CENT = 10_000_000
 """In nano-USD."""
 
+PRICE_BEGINS_S = 3.0
+"""Time enough to see that it has not begun."""
+
+LISTED_WITHIN_S = PRICE_BEGINS_S + 5.0
+
 CENTS_EACH = {
     "images": 2,
     "images@1024x1024": 4,
@@ -152,11 +157,15 @@ def test_a_model_without_a_price_is_refused_until_its_price_begins(gateway: Gate
     assert error.param == "model"
     assert "it has no price" in error.message
     assert "unpriced" not in {model.id for model in gateway.openai.models.list()}
-    moment = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
+    moment = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=PRICE_BEGINS_S)
     price = {"price": {"input": 1, "output": 2}, "effective_from": moment.isoformat()}
     gateway.surface.admin("PUT", "/models/unpriced/prices", price)
     assert refused() is not None
-    until(lambda: "unpriced" in {model.id for model in gateway.openai.models.list()}, 5, "the model is listed")
+    until(
+        lambda: "unpriced" in {model.id for model in gateway.openai.models.list()},
+        LISTED_WITHIN_S,
+        "the model is listed",
+    )
     assert dt.datetime.now(dt.UTC) >= moment
     raw = gateway.openai.chat.completions.with_raw_response.create(model="unpriced", messages=messages)
     usage = raw.parse().usage

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.raw_http import RawClient, exchange, request
-from tests.support.surface import BODY_BYTES_MAX, OpenAIError, Surface, read_error
+from tests.support.surface import BODY_BYTES_MAX, READ_TIMEOUT_S, OpenAIError, Surface, read_error
 from trunkline.runtime.clock import SystemClock
 
 CHAT = "/v1/chat/completions"
 BODY = b'{"model":"demo","messages":[{"role":"user","content":"hi"}]}'
-QUICK_S = 2.0
+QUICK_S = READ_TIMEOUT_S
 """As long as the edge waits for the rest of a request: whatever comes later was not refused, but timed out."""
 
 

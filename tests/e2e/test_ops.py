@@ -22,7 +22,7 @@ from trunkline.cli import http
 from trunkline.core.errors import ErrorType
 
 CHUNKS = 25
-CHUNK_MS = 60
+CHUNK_MS = 160
 STREAM_S = CHUNKS * CHUNK_MS / 1000
 REQUESTS = 50
 

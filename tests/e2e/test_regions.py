@@ -45,8 +45,9 @@ HOME_EDGE, ABROAD_EDGE = 0, 1
 NEAR, FAR = (0, 1), (2, 3)
 """Dispatchers, by their index: at home, and abroad."""
 MODEL, MODEL_ABROAD = "near", "pinned"
-LONG = {"chunks": 100, "delay_ms": 80}
 SOME = 20
+LONG = {"chunks": 130, "delay_ms": 80}
+"""Longer than some requests take, one after the other."""
 
 OUTLASTING = {"chunks": 300, "delay_ms": 80}
 """24 s: longer than metering needs to take a dispatcher for dead, and to settle what it had under way."""
@@ -56,8 +57,8 @@ ANSWERED_IN_THE_CUT = {"chunks": 5, "first_delay_ms": 2000}
 
 ORPHANS_WITHIN_S = limits.ORPHANS_AFTER_S + 8.0
 
-SLACK_S = 0.08
-"""What requests take beside the ocean: two cores run all hosts."""
+SLACK_S, ONE_SLACK_S = 0.08, 0.5
+"""What requests take beside the ocean: two cores run all hosts. Of some the median, and one that stands alone."""
 
 CHANGE_WITHIN_S = 1.0 + ROUND_TRIP_S
 CAUGHT_UP_WITHIN_S = 30.0
@@ -216,7 +217,7 @@ class Trial:
         await self.under_way(places, NEAR)
         first = await self.chat(HOME_EDGE, {"chunks": 2})
         assert first.ending is Ending.WHOLE
-        assert LEAVE_AFTER_S + ROUND_TRIP_S < first.seconds < LEAVE_AFTER_S + LOOK_S + ROUND_TRIP_S + 2 * SLACK_S
+        assert 0 < first.seconds - LEAVE_AFTER_S - ROUND_TRIP_S < LOOK_S + ONE_SLACK_S
         # The others know that home is full: one way there and one back, and home is asked first.
         seconds = [outcome.seconds for outcome in await self.some(HOME_EDGE)]
         assert ROUND_TRIP_S < statistics.median(seconds) < ROUND_TRIP_S + SLACK_S

@@ -12,11 +12,12 @@ from tests.support.books import ledger_connection
 from tests.support.chat_client import ChatClient, Ending, Outcome, assert_proper, load, session
 from tests.support.earlier_release import earlier_services, unpack
 from tests.support.live_stack import StackPlan
-from tests.support.servers import free_port, running_nats, server_directory
+from tests.support.servers import running_nats, server_directory
 from tests.support.waiting import eventually
 from trunkline.bus import frames, subjects
 from trunkline.bus.frames import Kind
 from trunkline.core.ids import JobID
+from trunkline.dev.ports import PortPicker
 
 pytestmark = pytest.mark.patient
 
@@ -45,7 +46,7 @@ async def test_every_pair_of_versions_serves(code: Path) -> None:
         stack = plan._start(directory)
         try:
             secrets = json.loads((directory / "data" / "secrets.json").read_text())
-            port = free_port()
+            port = PortPicker().pick()
             common = {"NATS_URL": broker.url, "TRUNKLINE_SPOOL_DIR": str(code / "spool")}
             wanted = {
                 "edge": {

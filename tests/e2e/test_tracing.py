@@ -173,7 +173,11 @@ def test_one_trace_goes_from_the_edge_to_the_ledger(rig: Rig, *, stream: bool) -
         used = [span.attributes[f"gen_ai.usage.{kind}_tokens"] for kind in ("input", "output")]
         assert min(used) > 0 if stream else used == [5, 7]
     assert edge.seconds >= attempt.seconds > 0
-    settle = next(span for span in rig.collector.spans if (span.trace_id, span.span_id) == book.links[0])
+
+    def settled() -> ReceivedSpan | None:
+        return next((span for span in rig.collector.spans if (span.trace_id, span.span_id) == book.links[0]), None)
+
+    settle = until(settled, EXPORTED_WITHIN_S, "the settlement's span has come")
     assert (settle.name, settle.parent, settle.service) == ("settle", "", "trunkline-metering")
     assert (attempt.trace_id, attempt.span_id) in settle.links
 

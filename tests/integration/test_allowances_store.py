@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 import pytest
 
 from tests.support import usage_events
-from tests.support.servers import PostgresServer, running_postgres
+from tests.support.servers import PostgresServer, ServerError, running_postgres
 from tests.support.usage_events import STARTED_MS, usage_event
 from tests.support.waiting import eventually
 from trunkline.bus.allowance import WALLET, Meter, MeterKind, Period
@@ -191,7 +191,15 @@ async def test_leases_that_come_or_go_outlive_a_crash(own_postgres: PostgresServ
         assert await write(connection, account, 0, leases("a"))
         assert await write(connection, account, 1, leases("a", "b"), durable=True)
     await asyncio.to_thread(own_postgres.kill)
-    await asyncio.to_thread(own_postgres.start)
+
+    async def started() -> bool:
+        try:
+            await asyncio.to_thread(own_postgres.start)
+        except ServerError:
+            return False  # it refuses to begin while processes of the dead one are still there
+        return True
+
+    await eventually(started, within_s=DEADLINE_S, what="Postgres is started")
 
     async def back() -> StoredAccount | None:
         try:

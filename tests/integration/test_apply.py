@@ -14,6 +14,7 @@ from trunkline.store.database import Database
 SECRET = mint(bytes(range(64)))
 OTHER_SECRET = mint(bytes(range(64, 128)))
 UPSTREAM_SECRET = "planted-upstream-secret"
+WITHIN_S = 15.0
 
 
 def configuration() -> dict[str, Any]:
@@ -143,10 +144,14 @@ async def test_the_buckets_hold_what_was_applied(
         await client.call("POST", "/apply", configuration())
         token = key_hash(SECRET, PEPPER.encode())
 
-        async def entry() -> bytes | None:
-            return await bus.kv_get(subjects.KV_KEYS, token)
+        async def projected() -> bool:
+            async with database.connection() as connection:
+                return not await connection.fetchval("select count(*) from outbox")
 
-        policy = snapshots.decode_key_policy(await eventually(entry, within_s=1, what="the key is in KV"))
+        await eventually(projected, within_s=WITHIN_S, what="all of it is in KV")
+        entry = await bus.kv_get(subjects.KV_KEYS, token)
+        assert entry is not None
+        policy = snapshots.decode_key_policy(entry)
         assert (policy.account_name, policy.key_name, policy.expires_ms) == ("acme", "ci", 1_896_048_000_000)
         assert (policy.user, policy.endpoints) == (1, ("chat_completions",))
         (channel,) = [snapshots.decode_channel(value) for value in (await bus.kv_all(subjects.KV_CHANNELS)).values()]

@@ -116,9 +116,10 @@ async def test_what_strangers_try_in_vain_leaves_no_row(client: AdminClient) -> 
 async def test_a_change_that_took_too_long_is_kept_with_its_status(
     client: AdminClient, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shell, "REQUEST_TIMEOUT_S", 0.3)
     async with database.transaction() as connection:
         await lock_configuration(connection)
-        assert (await client.call("POST", "/accounts", {"name": "acme"})).status == 503
+        with monkeypatch.context() as patch:
+            patch.setattr(shell, "REQUEST_TIMEOUT_S", 0.3)
+            assert (await client.call("POST", "/accounts", {"name": "acme"})).status == 503
     (entry,) = await entries(client)
     assert (entry["operation"], entry["status"]) == ("create_account", 503)

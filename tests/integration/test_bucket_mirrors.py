@@ -12,7 +12,7 @@ from nats.js.api import KeyValueConfig
 
 from tests.support.cli import CLI, Result
 from tests.support.servers import NATSServer, free_port
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, until_done
 from trunkline.bus import subjects
 from trunkline.bus.port import Message
 from trunkline.runtime import nats_bus, stream_backup
@@ -66,6 +66,11 @@ async def buses(servers: tuple[NATSServer, NATSServer], tasks: TaskSet) -> Async
 async def mirror(url: str, code: int = 0) -> Result:
     """Run the command."""
     return await asyncio.to_thread(CLI(NATS_URL=url).run, "mirror", "--home", HOME, code=code)
+
+
+async def made_anew(home: NATSBus) -> None:
+    """Make what was deleted; the broker refuses a name whose files it has not removed yet."""
+    await until_done(home.ensure_streams, within_s=DEADLINE_S, what="the streams are there")
 
 
 async def heard(bus: NATSBus, subject: str, *, queue: str = "") -> list[bytes]:
@@ -139,7 +144,7 @@ async def test_a_bucket_that_home_makes_anew_is_mirrored_anew(
     client = await nats.connect(servers[0].url)
     await client.jetstream().delete_stream(subjects.kv_stream(MODELS))
     await client.close()
-    await home.ensure_streams()
+    await made_anew(home)
     await home.kv_put(MODELS, "name", b"3")
     assert [row[0] for row in _rows(await mirror(servers[1].url)) if row[1] == "made"] == [MODELS]
     await eventually(lambda: _holds(abroad, "name", b"3"), within_s=DEADLINE_S, what="the new one is mirrored")
@@ -172,7 +177,7 @@ async def test_usage_that_is_settled_at_once_stays_in_the_mirror_and_is_sent_to_
     client = await nats.connect(servers[0].url)
     await client.jetstream().delete_stream(USAGE)
     await client.close()
-    await home.ensure_streams()
+    await made_anew(home)
     assert [row[0] for row in _rows(await mirror(servers[1].url)) if row[1] == "made"] == [USAGE]
     await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="the new stream is mirrored")
     assert await home.stream_length(USAGE) == kept

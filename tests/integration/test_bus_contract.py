@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, until_done
 from trunkline.bus import subjects
 from trunkline.bus.port import Bus, BusError, BusFullError, Message, NoRespondersError
 from trunkline.runtime import memory_bus, nats_bus, nats_link
@@ -13,7 +13,7 @@ from trunkline.runtime.memory_bus import MemoryBroker, MemoryBus
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 
-WITHIN_S = 5.0
+WITHIN_S = 15.0
 
 
 class Cluster:
@@ -89,7 +89,8 @@ async def cluster(request: pytest.FixtureRequest, tasks: TaskSet) -> AsyncIterat
     second = await nats_bus.connect(url, name="second", tasks=tasks)
     for stream in await first.jetstream.streams_info():
         await first.jetstream.delete_stream(stream.config.name)
-    await first.ensure_streams()
+    # The broker refuses a name whose files it has not removed yet.
+    await until_done(first.ensure_streams, within_s=WITHIN_S, what="the streams are there")
     yield NATSCluster(first, second)
     await first.close()
     await second.close()

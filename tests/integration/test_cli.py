@@ -23,7 +23,7 @@ from trunkline.runtime.tasks import TaskSet
 from trunkline.store.database import Database
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 SECRET = mint(bytes(range(64)))
 CONFIGURATION = """
 channels:

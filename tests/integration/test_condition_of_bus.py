@@ -7,6 +7,7 @@ import pytest
 from nats.aio.client import Client
 
 from tests.support.servers import Server, free_port, nats_binary, server_directory
+from tests.support.waiting import eventually
 from trunkline.bus import messages, subjects
 from trunkline.bus.messages import Beat
 from trunkline.cli import bus as cli_bus
@@ -19,18 +20,57 @@ from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 
+WITHIN_S = 20.0
+
+BEATS_HEARD = 3
+"""The first may have been sent before anybody listened, and the last may still be in the reader's hands."""
+
+
+class _Beating:
+    """Has a process of each role beat.
+
+    Attributes:
+        rounds: how often each of them was heard by the client's own subscriptions.
+    """
+
+    def __init__(self, client: Client, tasks: TaskSet, **fields: object) -> None:
+        self.rounds = 0
+        self._client = client
+        self._fields = fields
+        tasks.spawn(self._run(), name="beat")
+
+    async def _run(self) -> None:
+        clock = SystemClock()
+        while True:
+            for role in ROLES:
+                fields = self._fields if role == "dispatcher" else {}
+                beat = Beat(role, f"{role}-1", clock.wall_ms(), **fields)  # type: ignore[arg-type]
+                await self._client.publish(subjects.alive(role, f"{role}-1"), messages.encode(beat))
+            await self._client.flush()
+            self.rounds += 1
+            await clock.sleep(0.05)
+
 
 class _Ahead(SystemClock):
-    """A clock that is ahead, and does not wait for as long as it says."""
+    """A clock that is ahead. It waits until some beats were heard if there are any, and else not as long as it says."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, beating: _Beating | None = None) -> None:
         self._seconds = seconds
+        self._beating = beating
 
     def wall_ms(self) -> int:
         return super().wall_ms() + round(self._seconds * 1000)
 
     async def sleep(self, seconds: float) -> None:
-        await super().sleep(min(seconds, 0.2))
+        if self._beating is None:
+            await super().sleep(min(seconds, 0.2))
+            return
+        enough = self._beating.rounds + BEATS_HEARD
+
+        async def heard(beating: _Beating = self._beating) -> bool:
+            return beating.rounds >= enough
+
+        await eventually(heard, within_s=WITHIN_S, what="beats are heard")
 
 
 @pytest.fixture
@@ -40,23 +80,12 @@ async def client(nats_url: str) -> AsyncIterator[Client]:
     await client.close()
 
 
-async def _beating(client: Client, **fields: object) -> None:
-    clock = SystemClock()
-    while True:
-        for role in ROLES:
-            beat = Beat(role, f"{role}-1", clock.wall_ms(), **(fields if role == "dispatcher" else {}))  # type: ignore[arg-type]
-            await client.publish(subjects.alive(role, f"{role}-1"), messages.encode(beat))
-        await client.flush()
-        await clock.sleep(0.05)
-
-
 def _names(checks: list[Check]) -> dict[str, Check]:
     return {check.name: check for check in checks if not check.ok}
 
 
 async def test_a_broker_in_order(bus: NATSBus, client: Client, tasks: TaskSet) -> None:
-    tasks.spawn(_beating(client), name="beat")
-    checks = await read_condition(client, _Ahead(0))
+    checks = await read_condition(client, _Ahead(0, _Beating(client, tasks)))
     assert checks == [Check("nats", True, "connected"), *(Check(role, True, "1 alive") for role in ROLES)]
 
 
@@ -80,14 +109,13 @@ async def test_usage_that_nobody_settles(bus: NATSBus, client: Client) -> None:
 
 
 async def test_usage_that_jetstream_does_not_take(bus: NATSBus, client: Client, tasks: TaskSet) -> None:
-    tasks.spawn(_beating(client, stored=7, unstored=3), name="beat")
-    found = _names(await read_condition(client, _Ahead(0)))["spool"]
+    beating = _Beating(client, tasks, stored=7, unstored=3)
+    found = _names(await read_condition(client, _Ahead(0, beating)))["spool"]
     assert found.message == "3 usage events wait at dispatcher-1: JetStream takes none. Look at its log and its disk."
 
 
 async def test_clocks(bus: NATSBus, client: Client, tasks: TaskSet) -> None:
-    tasks.spawn(_beating(client), name="beat")
-    found = _names(await read_condition(client, _Ahead(60)))["clocks"]
+    found = _names(await read_condition(client, _Ahead(60, _Beating(client, tasks))))["clocks"]
     assert "dispatcher-1 (-60." in found.message
 
 

@@ -18,6 +18,7 @@ from trunkline.store.database import Database
 from trunkline.store.prices import load_price_book, read_mark
 from trunkline.store.settlement import settle
 
+WITHIN_S = 20.0
 CHANNEL: dict[str, Any] = {
     "dialect": "openai",
     "base_url": "https://API.openai.com/v1/",
@@ -259,7 +260,7 @@ async def test_postgres_away_is_503_and_ends_by_itself(
             async def ready() -> bool:
                 return not running.console.not_ready()
 
-            await eventually(ready, within_s=5, what="the console is ready again")
+            await eventually(ready, within_s=WITHIN_S, what="the console is ready again")
             assert (await running.client.call("POST", "/accounts", {"name": "acme"})).status == 201
     finally:
         postgres_server.start()

@@ -15,8 +15,9 @@ from trunkline.bus import messages, snapshots, subjects
 from trunkline.bus.messages import AttemptOutcome, CredentialEvent, HealthSample, OutcomeBatch
 from trunkline.bus.snapshots import ChannelState, ChannelWeight, ModelFigures, Probe
 from trunkline.core.errors import ErrorType
-from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_bus import NATSBus
+
+WITHIN_S = 20.0
 
 
 @pytest.fixture
@@ -35,14 +36,14 @@ async def test_a_channel_dies_is_ejected_comes_back_is_tried_and_serves(
         assert first.weight == 1.0
         assert service.not_ready() == []
         upstream.status = 503
-        ejected = (await until_weights(bus, is_state("1", ChannelState.EJECTED), 5.0))["1"]
+        ejected = (await until_weights(bus, is_state("1", ChannelState.EJECTED), WITHIN_S))["1"]
         assert (ejected.weight, ejected.reason) == (0.0, "probes fail")
         assert ejected.version > first.version
         assert replica.metric('trunkline_channel_state{channel="channel-1",state="ejected"}') == 1.0
         upstream.status = 200
-        probing = (await until_weights(bus, is_state("1", ChannelState.PROBING), 8.0))["1"]
+        probing = (await until_weights(bus, is_state("1", ChannelState.PROBING), WITHIN_S))["1"]
         assert probing.weight == 0.1
-        serving = (await until_weights(bus, is_state("1", ChannelState.SERVING), 8.0))["1"]
+        serving = (await until_weights(bus, is_state("1", ChannelState.SERVING), WITHIN_S))["1"]
         assert serving.weight < 1.0
         assert serving.version > probing.version > ejected.version
         assert replica.metric('trunkline_channel_ejections_total{channel="channel-1"}') == 1.0
@@ -56,7 +57,6 @@ async def test_outcomes_under_load_eject_within_seconds_although_probes_pass(
 ) -> None:
     for number in (1, 2):
         await put(bus, upstream.channel(number))
-    clock = SystemClock()
 
     def report(error: ErrorType | None) -> None:
         outcomes = tuple(
@@ -68,10 +68,11 @@ async def test_outcomes_under_load_eject_within_seconds_although_probes_pass(
         await until_weights(bus, lambda found: set(found) == {"1", "2"})
         for _ in range(20):
             report(None)
-        died = clock.now()
+        attempts = 0
         while (await weights(bus))["1"].state is not ChannelState.EJECTED:
             report(ErrorType.UPSTREAM_UNREACHABLE)
-            assert clock.now() - died < 5.0
+            attempts += 1
+            assert attempts <= 5.0 / 0.05, "as many as five seconds bring: a busy machine makes fewer a second"
             await asyncio.sleep(0.05)  # noqa: TID251 - 20 attempts a second
         found = await weights(bus)
         assert found["1"].reason == "attempts fail"
@@ -108,15 +109,15 @@ async def test_a_restart_keeps_an_ejected_channel_out(bus: NATSBus, nats_url: st
     seen: list[ChannelWeight] = []
 
     async def collect() -> None:
-        async with asyncio.timeout(5):
-            while len(upstream.requests) < 5:
+        async with asyncio.timeout(WITHIN_S):
+            # Its own weight comes by another way than its probes.
+            while len(upstream.requests) < 5 or not seen or seen[-1].version <= before.version:
                 seen.append((await weights(bus))["1"])
                 await asyncio.sleep(POLL_S)  # noqa: TID251 - polls for an event with a deadline
 
     async with Replica("health-2", nats_url).running():
         await collect()
     assert {weight.state for weight in seen} == {ChannelState.EJECTED}
-    assert seen[-1].version > before.version
 
 
 async def test_one_of_two_replicas_publishes_and_the_other_takes_over(
@@ -134,7 +135,7 @@ async def test_one_of_two_replicas_publishes_and_the_other_takes_over(
         await until(lambda: two.metric("trunkline_health_leads") == 1)
         before = (await weights(bus))["1"].version
         upstream.status = 503
-        found = await until_weights(bus, is_state("1", ChannelState.EJECTED), 5.0)
+        found = await until_weights(bus, is_state("1", ChannelState.EJECTED), WITHIN_S)
         assert found["1"].version > before
 
 
@@ -162,8 +163,8 @@ async def test_failing_attempts_alone_do_not_eject_all_channels(
         await until_weights(bus, lambda found: set(found) == {"1", "2", "3"})
         bus.publish(subjects.OUTCOME, failures(1, 2, 3))
         await until_weights(bus, is_state("1", ChannelState.EJECTED))
-        found = await until_weights(bus, lambda found: found["3"].weight == 0.1)
-        assert [found[token].weight for token in ("1", "2", "3")] == [0.0, 0.1, 0.1]
+        # One after the other is written.
+        await until_weights(bus, lambda found: [found[token].weight for token in ("1", "2", "3")] == [0.0, 0.1, 0.1])
         assert replica.metric('trunkline_channel_spared{channel="channel-3"}') == 1.0
 
 
@@ -172,15 +173,15 @@ async def test_an_outage_of_all_channels_ejects_all_of_them_within_seconds(
 ) -> None:
     for number in (1, 2, 3):
         await put(bus, upstream.channel(number, probe=Probe(interval_s=5.0)))
-    clock = SystemClock()
     async with Replica("health-1", nats_url).running():
         await until_weights(bus, lambda found: set(found) == {"1", "2", "3"})
         await until(lambda: len(upstream.requests) >= 3)
         upstream.status = 503
-        died = clock.now()
+        times = 0
         while {weight.weight for weight in (await weights(bus)).values()} != {0.0}:
             bus.publish(subjects.OUTCOME, failures(1, 2, 3))
-            assert clock.now() - died < 5.0
+            times += 1
+            assert times <= 5.0 / 0.1, "as often as in five seconds: a busy machine makes fewer of them"
             await asyncio.sleep(0.1)  # noqa: TID251 - attempts go on
         assert {weight.reason for weight in (await weights(bus)).values()} == {"attempts fail"}
 
@@ -192,8 +193,8 @@ async def test_figures_of_all_dispatchers_are_published(bus: NATSBus, nats_url: 
         for dispatcher, first_token_ms in (("dispatcher-1", 300), ("dispatcher-2", 500)):
             outcome = AttemptOutcome(1, 10, "m", None, 200, first_token_ms, 101, first_token_ms + 1000, stream=True)
             bus.publish(subjects.OUTCOME, messages.encode(OutcomeBatch(dispatcher, (outcome,))))
-        found = await until_weights(bus, lambda found: found["1"].figures != {})
-        assert found["1"].figures == {"m": ModelFigures(400, 100)}
+        # Those of the first may be published before the second's are heard.
+        await until_weights(bus, lambda found: found["1"].figures == {"m": ModelFigures(400, 100)})
 
 
 async def test_a_refused_credential_is_told_once_and_through_a_restart(
@@ -217,7 +218,7 @@ async def test_a_refused_credential_is_told_once_and_through_a_restart(
         async def look() -> bool:
             return [event.refused for event in await told()] == refused
 
-        await eventually(look, within_s=5.0, what=f"credential events are {refused}")
+        await eventually(look, within_s=WITHIN_S, what=f"credential events are {refused}")
 
     first = Replica("health-1", nats_url)
     async with first.running():

@@ -25,6 +25,9 @@ from trunkline.runtime.tasks import TaskSet
 
 LOOPBACK = IPv4Network("127.0.0.0/8")
 PICTURE = png(b"the one that is wanted")
+PATIENCE_S = 60.0
+"""For what is no matter of time: some servers take a second to make their answer, and the machine may be busy."""
+
 HEADERS = {"host", "user-agent", "accept", "accept-encoding", "connection"}
 
 
@@ -65,7 +68,7 @@ class Fetching:
 
 @contextlib.asynccontextmanager
 async def fetching(
-    *servers: PictureServer, allowed: bool = True, timeout_s: float = 5.0, trust: ssl.SSLContext | None = None
+    *servers: PictureServer, allowed: bool = True, timeout_s: float = PATIENCE_S, trust: ssl.SSLContext | None = None
 ) -> AsyncIterator[Fetching]:
     """Give a fetcher for the length of the block; afterwards it must have closed all connections."""
     tasks = TaskSet()

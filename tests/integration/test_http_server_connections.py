@@ -234,6 +234,7 @@ async def test_room_is_made_by_whoever_holds_most() -> None:
         alone.send(GET)
         assert (await alone.answer()).status == 200
         await until(lambda: len(server.server) == 5, "one has gone")
+        await until(lambda: any(client.reader.at_eof() for client in hoard), "its client knows")
         assert [client.reader.at_eof() for client in hoard].count(True) == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support.authority import Authority
 from tests.support.cluster_nats import NodePorts, node_environment, write_node
 from tests.support.cluster_secrets import made_secrets
-from tests.support.servers import Server, free_port, nats_binary
+from tests.support.servers import Server, free_ports, nats_binary
 from tests.support.waiting import eventually, until_done
 from trunkline.bus import permissions, subjects
 from trunkline.runtime import nats_bus
@@ -31,7 +31,8 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def ports() -> list[NodePorts]:
-    return [NodePorts(free_port(), free_port(), free_port()) for _ in range(REPLICAS)]
+    free = iter(free_ports(REPLICAS * len(NodePorts._fields)))
+    return [NodePorts(next(free), next(free), next(free)) for _ in range(REPLICAS)]
 
 
 def certificates(authority: Authority, folder: Path, name: str, *, for_server: bool = True) -> Path:
@@ -112,7 +113,7 @@ async def test_a_services_certificate_makes_no_node(
     """It is of the same authority, and who is a node is bound by no permissions."""
     assert len(nodes) == REPLICAS
     edge = certificates(authority, tmp_path, "edge", for_server=False)
-    intruder = started_node(tmp_path, REPLICAS, [*ports, NodePorts(free_port(), free_port(), free_port())], edge)
+    intruder = started_node(tmp_path, REPLICAS, [*ports, NodePorts(*free_ports(3))], edge)
     try:
 
         async def refused() -> bool:

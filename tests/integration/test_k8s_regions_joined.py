@@ -1,8 +1,8 @@
 """The NATS of two regions, as deploy/k8s/overlays/regions and gateways describe them, find each other."""
 
-import functools
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.support.cluster_regions import (
 )
 from tests.support.http_certificate import certified
 from tests.support.manifests import container
-from tests.support.servers import Server, free_ports, nats_binary
+from tests.support.servers import Server, nats_binary
 from tests.support.waiting import eventually, until_done
 from trunkline.bus import permissions, subjects
 from trunkline.runtime import nats_bus
@@ -44,15 +44,28 @@ Run = Callable[..., None]
 """Starts a node with a password for the other region."""
 
 
-@functools.cache
-def all_ports() -> dict[tuple[Pod, str], int]:
-    """Return a port of this machine for each of a pod: others are told of it before it is there."""
+_ports: dict[tuple[Pod, str], int] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ports() -> Iterator[None]:
+    """A port of this machine for each of a pod: others are told of it before it is there.
+
+    All are bound as long as these tests run, without a listener: a node may listen there, and the kernel gives them to
+    nobody who asks for any free one.
+    """
     doors = [(Pod(overlay, number), port) for overlay in REGIONS for number in range(3) for port in POD_PORTS]
-    return dict(zip(doors, free_ports(len(doors)), strict=True))
+    with ExitStack() as stack:
+        for door in doors:
+            keeper = stack.enter_context(socket.socket())
+            keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            keeper.bind(("127.0.0.1", 0))
+            _ports[door] = keeper.getsockname()[1]
+        yield
 
 
 def here(pod: Pod, port: str) -> int:
-    return all_ports()[pod, port]
+    return _ports[pod, port]
 
 
 def log(folder: Path, pod: Pod) -> Path:
@@ -151,12 +164,12 @@ async def test_gateways_are_there_both_ways_and_lead_to_homes_jetstream(
 
     async def joined() -> bool:
         out = [(await gateways(pod))[0] for pod in GATEWAY_PODS]
-        return out == [{"abroad"}] * HOME_NODES + [{"trunkline"}] * 2
+        # The others' load balancer leads to the first of each, which sees it a moment after them.
+        home, abroad = await gateways(Pod(GATEWAY_HOME)), await gateways(Pod(GATEWAY_ABROAD))
+        both = (home, abroad) == (({"abroad"}, {"abroad"}), ({"trunkline"}, {"trunkline"}))
+        return both and out == [{"abroad"}] * HOME_NODES + [{"trunkline"}] * 2
 
     await eventually(joined, within_s=DEADLINE_S, what="the regions are joined")
-    # The others' load balancer leads to the first of each.
-    assert await gateways(Pod(GATEWAY_HOME)) == ({"abroad"}, {"abroad"})
-    assert await gateways(Pod(GATEWAY_ABROAD)) == ({"trunkline"}, {"trunkline"})
 
     async with connected(Pod(GATEWAY_HOME), "metering", tasks, tmp_path) as bus:
         await until_done(

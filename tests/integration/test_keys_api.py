@@ -21,7 +21,9 @@ from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store.key_writes import SECRETS_MAX
 
-KNOWN_WITHIN_S = 1.0
+KNOWN_WITHIN_S = 15.0
+"""A second is promised, and shown in tests/e2e/test_fault_credit.py; here the machine may be busy with other tests."""
+
 KEY = "/accounts/acme/keys/ci"
 CONFIGURATION: dict[str, Any] = {
     "channels": [
@@ -149,6 +151,7 @@ async def test_a_rotated_key_has_two_secrets_until_the_old_one_ends(
     assert view["prefix"] == new[:10]
     assert [ending["prefix"] for ending in view["ending"]] == [old[:10]]
     current = await projection.becomes(new, expires_ms=None)
+    await projection.ends_before(old, before_ms + 660_000)
     ending = await projection.policy(old)
     assert ending is not None
     assert ending.key == current.key
@@ -221,6 +224,7 @@ async def test_a_file_neither_undoes_a_rotation_nor_takes_a_secret_that_was_anot
 ) -> None:
     old = await new_key(client)
     new = (await client.call("POST", f"{KEY}/rotate", {"overlap_s": 0})).body["secret"]
+    await projection.vanishes(old)
     file = {"accounts": [{"name": "acme", "keys": [{"name": "ci", "secret": old, "models": ["gpt-4o"]}]}]}
     changes = (await client.call("POST", "/apply", file)).body["changes"]
     assert [change["fields"][0]["field"] for change in changes] == ["models"]

@@ -6,12 +6,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.metering import leases as leases_module
-from services.metering.intake import NATSIntake
+from services.metering.intake import Delivery, NATSIntake
 from services.metering.leases import EDGES_INTERVAL_S, LeaseEnds
 from services.metering.metrics import MeteringMetrics
 from tests.support import usage_events
 from tests.support.manual_clock import ManualClock
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, until_done
 from trunkline.bus import messages, subjects
 from trunkline.bus.allowance import WALLET
 from trunkline.bus.messages import Beat
@@ -87,6 +87,16 @@ def lease(edge: str, drawn: int = 500, *, closing: bool = False, reported_ms: in
     return LeaseState(edge, 3, {WALLET: drawn}, closing=closing, reported_ms=reported_ms)
 
 
+async def next_of(intake: NATSIntake) -> Delivery:
+    """Return the next message of a stream that has one: a fetch waits only a moment for it."""
+
+    async def fetched() -> Sequence[Delivery]:
+        return await intake.fetch()
+
+    (delivery,) = await eventually(fetched, within_s=DEADLINE_S, what="the message")
+    return delivery
+
+
 async def database_ms(database: Database) -> int:
     async with database.connection() as connection:
         now_ms: int = await connection.fetchval("select (extract(epoch from clock_timestamp()) * 1000)::bigint")
@@ -113,7 +123,7 @@ async def test_not_before_the_usage_stream_has_been_settled_past_its_end_by_whic
     await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"of its last job", message_id="1", timeout_s=5)
     assert await rig.sweeps(int(3 * LEASE_LOST_S)) == [1]
     # Another replica has it in hand; what comes later is of no account.
-    (delivery,) = await NATSIntake(rig.bus, 1).fetch()
+    delivery = await next_of(NATSIntake(rig.bus, 1))
     assert await rig.sweeps(3) == [1]
     await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"later", message_id="2", timeout_s=5)
     await delivery.ack()
@@ -133,8 +143,7 @@ async def test_a_stream_that_is_never_empty_does_not_keep_leases(rig: Rig) -> No
     for turn in range(int(LEASE_LOST_S) + 10):
         await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"x", message_id=str(turn), timeout_s=5)
         if turn >= 3:  # settlement is three seconds behind
-            (delivery,) = await intake.fetch()
-            await delivery.ack()
+            await (await next_of(intake)).ack()
         left = await rig.sweep(after_s=1.0)
     assert left == []
 
@@ -145,7 +154,7 @@ async def test_a_stream_that_counts_anew_does_not_keep_leases(rig: Rig) -> None:
         await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"x", message_id=str(number), timeout_s=5)
     await rig.sweeps(2)
     await rig.bus.jetstream.delete_stream(subjects.USAGE_STREAM)
-    await rig.bus.ensure_streams()
+    await until_done(rig.bus.ensure_streams, within_s=DEADLINE_S, what="the stream is made anew")
     assert await rig.sweeps(int(LEASE_LOST_S) + 3) == []
 
 
@@ -275,8 +284,7 @@ async def test_and_later_if_settlement_is_behind(rig: Rig, database: Database) -
     for _ in range(int(2 * LEASE_LOST_S)):
         await rig.beat("edge-1")
         assert await rig.sweep(after_s=1.0) == [1]
-    (delivery,) = await NATSIntake(rig.bus, 1).fetch()
-    await delivery.ack()
+    await (await next_of(NATSIntake(rig.bus, 1))).ack()
 
     async def ended() -> bool:
         return await rig.sweep() == []

@@ -11,6 +11,7 @@ from services.metering.orphans import Orphans
 from services.metering.settler import Settler
 from services.metering.terms import TermsBook
 from tests.support import usage_events
+from tests.support.manual_clock import ManualClock
 from tests.support.usage_events import usage_event
 from tests.support.waiting import eventually
 from trunkline.bus import messages, subjects
@@ -27,35 +28,39 @@ DEADLINE_S = 20.0
 LOST = "gateway_dispatcher_lost"
 
 
-class AdvancedClock(SystemClock):
-    """The real clock, set ahead where a test would wait."""
-
-    ahead_s = 0.0
-
-    def now(self) -> float:
-        return super().now() + self.ahead_s
-
-
 class Rig:
+    """Metering's work on checkpoints and usage, and one account.
+
+    Attributes:
+        clock: of who listens for beats: silence is as long as a test says, however long it takes.
+    """
+
     def __init__(self, bus: NATSBus, database: Database, account: int) -> None:
         self.bus = bus
         self.database = database
         self.account = account
-        self.clock = AdvancedClock()
+        self.clock = ManualClock()
         self.registry = CollectorRegistry()
-        metrics = MeteringMetrics(self.registry)
-        self.settler = Settler(database, TermsBook(self.clock), clock=self.clock, metrics=metrics)
+        clock, metrics = SystemClock(), MeteringMetrics(self.registry)
+        self.settler = Settler(database, TermsBook(clock), clock=clock, metrics=metrics)
         self.orphans = Orphans(bus, self.settler, clock=self.clock, metrics=metrics)
-        self.consumer = Consumer(NATSIntake(bus, 8), self.settler, clock=self.clock, metrics=metrics)
+        self.consumer = Consumer(NATSIntake(bus, 8), self.settler, clock=clock, metrics=metrics)
 
     def so_far(self, *, job: bytes | None = None, output: int = 20) -> UsageEvent:
         units = Units(input=10, output=output)
         return usage_event(account=self.account, job=job, units=units, source=UsageSource.COUNTED, outcome=LOST)
 
     async def checkpoint(self, dispatcher: str, *events: UsageEvent, part: int = 0) -> None:
-        payload = messages.encode(Checkpoint(dispatcher, 0, events))
-        self.bus.publish(subjects.checkpoint(dispatcher, part), payload)
-        await self.bus.flush()
+        await self.keep(subjects.checkpoint(dispatcher, part), messages.encode(Checkpoint(dispatcher, 0, events)))
+
+    async def keep(self, subject: str, payload: bytes) -> None:
+        """Publish what the stream of checkpoints is to keep, and return when it does."""
+        self.bus.publish(subject, payload)
+
+        async def kept() -> bool:
+            return await self.bus.last_message(subjects.CHECKPOINT_STREAM, subject) == payload
+
+        await eventually(kept, within_s=DEADLINE_S, what="the checkpoint is kept")
 
     async def beat(self, dispatcher: str) -> None:
         self.bus.publish(subjects.alive("dispatcher", dispatcher), messages.encode(Beat("dispatcher", dispatcher, 0)))
@@ -65,10 +70,10 @@ class Rig:
         payload = messages.encode(UsageBatch(events))
         await self.bus.store(subjects.usage("edge", "edge-1"), payload, message_id=events[0].job.hex(), timeout_s=5)
 
-    async def silence(self) -> None:
-        """A dispatcher that was heard until now is silent for long enough."""
+    async def silence(self, *, less_s: float = 0.0) -> None:
+        """A dispatcher that was heard until now is silent for long enough, or for so much less."""
         await self.orphans.sweep()
-        self.clock.ahead_s += limits.ORPHANS_AFTER_S
+        await self.clock.advance(limits.ORPHANS_AFTER_S - less_s)
 
     async def rows(self) -> list[tuple[bytes, str, int]]:
         async with self.database.connection() as connection:
@@ -97,11 +102,10 @@ async def test_what_a_silent_dispatcher_had_under_way_is_charged_once(rig: Rig) 
     await rig.checkpoint("dispatcher-1", rig.so_far(job=first.job, output=1))
     await rig.checkpoint("dispatcher-1", first)  # the last one counts
     await rig.checkpoint("dispatcher-1", second, part=1)
-    await rig.silence()
-    rig.clock.ahead_s -= 0.5
+    await rig.silence(less_s=0.5)
     await rig.orphans.sweep()
     assert await rig.rows() == []
-    rig.clock.ahead_s += 0.5
+    await rig.clock.advance(0.5)
     await rig.orphans.sweep()
     assert await rig.rows() == [(first.job, LOST, 50), (second.job, LOST, 70)]
     assert rig.settled() == 2
@@ -126,7 +130,12 @@ async def test_exact_usage_that_comes_late_takes_the_place_of_the_checkpoint_onc
         return [row[1:] for row in await rig.rows()] == [("", 208), (LOST, 70), ("", 208)]
 
     await eventually(settled, within_s=DEADLINE_S, what="all are settled")
-    assert rig.registry.get_sample_value("trunkline_metering_orphans_corrected_total") == 1
+
+    async def counted() -> float | None:
+        return rig.registry.get_sample_value("trunkline_metering_orphans_corrected_total")
+
+    # What is committed is counted a moment later.
+    assert await eventually(counted, within_s=DEADLINE_S, what="the correction is counted") == 1
     # The dispatcher has made another checkpoint before it was there again.
     await rig.checkpoint("dispatcher-1", msgspec.structs.replace(first, units=Units(input=10, output=60)))
     await rig.silence()
@@ -175,7 +184,7 @@ async def test_of_a_dispatcher_that_is_heard_nothing_is_settled(rig: Rig) -> Non
     assert await rig.rows() == []
     assert len(await rig.left()) == 1
     # While our own connection was away nobody could be heard.
-    rig.clock.ahead_s += limits.ORPHANS_AFTER_S
+    await rig.clock.advance(limits.ORPHANS_AFTER_S)
     rig.orphans._connection_changed(True)
     await rig.orphans.sweep()
     assert await rig.rows() == []
@@ -194,8 +203,7 @@ async def test_a_job_that_another_attempt_has_been_charged_for_is_not_charged_ag
 
 async def test_an_empty_checkpoint_is_cleared_away_and_an_unreadable_one_kept(rig: Rig) -> None:
     await rig.checkpoint("dispatcher-1")
-    rig.bus.publish(subjects.checkpoint("dispatcher-2", 0), b"\x93 no checkpoint")
-    await rig.bus.flush()
+    await rig.keep(subjects.checkpoint("dispatcher-2", 0), b"\x93 no checkpoint")
     await rig.silence()
     await rig.orphans.sweep()
     assert await rig.rows() == []

@@ -77,9 +77,15 @@ async def test_allowances_are_the_balances_and_follow_what_is_settled(
             return wallet(await of_rich.draw(need(1))) == (200, 200, 0, SliceState.SPENT)
 
         await eventually(overdrawn, within_s=DEADLINE_S, what="the charge shows in the allowance")
-        figures = generate_latest(process.registry).decode()
-        assert "trunkline_metering_charge_usd_total 2e-07" in figures
-        assert "trunkline_metering_cost_usd_total 7.5e-08" in figures
+
+        async def counted() -> bool:
+            figures = generate_latest(process.registry).decode()
+            return (
+                "trunkline_metering_charge_usd_total 2e-07" in figures
+                and "trunkline_metering_cost_usd_total 7.5e-08" in figures
+            )
+
+        await eventually(counted, within_s=DEADLINE_S, what="what was charged and what it cost are counted")
         await service.drain()
         with pytest.raises(NoRespondersError):
             await of_rich.draw()
@@ -123,8 +129,11 @@ async def test_without_postgres_it_lives_unready_and_answers_no_draw(
         await asyncio.to_thread(own_postgres.start)
         # There, but without our tables.
         database = await connect(own_postgres.admin_dsn)
-        await database.ping()
-        assert service.not_ready() == ["postgres"]
+
+        async def lacks_tables() -> bool:
+            return service.not_ready() == ["schema"]
+
+        await eventually(lacks_tables, within_s=DEADLINE_S, what="it sees what Postgres lacks")
         await migrate(own_postgres.admin_dsn)
         await until_ready(service)
         async with database.connection() as connection:

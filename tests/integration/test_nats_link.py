@@ -1,6 +1,9 @@
 """The link to a real broker: what is more than the bus's contract. Reconnects, servers in turn, signing in."""
 
 import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,14 @@ from trunkline.runtime.nats_servers import parse_servers
 from trunkline.runtime.tasks import TaskSet
 
 WITHIN_S = 10.0
+
+
+@contextlib.contextmanager
+def _port_of_nobody() -> Iterator[int]:
+    """A port on which nobody listens, and which nobody else gets meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 async def _open(url: str, tasks: TaskSet, name: str = "test") -> NATSLink:
@@ -38,15 +49,15 @@ async def test_subscriptions_and_messages_survive_a_restart_of_the_broker(tasks:
 
 
 async def test_the_next_server_is_tried(nats_url: str, tasks: TaskSet) -> None:
-    link = await _open(f"nats://127.0.0.1:{free_port()},{nats_url}", tasks)
+    with _port_of_nobody() as port:
+        link = await _open(f"nats://127.0.0.1:{port},{nats_url}", tasks)
     await link.flush()
     assert link.connected
     await link.close()
 
 
 async def test_no_server_is_a_clear_error(tasks: TaskSet) -> None:
-    port = free_port()
-    with pytest.raises(BusError, match=f"not reachable at 127.0.0.1:{port}"):
+    with _port_of_nobody() as port, pytest.raises(BusError, match=f"not reachable at 127.0.0.1:{port}"):
         await _open(f"nats://127.0.0.1:{port}", tasks)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.support.nats_nodes import LAME_DUCK_GRACE_S, Node, running_nodes
 from tests.support.waiting import eventually
 from trunkline.bus.port import Message
+from trunkline.runtime import nats_link
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_link import SETTLE_S, NATSLink, open_link
 from trunkline.runtime.tasks import TaskSet
@@ -19,6 +21,8 @@ LINKS = 24
 STREAMS = 40
 FRAMES = 1000
 FRAME_INTERVAL_S = 0.004
+STREAMED_WITHIN_S = 60.0
+"""Forty thousand messages: ten times as long as it takes where nothing else is done."""
 
 
 @pytest.fixture
@@ -36,17 +40,23 @@ def _port(link: NATSLink) -> int:
     return link.server.port
 
 
-async def _settled(links: list[NATSLink]) -> None:
-    """Return once each can hear each: the nodes know of all subscriptions."""
-    heard: Counter[str] = Counter()
-    for link in links:
-        await link.subscribe("hello", lambda _message: heard.update([""]))
+async def _settled(links: list[NATSLink], subject: str) -> None:
+    """Return once each has heard each on a subject that is for this alone.
+
+    Nodes tell each other of subscriptions in their order, so then they know of all that were made before.
+    """
+    heard: set[tuple[int, int]] = set()
+
+    def take(receiver: int, message: Message) -> None:
+        heard.add((int(message.data), receiver))
+
+    for number, link in enumerate(links):
+        await link.subscribe(subject, partial(take, number))
 
     async def all_hear() -> bool:
-        heard.clear()
-        links[0].publish("hello", b"")
-        await SystemClock().sleep(0.05)
-        return heard.total() == len(links)
+        for number, link in enumerate(links):
+            link.publish(subject, b"%d" % number)
+        return len(heard) == len(links) ** 2
 
     await eventually(all_hear, within_s=WITHIN_S, what="all nodes hear each other")
 
@@ -89,7 +99,7 @@ async def _stream(links: list[NATSLink], subjects: list[str]) -> None:
 async def test_a_node_that_is_to_stop_is_left_without_losing_a_message(nodes: list[Node], tasks: TaskSet) -> None:
     """Links to it send and hear streams while they move, all at the same time."""
     links = [await _open(nodes, f"process-{number}", tasks) for number in range(9)]
-    await _settled(links)
+    await _settled(links, "hello")
     (leaving,) = (node for node in nodes if node.port == _port(links[0]))
     moving = [link for link in links if _port(link) == leaving.port]
     changes: list[bool] = []
@@ -99,10 +109,10 @@ async def test_a_node_that_is_to_stop_is_left_without_losing_a_message(nodes: li
     subjects = [f"stream.{number}" for number in range(STREAMS)]
     for number, (receiver, subject) in enumerate(zip(receivers, subjects, strict=True)):
         await links[number % len(links)].subscribe(subject, receiver.take)
-    await SystemClock().sleep(0.2)  # the other nodes learn of these
     queued = Receiver()
     for link in links:
         await link.subscribe("queue", queued.take, queue="workers")
+    await _settled(links, "hello.again")
     senders = [links[(number + number // len(links) + 1) % len(links)] for number in range(STREAMS)]
     streaming = tasks.spawn(_stream([*senders, links[0]], [*subjects, "queue"]), name="streams")
 
@@ -116,7 +126,7 @@ async def test_a_node_that_is_to_stop_is_left_without_losing_a_message(nodes: li
         return all(_port(link) != leaving.port for link in moving)
 
     await eventually(moved, within_s=SETTLE_S + LAME_DUCK_GRACE_S, what="all have left it before it closes anything")
-    await asyncio.wait_for(streaming, WITHIN_S)
+    await asyncio.wait_for(streaming, STREAMED_WITHIN_S)
     for link in links:
         await link.flush()
 
@@ -132,9 +142,12 @@ async def test_a_node_that_is_to_stop_is_left_without_losing_a_message(nodes: li
         await link.close()
 
 
-async def test_what_is_subscribed_and_asked_while_a_link_moves_works(nodes: list[Node], tasks: TaskSet) -> None:
+async def test_what_is_subscribed_and_asked_while_a_link_moves_works(
+    nodes: list[Node], tasks: TaskSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_link, "SETTLE_S", 2.0)  # time for several questions, however long an answer takes
     mover, other = [await _open([node], name, tasks) for node, name in zip(nodes, ("mover", "other"), strict=False)]
-    await _settled([mover, other])
+    await _settled([mover, other], "hello")
 
     def answer(message: Message) -> None:
         other.publish(message.reply, message.data)
@@ -150,13 +163,21 @@ async def test_what_is_subscribed_and_asked_while_a_link_moves_works(nodes: list
             await mover.subscribe("late", receiver.take)
         asked += 1
     assert asked > 5
-    await SystemClock().sleep(0.1)
-    other.publish("late", b"7")
+    sent = 0
 
     async def heard() -> bool:
-        return receiver.numbers == [7]
+        nonlocal sent
+        sent += 1
+        other.publish("late", b"%d" % sent)
+        return bool(receiver.numbers)
 
-    await eventually(heard, within_s=WITHIN_S, what="what was subscribed meanwhile is heard, once")
+    await eventually(heard, within_s=WITHIN_S, what="what was subscribed meanwhile is heard")
+
+    async def all_heard() -> bool:
+        return receiver.numbers[-1] == sent
+
+    await eventually(all_heard, within_s=WITHIN_S, what="all of it is heard")
+    assert receiver.numbers == list(range(receiver.numbers[0], sent + 1)), "each once"
     await mover.close()
     await other.close()
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from structlog.testing import capture_logs
 
 from docs.generate import nats_permissions_text
 from tests.support.guarded_nats import SHIPPED, GuardedNATS, guarded_nats
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, until_done
 from trunkline.bus import snapshots, subjects
 from trunkline.bus.permissions import AWAITED, OPERATOR, PERMISSIONS, ROLES, STREAMS
 from trunkline.bus.port import BusError, Message
@@ -23,6 +24,8 @@ from trunkline.runtime.nats_servers import parse_servers
 from trunkline.runtime.tasks import TaskSet
 
 E, D, M, H, C = ROLES
+
+WITHIN_S = 10.0
 
 MAY_PUBLISH: dict[str, set[str]] = {
     # --- jobs
@@ -278,7 +281,9 @@ async def fleet(guarded: GuardedNATS, tasks: TaskSet) -> AsyncIterator[Fleet]:
         for role in ROLES
     }
     for role in reversed(ROLES):
-        await buses[role].ensure_streams(STREAMS[role])
+        # The broker refuses a name whose files it has not removed yet.
+        made = partial(buses[role].ensure_streams, STREAMS[role])
+        await until_done(made, within_s=WITHIN_S, what="the streams are there")
     fleet = Fleet(buses)
     yield fleet
     refused = {role: bus.refused for role, bus in buses.items()}
@@ -298,7 +303,7 @@ class Heard:
         self._queue.put_nowait(message)
 
     async def next(self) -> Message:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WITHIN_S):
             return await self._queue.get()
 
 
@@ -394,16 +399,23 @@ async def test_usage_is_stored_by_both_holders_and_consumed_by_metering(fleet: F
         await message.ack_sync()
     info = await fleet.metering.jetstream.consumer_info(subjects.USAGE_STREAM, subjects.USAGE_CONSUMER)
     assert (info.num_pending, info.num_ack_pending) == (0, 0)
-    assert await fleet.metering.stream_span(subjects.USAGE_STREAM) == (3, 2)
+
+    async def let_go() -> bool:
+        return await fleet.metering.stream_span(subjects.USAGE_STREAM) == (3, 2)
+
+    await eventually(let_go, within_s=WITHIN_S, what="the stream has let both go")
     await subscription.unsubscribe()
 
 
 async def test_checkpoints_are_read_and_taken_away_by_metering(fleet: Fleet) -> None:
     subject = subjects.checkpoint("dispatcher-1", 0)
     fleet.dispatcher.publish(subject, b"so far")
-    await fleet.dispatcher.flush()
     stream = subjects.CHECKPOINT_STREAM
-    assert await fleet.metering.subjects_of(stream, subjects.CHECKPOINT_SUBJECTS) == [subject]
+
+    async def kept() -> list[str]:
+        return await fleet.metering.subjects_of(stream, subjects.CHECKPOINT_SUBJECTS)
+
+    assert await eventually(kept, within_s=WITHIN_S, what="the checkpoint is kept") == [subject]
     assert await fleet.metering.last_message(stream, subject) == b"so far"
     await fleet.metering.purge(stream, subject)
     assert await fleet.metering.last_message(stream, subject) is None
@@ -435,7 +447,12 @@ async def test_a_refusal_is_counted_and_the_call_fails(guarded: GuardedNATS, tas
     with capture_logs() as logs:
         with pytest.raises(BusError):
             await bus.store("tl.usage.dispatcher.dispatcher-1", b"false", message_id="1", timeout_s=0.2)
-        assert bus.refused == 1
+
+        async def counted() -> bool:
+            return bus.refused == 1
+
+        # Nothing waits for the broker's word, only for an answer.
+        await eventually(counted, within_s=WITHIN_S, what="the refusal is counted")
         bus.publish("tl.outcome", b"false")
         await bus.flush()
         assert bus.refused == 2
@@ -453,7 +470,7 @@ async def test_what_the_broker_answers_into_a_bucket_is_no_snapshot(fleet: Fleet
         async def stored(token: str = str(number)) -> bytes | None:
             return await fleet.dispatcher.kv_get("channels", token)
 
-        answer = await eventually(stored, within_s=5, what="the answer is in the bucket")
+        answer = await eventually(stored, within_s=WITHIN_S, what="the answer is in the bucket")
         assert answer.startswith(b"{")
         with pytest.raises(msgspec.MsgspecError):
             snapshots.decode_channel(answer)

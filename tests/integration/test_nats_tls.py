@@ -20,7 +20,7 @@ from trunkline.runtime.nats_bus import NATSBus, tls_options
 from trunkline.runtime.tasks import TaskSet
 from trunkline.runtime.tls import TLSContext, client_tls
 
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 
 
 @pytest.fixture

@@ -105,6 +105,11 @@ async def test_who_knows_one_node_of_a_cluster_signs_in_at_the_others(tmp_path: 
         await eventually(together, within_s=20, what="the nodes know each other")
         url = f"nats://operator:{passwords['operator']}@{first}:4222"
         bus = await nats_bus.connect(url, name="test", tasks=tasks)
+
+        async def told() -> bool:
+            return any(server.hostname == hosts[1].address for server in bus._client.servers)
+
+        await eventually(told, within_s=20, what="the node has told of the other one")
         running["nats1"].kill()
 
         async def elsewhere() -> bool:

@@ -20,10 +20,16 @@ from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store import prices as store_prices
 from trunkline.store.database import Database
+from trunkline.store.price_versions import WITHDRAW_BEFORE_S
 from trunkline.store.prices import load_price_book, read_mark
 from trunkline.store.settlement import settle
 
 USD = 10**9
+WITHIN_S = 20.0
+
+AHEAD_S = 5.0
+"""So long before its moment a price is set that shall still be to come when the answer is here."""
+
 CONFIGURATION: dict[str, Any] = {
     "channels": [
         {
@@ -75,12 +81,12 @@ async def snapshot(bus: NATSBus, model: str) -> ModelSnapshot:
     return snapshots.decode_model(value)
 
 
-async def until_priced(bus: NATSBus, model: str, prices: dict[str, int], *, within_s: float) -> ModelSnapshot:
+async def until_priced(bus: NATSBus, model: str, prices: dict[str, int]) -> ModelSnapshot:
     async def there() -> bool:
         value = await bus.kv_get(subjects.KV_MODELS, subjects.kv_token(model))
         return value is not None and snapshots.decode_model(value).prices == prices
 
-    await eventually(there, within_s=within_s, what=f"{model} has the prices {prices}")
+    await eventually(there, within_s=WITHIN_S, what=f"{model} has the prices {prices}")
     return await snapshot(bus, model)
 
 
@@ -89,7 +95,7 @@ def states(versions: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 async def test_snapshots_hold_prices_multipliers_and_what_is_free(bus: NATSBus, client: AdminClient) -> None:
-    lab = await until_priced(bus, "lab", {"input": USD, "output": 2 * USD}, within_s=1)
+    lab = await until_priced(bus, "lab", {"input": USD, "output": 2 * USD})
     assert (lab.free, lab.multipliers_ppm) == (False, {"vip": 1_200_000})
     gift = await snapshot(bus, "gift")
     assert (gift.free, set(gift.prices.values())) == (True, {0})
@@ -99,17 +105,19 @@ async def test_snapshots_hold_prices_multipliers_and_what_is_free(bus: NATSBus, 
     async def multiplied() -> bool:
         return (await snapshot(bus, "lab")).multipliers_ppm == {"vip": 1_200_000, "cheap": 500_000}
 
-    await eventually(multiplied, within_s=1, what="the group's new multiplier is in its models' snapshots")
+    await eventually(multiplied, within_s=WITHIN_S, what="the group's new multiplier is in its models' snapshots")
     assert (await snapshot(bus, "gift")).multipliers_ppm == {"vip": 1_200_000}
 
 
 async def test_prices_from_a_moment_on_come_into_force_by_themselves(bus: NATSBus, client: AdminClient) -> None:
-    answer = await client.call("PUT", "/models/lab/prices", {"price": {"input": "3"}, "effective_from": later(1.0)})
+    # Of before the change there is a snapshot; that of after comes at its moment.
+    await until_priced(bus, "lab", {"input": USD, "output": 2 * USD})
+    body = {"price": {"input": "3"}, "effective_from": later(AHEAD_S)}
+    answer = await client.call("PUT", "/models/lab/prices", body)
     assert states(answer.body) == [("to come", "operator"), ("in force", "configuration")]
     assert (await client.call("GET", "/models/lab")).body["prices"] == {"input": USD, "output": 2 * USD}
-    await until_priced(bus, "lab", {"input": USD, "output": 2 * USD}, within_s=0.9)
-    # A second until they are in force, and at most one more until edges know.
-    await until_priced(bus, "lab", {"input": 3 * USD}, within_s=2.0)
+    assert (await snapshot(bus, "lab")).prices == {"input": USD, "output": 2 * USD}
+    await until_priced(bus, "lab", {"input": 3 * USD})
     history = (await client.call("GET", "/models/lab/prices")).body
     assert states(history) == [("in force", "operator"), ("past", "configuration")]
     assert (await client.call("GET", "/models/lab")).body["price_source"] == "operator"
@@ -121,7 +129,7 @@ async def test_a_moment_that_passed_while_no_console_ran_is_made_good(
     async with running_console(bus, tasks, database_dsn) as running:
         await running.client.call("POST", "/apply", CONFIGURATION)
         answer = await running.client.call(
-            "PUT", "/models/lab/prices", {"price": {"input": 3}, "effective_from": later(0.3)}
+            "PUT", "/models/lab/prices", {"price": {"input": 3}, "effective_from": later(AHEAD_S)}
         )
         assert states(answer.body)[0] == ("to come", "operator")
     async with database.connection() as connection:
@@ -131,9 +139,9 @@ async def test_a_moment_that_passed_while_no_console_ran_is_made_good(
                 await connection.fetchval("select exists (select from price_changes_due where effective_from <= now())")
             )
 
-        await eventually(past, within_s=2, what="the moment has come")
+        await eventually(past, within_s=WITHIN_S, what="the moment has come")
     async with running_console(bus, tasks, database_dsn):
-        await until_priced(bus, "lab", {"input": 3 * USD}, within_s=2)
+        await until_priced(bus, "lab", {"input": 3 * USD})
 
 
 async def test_only_what_is_still_to_come_can_be_withdrawn(client: AdminClient, database: Database) -> None:
@@ -147,13 +155,14 @@ async def test_only_what_is_still_to_come_can_be_withdrawn(client: AdminClient, 
     assert states((await client.call("GET", "/models/lab/prices")).body) == [("in force", "configuration")]
     async with database.connection() as connection:
         assert await connection.fetchval("select count(*) from price_changes_due") == 0
-    soon = (await client.call("PUT", "/models/lab/prices", {"price": {"input": 3}, "effective_from": later(2)})).body[0]
+    body = {"price": {"input": 3}, "effective_from": later(WITHDRAW_BEFORE_S - 1)}
+    soon = (await client.call("PUT", "/models/lab/prices", body)).body[0]
     assert (await client.call("DELETE", f"/models/lab/prices/{soon['id']}")).status == 409, "metering may hold it"
 
 
 async def test_a_free_model_gets_a_price_and_a_priced_one_becomes_free(bus: NATSBus, client: AdminClient) -> None:
     await client.call("PUT", "/models/gift/prices", {"price": {"input": 1}})
-    gift = await until_priced(bus, "gift", {"input": USD}, within_s=1)
+    gift = await until_priced(bus, "gift", {"input": USD})
     assert (gift.free, (await client.call("GET", "/models/gift")).body["free"]) == (False, False)
     await client.call("PUT", "/models/lab/prices", {"free": True})
     assert (await client.call("GET", "/models/lab")).body["free"] is True
@@ -180,7 +189,7 @@ async def test_the_list_is_refreshed_where_it_is_followed(
     assert len((await client.call("GET", "/models/gpt-4o-mini/prices")).body) == 1
     done = (await client.call("POST", "/prices/refresh")).body
     assert (done["changes"], done["dry_run"]) == (dry["changes"], False)
-    await until_priced(bus, "gpt-4o-mini", {**newer, "seconds": 100 * USD}, within_s=1)
+    await until_priced(bus, "gpt-4o-mini", {**newer, "seconds": 100 * USD})
     history = (await client.call("GET", "/models/gpt-4o-mini/prices")).body
     assert states(history) == [("in force", "genai-prices"), ("past", "genai-prices")]
     assert history[0]["overrides"] == {"seconds": 100 * USD}
@@ -314,7 +323,7 @@ async def test_discounts_are_part_of_the_configuration(bus: NATSBus, client: Adm
         (100 * USD, 50_000, None),
         (0, 25_000, "pro"),
     ]
-    assert await eventually(lambda: bus.kv_get(subjects.KV_SETTINGS, "discounts"), within_s=1, what="it is in KV")
+    await eventually(lambda: bus.kv_get(subjects.KV_SETTINGS, "discounts"), within_s=WITHIN_S, what="it is in KV")
     await client.call("POST", "/apply", {"discounts": []})
     async with database.connection() as connection:
         assert (await read_mark(connection)).discounts == ()

@@ -1,11 +1,11 @@
 """Mail through a real server: encrypted or not, logged in or not, and what the server refuses."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.support.http_certificate import certified
-from tests.support.servers import free_port
 from tests.support.smtp_server import Mailbox, running_smtp
 from trunkline.runtime.smtp import PLAIN, STARTTLS, TLS, MailError, SMTPMailer, SMTPServer
 
@@ -75,6 +75,8 @@ async def test_what_the_server_refuses_is_said_with_its_code_alone(tmp_path: Pat
 
 
 async def test_a_server_that_is_not_there() -> None:
-    mailer = SMTPMailer(SMTPServer("localhost", free_port(), PLAIN, "", "", "alerts@example.com"))
-    with pytest.raises(MailError, match="ConnectionRefusedError"):
-        await send(mailer)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        mailer = SMTPMailer(SMTPServer("127.0.0.1", taken.getsockname()[1], PLAIN, "", "", "alerts@example.com"))
+        with pytest.raises(MailError, match="ConnectionRefusedError"):
+            await send(mailer)

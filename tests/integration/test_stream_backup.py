@@ -1,5 +1,6 @@
 """Streams are saved and brought back on a real broker: messages, numbers, and what consumers have done of them."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import APIError
 
 from tests.support.waiting import eventually
 from trunkline.runtime.stream_backup import DATA, DESCRIPTION, BackupError, check, read_description, restore, save
@@ -33,7 +35,15 @@ async def _queue(client: Client) -> None:
     config = StreamConfig(
         name="QUEUE", subjects=["queue.>"], retention=RetentionPolicy.WORK_QUEUE, storage=StorageType.FILE
     )
-    await jetstream.add_stream(config)
+
+    async def made() -> bool:
+        # The broker refuses a name whose files it has not removed yet.
+        with contextlib.suppress(APIError):
+            await jetstream.add_stream(config)
+            return True
+        return False
+
+    await eventually(made, within_s=10, what="the stream is there")
     for number in range(MESSAGES):
         await jetstream.publish(f"queue.{number}", b"%d " % number + LONG, headers={"Nats-Msg-Id": str(number)})
     pull = await jetstream.pull_subscribe("queue.>", durable="worker", config=ConsumerConfig(ack_wait=30))

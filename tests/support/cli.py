@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 from tests.support.surface import Surface
 from trunkline.runtime.clock import SystemClock
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 COMMAND = (sys.executable, "-m", "trunkline.cli")
 
 

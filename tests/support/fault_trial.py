@@ -25,7 +25,7 @@ TIMEOUTS = {"connect_s": 2, "first_token_s": 0.8, "idle_s": 0.6, "total_s": 1.5}
 AT_ONCE = 8
 JUDGED_REQUESTS = FAST_VOLUME_MIN + 1
 MARKER = "marker"
-WITHIN_S = 10.0
+WITHIN_S = 30.0
 
 
 class Cell(NamedTuple):

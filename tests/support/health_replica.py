@@ -99,7 +99,7 @@ def settings(nats_url: str) -> HealthSettings:
         nats_url=nats_url,
         master_keys="1:" + base64.b64encode(MASTER).decode(),
         probe_interval_s=0.2,
-        probe_timeout_s=0.5,
+        probe_timeout_s=1.5,
         upstream_allow=("127.0.0.0/8",),
     )
 
@@ -148,7 +148,7 @@ async def weights(bus: NATSBus) -> dict[str, ChannelWeight]:
 
 
 async def until_weights(
-    bus: NATSBus, holds: Callable[[dict[str, ChannelWeight]], bool], within_s: float = 10.0
+    bus: NATSBus, holds: Callable[[dict[str, ChannelWeight]], bool], within_s: float = 20.0
 ) -> dict[str, ChannelWeight]:
     """Return what health publishes of the channels, by their token, once it is so.
 
@@ -165,7 +165,7 @@ async def until_weights(
     return found
 
 
-async def until(holds: Callable[[], bool], within_s: float = 10.0) -> None:
+async def until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110 - metrics and counts are read, not awaited
             await asyncio.sleep(POLL_S)  # noqa: TID251 - polls for an event with a deadline

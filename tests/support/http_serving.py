@@ -14,7 +14,7 @@ from trunkline.runtime.http_server import HTTPServer
 from trunkline.runtime.tasks import TaskSet
 from trunkline.runtime.tls import TLSContext
 
-WITHIN_S = 5.0
+WITHIN_S = 15.0
 HOST = "127.0.0.1"
 GET = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"
 

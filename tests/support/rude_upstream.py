@@ -83,7 +83,7 @@ class RudeUpstream:
                 await reader.readexactly(_content_length(head))
                 habit = Habit(head.split(b" ", 2)[1].split(b"/")[1].decode())
                 if habit is Habit.HANGS_UP or (habit is Habit.CLOSES_ON_REUSE and answered):
-                    self.closed_unanswered += 1
+                    self.closed_unanswered += head.startswith(b"POST ")  # not probes, which health sends by itself
                     break
                 if habit is Habit.BABBLES:
                     writer.write(b"Good day to you!\r\n\r\n")

@@ -24,7 +24,7 @@ from trunkline.dev.ready import ProcessEntry, ReadyFile
 from trunkline.policy.admin_accounts import CreatedKey
 from trunkline.policy.admin_api import PREFIX
 
-CHANGE_TIMEOUT_S = 5.0
+CHANGE_TIMEOUT_S = 20.0
 """A change of the configuration is known everywhere within a second; a busy machine gets more."""
 
 IDLE_TIMEOUT_S = 10.0

@@ -51,6 +51,7 @@ def test_an_error_of_a_provider_is_text(site_page: OpenWindow, site: Site) -> No
     page = view.open(f"/a/{account}/playground?model={quote(hostile.SCRIPT, safe='')}")
     box = page.get_by_role("textbox", name="Ask something")
     box.fill(hostile.MARKDOWN)
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_enabled()  # once the model is chosen
     box.press("Enter")
     answer = page.locator(".play-turn.assistant")
     expect(answer).to_have_attribute("data-state", "failed")

@@ -71,7 +71,7 @@ def test_every_page_looks_well(browser_page: OpenWindow, look: Look) -> None:
         title = words(look, f"docs.page.{name}")
         expect(page.get_by_role("heading", level=1)).to_have_text(title)
         expect(page.locator(".docs-turn")).to_be_visible()
-        assert page.title() == f"{title} · Trunkline"
+        expect(page).to_have_title(f"{title} · Trunkline")
         shown = page.locator("article").inner_text()
         assert "{{" not in shown
         assert "{#" not in shown

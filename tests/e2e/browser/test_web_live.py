@@ -66,9 +66,9 @@ def test_the_board_shows_what_goes_on(browser_page: OpenWindow, surface: Surface
     page = view.open("/site/live")
     expect(page.get_by_role("heading", level=1)).to_contain_text(TITLES["live"][look.language])
     row = page.get_by_role("row", name=re.compile("demo"))
-    expect(row.first).to_be_visible()
+    expect(row.first).to_be_visible(timeout=HEARD_MS)
     for role in {"en": ("Edge", "Dispatcher", "Console"), "zh": ("入口", "调度器", "控制台")}[look.language]:
-        expect(page.get_by_role("row", name=re.compile(role)).first).to_be_visible()
+        expect(page.get_by_role("row", name=re.compile(role)).first).to_be_visible(timeout=HEARD_MS)
     view.check_accessible()
     view.screenshot("live")
 

@@ -68,6 +68,7 @@ def test_streams_come_through(watched: Callable[..., tuple[View, set[str]]], sit
     page = view.open("/a/demo/playground?model=demo")
     box = page.get_by_role("textbox", name="Ask something")
     box.fill("Hello")
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_enabled()  # once the model is chosen
     box.press("Enter")
     expect(page.locator(".play-turn.assistant")).to_have_attribute("data-state", "done")
     assert seen == {site.url}

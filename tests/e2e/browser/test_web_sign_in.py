@@ -16,7 +16,12 @@ from trunkline.runtime.clock import SystemClock
 OpenWindow = Callable[..., View]
 
 OTHER_PASSWORD = "another long one of the tests"
-ENDED_WITHIN_S = 2.0
+ENDED_WITHIN_S = 5.0
+"""What a console has read of a session it believes for two seconds; a busy machine gets more."""
+
+TRIES_MAX = 11
+"""Five a minute may fail. Where one minute ends among them: five of it, five of the next, and one that has to wait."""
+
 ENGLISH = Look()
 PHONE = Look("zh", "dark", 360)
 
@@ -105,10 +110,13 @@ def test_too_many_tries_have_to_wait(site_page: OpenWindow) -> None:
     view.expected(401, "/session")
     view.expected(429, "/session")
     page = view.open("/sign-in")
-    for _ in range(6):
-        with page.expect_response("**/session"):
+    answers: list[int] = []
+    while 429 not in answers and len(answers) < TRIES_MAX:
+        with page.expect_response("**/session") as answered:
             fill_in(page, "guessed-at", "wrong " * 3, PHONE)
+        answers.append(answered.value.status)
         expect(page.locator("form[aria-busy]")).to_have_count(0)
+    assert answers == [*[401] * max(5, len(answers) - 1), 429]
     expect(page.get_by_role("alert")).to_have_text(words(PHONE, "sign.too_many"))
 
 
@@ -178,7 +186,10 @@ def test_a_forgotten_password_is_set_by_mail(site_page: OpenWindow, site: Site) 
     expect(page.get_by_text(sent)).to_be_visible()
     link = site.link_to(address)
     assert link.startswith(f"{site.url}/#/set-password/")
-    page.goto(link)
+    # How long a password must be comes with an answer of its own; without it the server alone would say so.
+    with page.expect_response("**/admin/v1/site") as bounds:
+        page.goto(link)
+    bounds.value.finished()
     view.settle()
     new = page.get_by_label("New password", exact=True)
     new.fill("short")
@@ -398,7 +409,9 @@ def test_language_and_theme_are_kept(site_page: OpenWindow, site: Site) -> None:
     name = site.people.make("polyglot")
     view = site_page(login=name)
     page = view.open("/me")
-    page.get_by_role("main").get_by_role("button", name="中文").click()
+    # The last of what the choice asks for: a sign-out on the way would overtake it.
+    with page.expect_response("**/admin/v1/session"):
+        page.get_by_role("main").get_by_role("button", name="中文").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(words(chinese, "nav.me"))
     page.get_by_role("button", name=words(chinese, "nav.theme")).click()
     page.get_by_role("menuitemradio", name=words(chinese, "nav.theme.dark")).click()

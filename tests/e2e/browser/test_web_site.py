@@ -114,6 +114,7 @@ def test_an_account_is_made_with_its_owner_and_given_credit_and_a_group(
     expect(dialog.get_by_label("Owner")).to_have_attribute("aria-invalid", "true")
     dialog.get_by_text("Make this login, too").click()
     dialog.get_by_role("combobox", name="Groups").fill("site-pages")
+    expect(dialog.get_by_role("option", name="site-pages", exact=True)).to_be_visible()  # once the groups are read
     dialog.get_by_role("combobox", name="Groups").press("Enter")
     dialog.get_by_label("First credit").fill("2.5")
     view.check_accessible()

@@ -72,6 +72,22 @@ def row(page: Page, name: str) -> Locator:
     return page.get_by_role("row").filter(has=page.get_by_text(name, exact=True))
 
 
+def choose_group(dialog: Locator, label: str) -> None:
+    """Choose the group in a dialog, once it has read which groups there are."""
+    groups = dialog.get_by_role("combobox", name=label)
+    groups.fill(VIP)
+    expect(dialog.get_by_role("option", name=VIP, exact=True)).to_be_visible()
+    groups.press("Enter")
+
+
+def send(page: Page, student: Student, text: str) -> None:
+    """Say something in the playground, once there is a model to hear it."""
+    box = page.get_by_role("textbox", name=student.say("playground.message"))
+    box.fill(text)
+    expect(page.get_by_role("button", name=student.say("playground.send"), exact=True)).to_be_enabled()
+    box.press("Enter")
+
+
 def open_the_registration(view: View, student: Student) -> None:
     page = view.open("/site/logins")
     page.get_by_role("button", name=student.say("logins.registration")).click()
@@ -120,9 +136,7 @@ def let_in(view: View, student: Student) -> None:
 
     page = view.open(f"/site/accounts/{student.number}")
     page.get_by_role("button", name=student.say("account.change")).first.click()
-    groups = page.get_by_role("dialog").get_by_role("combobox", name=student.say("accounts.groups"))
-    groups.fill(VIP)
-    groups.press("Enter")
+    choose_group(page.get_by_role("dialog"), student.say("accounts.groups"))
     page.get_by_role("dialog").get_by_role("button", name=student.say("common.save")).click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("main").get_by_text(VIP, exact=True)).to_be_visible()
@@ -137,10 +151,8 @@ def talk(view: View, student: Student) -> None:
     """Chat, copy the code of the answer, and go on with another model."""
     view.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = view.open(f"/a/{student.number}/playground?model={SMALL}")
-    box = page.get_by_role("textbox", name=student.say("playground.message"))
     answers = page.locator(".play-turn.assistant")
-    box.fill("1 + 1 = ?")
-    box.press("Enter")
+    send(page, student, "1 + 1 = ?")
     expect(answers.first).to_have_attribute("data-state", "done")
     code = answers.first.locator(".markdown")
     code.get_by_role("button", name=student.say("common.copy")).click()
@@ -151,8 +163,7 @@ def talk(view: View, student: Student) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".play-model").first).to_contain_text(LARGE)
     expect(answers).to_have_count(1)
-    box.fill("2 + 2 = ?")
-    box.press("Enter")
+    send(page, student, "2 + 2 = ?")
     expect(answers.nth(1)).to_have_attribute("data-state", "done")
     expect(answers.nth(1)).to_contain_text(LARGE)
     view.screenshot(f"student-{student.look.language}", full=False)
@@ -164,10 +175,8 @@ def make_key(view: View, student: Student) -> str:
     page.get_by_role("button", name=student.say("keys.create")).first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label(student.say("keys.name")).fill("thesis")
-    groups = dialog.get_by_role("combobox", name=student.say("keys.groups"))
     dialog.get_by_role("button", name=student.say("common.remove").format(name="default")).click()
-    groups.fill(VIP)
-    groups.press("Enter")
+    choose_group(dialog, student.say("keys.groups"))
     dialog.get_by_role("button", name=student.say("keys.create")).click()
     secret = page.locator("[data-secret]").text_content() or ""
     page.get_by_role("button", name=student.say("keys.kept")).click()

@@ -119,7 +119,7 @@ def test_a_pattern_that_a_wrong_name_could_keep_busy_is_refused(pattern: str) ->
 )
 def test_usual_patterns_are_taken_and_soon_decided(pattern: str) -> None:
     check_pattern(pattern)
-    began = time.perf_counter()
+    began = time.process_time()
     for letters in ("a", "0", "a.", "(x)"):
         fits((letters * NAME_CHARS_MAX)[:NAME_CHARS_MAX], pattern)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0

@@ -10,7 +10,7 @@ from trunkline.policy.keys import CompiledKey
 from trunkline.policy.patterns import matches_any
 
 BOUND_S = 1.0
-"""What a backtracking matcher would take is years; this one takes some 10 µs."""
+"""Of the processor: what a backtracking matcher would take is years; this one takes some 10 µs."""
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_a_member_cannot_hold_an_edge_up_with_a_pattern_and_a_name_for_it() -> N
     """Members of an account make keys, and an edge matches the names that they ask for on its event loop."""
     name = "a" * MODEL_NAME_CHARS_MAX
     pattern = "*a" * (MODEL_NAME_CHARS_MAX // 2 - 1) + "*b"
-    began = time.perf_counter()
+    began = time.process_time()
     key = CompiledKey(KeyPolicy(key=1, key_name="k", account=2, account_name="a", models=(pattern,) * 100))
     assert not key.allows_model(name)
     assert not matches_any((pattern,) * 100, name)
-    assert time.perf_counter() - began < BOUND_S
+    assert time.process_time() - began < BOUND_S

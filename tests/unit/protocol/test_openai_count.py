@@ -1,7 +1,7 @@
 """Token counts."""
 
 import json
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -28,9 +28,9 @@ def test_a_lone_surrogate_is_counted_as_its_replacement() -> None:
 
 def test_a_long_text_is_counted_by_its_beginning() -> None:
     text = "hello world " * (limits.COUNT_CHARS_MAX // 6)
-    started = perf_counter()
+    started = process_time()
     counted = count_text(text)
-    assert perf_counter() - started < 2
+    assert process_time() - started < 2
     assert counted == pytest.approx(len(text) / 6, rel=0.01)
 
 

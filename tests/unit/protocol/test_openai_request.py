@@ -1,7 +1,7 @@
 """Reading a chat request, and preparing it for an upstream."""
 
 import json
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -158,9 +158,9 @@ def test_nesting_is_bounded_exactly() -> None:
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_absurd_nesting_is_refused_at_once(opening: bytes) -> None:
     source = b'{"model":"m","messages":[' + opening * 100_000
-    started = perf_counter()
+    started = process_time()
     assert refused(source).type is ErrorType.CLIENT_BAD_REQUEST
-    assert perf_counter() - started < 1
+    assert process_time() - started < 1
 
 
 def test_brackets_in_texts_and_side_by_side_are_no_nesting() -> None:
