@@ -11,13 +11,10 @@ from tests.support.chat_client import Ending, session
 from tests.support.fault_answers import COMPLETION_TOKENS, PROMPT_TOKENS
 from tests.support.fault_kinds import Against
 from tests.support.fault_table import FAULTS, REFUSES_CONNECTIONS
-from tests.support.fault_trial import CELLS, Cell, Result, Trial, Verdict, add_channels
+from tests.support.fault_trial import CELLS, UNTIMED, Cell, Result, Trial, Verdict, add_channels
 from tests.support.faulty_upstream import MODEL, RETRY_AFTER_S, FaultyUpstream, faulty_upstream
 from tests.support.live_stack import LiveStack, StackPlan
 from trunkline.dev.demo.counts import ModelUsage
-
-UNTIMED = {"limits-untimed", "limits-by-page", "limits-as-400", "limits-inside"}
-"""Limits that name no time: the credential cools for less than a second."""
 
 
 class Rig(NamedTuple):

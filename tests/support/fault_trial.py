@@ -22,6 +22,9 @@ from trunkline.store.usage import AttemptUsage, find_request
 TIMEOUTS = {"connect_s": 2, "first_token_s": 0.8, "idle_s": 0.6, "total_s": 1.5}
 """Of channels that are too late; the others have all the time of a busy machine."""
 
+UNTIMED = {"limits-untimed", "limits-by-page", "limits-as-400", "limits-inside"}
+"""Limits that name no time: the credential cools for less than a second, and longer where one follows another."""
+
 AT_ONCE = 8
 JUDGED_REQUESTS = FAST_VOLUME_MIN + 1
 MARKER = "marker"
@@ -171,6 +174,12 @@ class Trial:
         streamed = next(iter(FAULTS[name].forms()))
         await asyncio.gather(*(self.ask(model, streamed=streamed) for _ in range(JUDGED_REQUESTS)))
         attempts = await self._one_more(model, streamed=streamed)
+        if not attempts and name in UNTIMED:
+
+            async def asked() -> int:
+                return await self._one_more(model, streamed=streamed)
+
+            attempts = await eventually(asked, within_s=WITHIN_S, what=f"the credential of {name} is free again")
         if attempts and FAULTS[name].against is Against.MODEL:
             # The five seconds for which it is not asked may have passed in the queue here; now they begin anew.
             attempts = await self._one_more(model, streamed=streamed)
