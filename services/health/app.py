@@ -114,9 +114,7 @@ class HealthService:
 
     async def stop(self) -> None:
         """End everything that `start` began."""
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._process.tasks.end(*self._loops)
         self._prober.stop()
         self._pool.close()
         await self._view.stop()

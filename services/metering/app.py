@@ -1,6 +1,5 @@
 """Wires metering."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -100,8 +99,6 @@ async def _opened(process: Process, settings: MeteringSettings, tracer: Tracer) 
     try:
         yield Metering(gate, consumer, upkeep)
     finally:
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
+        await tasks.end(*loops)
         await desks.close()
         await store.close()

@@ -1,6 +1,7 @@
 """Health against a real NATS and an upstream over HTTP that does as it is told."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
+from services.health.app import HealthService
 from tests.support.health_replica import POLL_S, SECRET, Replica, Upstream, is_state, put, until, until_weights, weights
 from tests.support.waiting import eventually
 from trunkline.bus import messages, snapshots, subjects
@@ -251,3 +253,24 @@ async def test_history_reaches_the_stream(bus: NATSBus, nats_url: str, upstream:
     assert (sample.channel, sample.state, sample.failures) == (1, "serving", 0)
     # An interval of the process's own may have ended meanwhile, with a part of them.
     assert sum(each.successes for each in stored) >= 2
+
+
+@pytest.mark.usefixtures("bus")
+async def test_it_ends_although_a_loop_swallows_its_cancellation(
+    nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nats-py does while it flushes, and `asyncio.wait_for` before Python 3.12."""
+    begun = asyncio.Event()
+
+    async def stubborn(_: HealthService) -> None:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(HealthService, "_tick", stubborn)
+    async with AsyncExitStack() as replica:
+        await replica.enter_async_context(Replica("health-1", nats_url).running())
+        async with asyncio.timeout(WITHIN_S):
+            await begun.wait()
+            await replica.aclose()

@@ -1,6 +1,7 @@
 """The whole metering service in this process: readiness, allowances, drain; with Postgres coming and going."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -9,10 +10,13 @@ from prometheus_client.exposition import generate_latest
 
 from services.metering.app import Metering, open_metering
 from services.metering.config import MeteringSettings
+from services.metering.upkeep import INTERVAL_S
 from tests.support import usage_events
 from tests.support.allowance_world import need
 from tests.support.drawn_leases import DrawnLease, ask
+from tests.support.frozen import frozen
 from tests.support.servers import PostgresServer, running_postgres
+from tests.support.stack import descendants
 from tests.support.usage_events import usage_event
 from tests.support.waiting import eventually
 from trunkline.bus import messages, subjects
@@ -24,10 +28,13 @@ from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.process import Process
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store import ledger
-from trunkline.store.database import Database, connect
+from trunkline.store.database import CLOSE_TIMEOUT_S, Database, connect
 from trunkline.store.migrate import migrate
 
 DEADLINE_S = 20.0
+
+ENDS_WITHIN_S = CLOSE_TIMEOUT_S + 10
+"""The pool waits for what is lent; the rest takes a second."""
 
 
 def new_process(bus: NATSBus, tasks: TaskSet) -> Process:
@@ -155,3 +162,18 @@ async def test_without_postgres_it_lives_unready_and_answers_no_draw(
         await eventually(unheard, within_s=DEADLINE_S, what="unready again")
         assert service.beat(Beat("metering", "metering-test", 0)).in_flight == 0
         await service.drain()
+
+
+async def test_it_ends_although_postgres_has_stopped_answering(
+    bus: NATSBus, own_postgres: PostgresServer, tasks: TaskSet
+) -> None:
+    """A cancelled query cannot give its connection back then, and its loop sees that as an outage."""
+    await migrate(own_postgres.admin_dsn)
+    async with contextlib.AsyncExitStack() as service:
+        settings = MeteringSettings(database_url=own_postgres.admin_dsn)
+        await until_ready(await service.enter_async_context(open_metering(new_process(bus, tasks), settings)))
+        with frozen(own_postgres.pid, *descendants(own_postgres.pid)):
+            await SystemClock().sleep(2 * INTERVAL_S)  # the upkeep asks it something
+            closing = tasks.spawn(service.aclose(), name="closing")
+            await asyncio.wait({closing}, timeout=ENDS_WITHIN_S)  # a cancellation could be swallowed as well
+            assert closing.done()

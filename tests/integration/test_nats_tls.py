@@ -10,13 +10,15 @@ from nats.aio.client import Client
 from nats.errors import Error as NATSError
 
 from tests.support.authority import Authority
+from tests.support.frozen import frozen
 from tests.support.guarded_nats import GuardedNATS, over_tls
 from tests.support.waiting import eventually
 from trunkline.bus import subjects
 from trunkline.bus.permissions import STREAMS
 from trunkline.bus.port import BusError
 from trunkline.runtime import nats_bus
-from trunkline.runtime.nats_bus import NATSBus, tls_options
+from trunkline.runtime.clock import SystemClock
+from trunkline.runtime.nats_bus import CLOSE_TIMEOUT_S, NATSBus, tls_options
 from trunkline.runtime.tasks import TaskSet
 from trunkline.runtime.tls import TLSContext, client_tls
 
@@ -57,6 +59,20 @@ async def test_both_connections_work_with_a_certificate(
     await bus.kv_put("models", "1", b"one")
     assert await bus.kv_all("models") == {"1": b"one"}
     await bus.close()
+
+
+@pytest.mark.parametrize("reconnecting", [False, True])
+async def test_a_connection_is_closed_although_nats_has_stopped_answering(
+    server: GuardedNATS, authority: Authority, tasks: TaskSet, *, reconnecting: bool
+) -> None:
+    bus = await connect(server, tasks, context_of(authority))
+    await bus._link.close()  # which has its own time
+    with frozen(server.pid):
+        if reconnecting:
+            await bus._client.force_reconnect()
+            await SystemClock().sleep(0.1)  # it waits for the old connection's end
+        async with asyncio.timeout(CLOSE_TIMEOUT_S + 5):
+            await bus.close()
 
 
 async def test_who_has_no_certificate_or_trusts_another_authority_stays_outside(

@@ -13,7 +13,7 @@ from tests.support.http_serving import Client, until
 from tests.support.manual_clock import ManualClock
 from trunkline.runtime.arrivals import HANDSHAKES_SHARE
 from trunkline.runtime.connection_watch import IDLE_S, SWEEP_INTERVAL_S
-from trunkline.runtime.ops import CONNECTIONS_MAX, OpsServer
+from trunkline.runtime.ops import CONNECTIONS_MAX, SHUTDOWN_TIMEOUT_S, OpsServer
 from trunkline.runtime.tasks import TaskSet
 from trunkline.runtime.tls import TLSContext, server_tls
 
@@ -24,7 +24,7 @@ class Port:
     """An ops port with a clock of its own, and those who are connected to it."""
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         Gauge("here", "1.", registry=registry).set(1)
         self.clock, self.tasks = ManualClock(), TaskSet()
         self.server = OpsServer(registry, list, clock=self.clock, tasks=self.tasks)
@@ -82,6 +82,18 @@ async def test_past_its_limit_the_longest_idle_connections_are_closed() -> None:
         await until(lambda: sum(client.reader.at_eof() for client in old) == 2, "room for the new ones")
         assert [client.reader.at_eof() for client in (*old, *new)].count(True) == 2
         assert await running.scraped(new[-1])
+
+
+async def test_a_scraper_that_does_not_read_holds_up_no_stop() -> None:
+    async with ops_port() as running:
+        many = Gauge("many", "As a large fleet has.", ["label"], registry=running.registry)
+        for number in range(20_000):
+            many.labels(f"{number:01000}").set(1)  # more than sockets hold
+        scraper = await running.connect()
+        scraper.send(SCRAPE)
+        await until(lambda: running.server._runner.server.requests_count > 0, "it is being answered")  # type: ignore[union-attr] # it serves
+        async with asyncio.timeout(2 * SHUTDOWN_TIMEOUT_S + 5):
+            await running.server.stop()
 
 
 async def test_handshakes_without_end_keep_no_scraper_out(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Every service as its own process, and TLS wherever one talks to another or to a client."""
 
-# ruff: noqa: S603 - real processes of ours, started and waited for from synchronous fixtures
+# ruff: noqa: S603, TID251 - real processes of ours, started and waited for from synchronous fixtures
 
 import asyncio
+import contextlib
 import os
 import signal
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -29,7 +31,12 @@ from trunkline.dev.ports import PortPicker
 from trunkline.store.migrate import migrate
 
 READY_WITHIN_S = 60.0
-STOP_WITHIN_S = 20.0
+STOP_WITHIN_S = 30.0
+"""NATS and Postgres answer, so that it takes a second; this is for a busy machine."""
+
+LOG_SHOWN_CHARS = 20_000
+"""Of what a process that has not ended had written, from its end."""
+
 HOST = "localhost"
 
 
@@ -68,7 +75,7 @@ class TLSStack:
         self._upstream_port = upstream_port
         self.dsn = ""
         self.pids: dict[str, int] = {}
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
     def directory(self) -> Path:
@@ -183,18 +190,29 @@ class TLSStack:
                 stderr=output,
                 env={"PATH": os.defpath, **environment},
             )
-        self._processes.append(process)
+        self._processes[name] = process
         return process.pid
 
     def stop(self) -> list[int]:
-        """Ask every process to end, and return their exit codes."""
-        for process in self._processes:
+        """Ask every process to end, and return their exit codes.
+
+        Raises:
+            AssertionError: some have not ended in time; with what these have written last.
+        """
+        for process in self._processes.values():
             process.send_signal(signal.SIGTERM)
-        return [process.wait(STOP_WITHIN_S) for process in self._processes]
+        deadline = time.monotonic() + STOP_WITHIN_S
+        for process in self._processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(deadline - time.monotonic(), 0))
+        left = [name for name, process in self._processes.items() if process.poll() is None]
+        said = "\n".join(f"--- {name}:\n{self.log(name)[-LOG_SHOWN_CHARS:]}" for name in left)
+        assert not left, f"not ended within {STOP_WITHIN_S} s: {', '.join(left)}\n{said}"
+        return [process.wait() for process in self._processes.values()]
 
     def abandon(self) -> None:
         """End what is left."""
-        for process in self._processes:
+        for process in self._processes.values():
             if process.poll() is None:
                 process.kill()
                 process.wait()

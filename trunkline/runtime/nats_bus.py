@@ -38,6 +38,10 @@ CONNECT_TIMEOUT_S = 10.0
 """For the connection of JetStream, once the other one is up. nats-py itself would try for ever, and a process that is
 told to stop meanwhile would not."""
 
+CLOSE_TIMEOUT_S = 2.0
+"""For JetStream's connection to close. nats-py waits for the broker's goodbye: for half a minute over TLS if it is
+silent, and for ever where something is left to be sent to it."""
+
 READS_AT_ONCE_MAX = 64
 
 _NO_MESSAGE = 10037
@@ -377,7 +381,7 @@ class NATSBus:
     async def close(self) -> None:
         """Flush what can be flushed and disconnect."""
         await self._link.close()
-        await self._client.close()
+        await _close_client(self._client)
 
 
 async def connect(
@@ -445,9 +449,21 @@ async def _open_client(
                 **options,
             )
     except BaseException:
-        await client.close()
+        await _close_client(client)
         raise
     return client
+
+
+async def _close_client(client: Client) -> None:
+    """Close JetStream's connection, or leave it to the event loop's end.
+
+    In a task of its own: nats-py swallows cancellations here, and raises one that nobody asked for where it was
+    reconnecting.
+    """
+    tasks = TaskSet()
+    closing = tasks.spawn(client.close(), name="jetstream_close")
+    await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
+    await tasks.end(closing)
 
 
 def tls_options(client: Client, url: str, tls: TLSContext | None) -> dict[str, Any]:

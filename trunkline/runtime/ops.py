@@ -20,6 +20,10 @@ Readiness = Callable[[], list[str]]
 CONNECTIONS_MAX: Final = 100
 """A few scrapers and probes, one connection each; past it the longest idle ones are closed."""
 
+SHUTDOWN_TIMEOUT_S: Final = 1.0
+"""For a scraper to take what it has asked for when the process stops, and as long again after it was told to end; by
+aiohttp's own minute one that does not read would hold up the stop for two."""
+
 
 class OpsServer:
     """Serves the ops port.
@@ -50,7 +54,9 @@ class OpsServer:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=connection_watch.IDLE_S)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S, keepalive_timeout=connection_watch.IDLE_S
+        )
         await self._runner.setup()
         _, self.port = await open_site(
             self._runner, host, port, tls, connections_max=CONNECTIONS_MAX, clock=self._clock, tasks=self._tasks

@@ -193,6 +193,7 @@ class _Skeleton:
         self._entropy = secrets.randbits(64)
         self._id = process_id(role, self._entropy)
         self._stop = asyncio.Event()
+        self._opening: asyncio.Timeout | None = None
         self._failed = False
         self._draining = False
         self._service: Service | None = None
@@ -206,7 +207,13 @@ class _Skeleton:
     def _task_failed(self, _error: BaseException) -> None:
         # A dead background loop means a process that lies about being well: stop and be started anew.
         self._failed = True
+        self._end()
+
+    def _end(self) -> None:
+        """Stop in good order; at once while the service is being opened, which may wait for a bus that has gone."""
         self._stop.set()
+        if self._opening is not None and not self._opening.expired():
+            self._opening.reschedule(asyncio.get_running_loop().time())
 
     def _not_ready(self) -> list[str]:
         missing = []
@@ -233,7 +240,7 @@ class _Skeleton:
         )
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._end)
         clock = SystemClock()
         ops = OpsServer(self._registry, self._not_ready, clock=clock, tasks=self._tasks)
         try:
@@ -275,7 +282,10 @@ class _Skeleton:
         try:
             if not await RoleStreams(bus, self._role, clock=clock, tasks=self._tasks).prepare(self._stop):
                 return
-            async with self._open_service(process, self._settings) as service:
+            async with contextlib.AsyncExitStack() as opened:
+                service = await self._open(opened, process)
+                if service is None:
+                    return
                 self._service = service
                 self._tasks.spawn(self._beat(clock), name="beat")
                 # What start-up has made lives as long as the process: keep the collector from walking it each time.
@@ -290,6 +300,20 @@ class _Skeleton:
             self._send_beat(clock)
         finally:
             await self._bus.close()
+
+    async def _open(self, opened: contextlib.AsyncExitStack, process: Process) -> Service | None:
+        """Return the service, which ``opened`` closes; None if the process is told to stop before it runs."""
+        opening = self._opening = asyncio.timeout(0 if self._stop.is_set() else None)
+        try:
+            async with opening:
+                return await opened.enter_async_context(self._open_service(process, self._settings))
+        except TimeoutError:
+            if not opening.expired():
+                raise
+            log.info("start_given_up")
+            return None
+        finally:
+            self._opening = None
 
     def _show(self, bus: NATSBus) -> None:
         """Have what a bus counts among the metrics."""

@@ -51,8 +51,9 @@ class TaskSet:
         while pending:
             for task in pending:
                 task.cancel()
-            # Again and again: nats-py swallows a cancellation that comes while it flushes, and before Python 3.12
-            # asyncio.wait_for does so when its result comes at the same time.
+            # Again and again: nats-py swallows a cancellation that comes while it flushes, asyncpg puts an error in
+            # its place where a connection cannot be given back, and before Python 3.12 asyncio.wait_for swallows one
+            # when its result comes at the same time.
             _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
     def __len__(self) -> int:
