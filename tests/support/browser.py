@@ -31,6 +31,7 @@ from tests.support.surface import Surface
 from trunkline.policy.admin_api import PREFIX
 
 SCREENSHOTS = Path(__file__).parents[2] / ".data" / "screenshots"
+"""Made by whoever wants to look at some."""
 
 TIMEOUT_MS = 30_000
 """A busy machine takes seconds for what else takes milliseconds."""
@@ -142,9 +143,9 @@ class View:
         return request.fetch(f"{url}{path}", method=method, headers=headers, data=data)
 
     def screenshot(self, name: str, *, full: bool = True) -> None:
-        """Keep a picture for people to look at."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}-{self.look}.png", full_page=full, animations="disabled")
+        """Keep a picture for people to look at, if they want some."""
+        if SCREENSHOTS.is_dir():
+            self.page.screenshot(path=SCREENSHOTS / f"{name}-{self.look}.png", full_page=full, animations="disabled")
 
     def check_accessible(self) -> None:
         """Assert that axe finds nothing, and that the page fits into the window's width."""
