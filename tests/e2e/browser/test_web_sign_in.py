@@ -180,6 +180,8 @@ def test_a_forgotten_password_is_set_by_mail(site_page: OpenWindow, site: Site) 
     view = site_page()
     page = view.open("/sign-in")
     page.get_by_role("link", name="Forgotten your password?").click()
+    # The page before has a field of the same name.
+    expect(page.get_by_role("heading", level=1)).to_have_text("Forgotten your password?")
     page.get_by_label("Name or e-mail address").fill("forgetful")
     page.get_by_role("button", name="Send the link").click()
     sent = "If there is a login with a confirmed address, a link is on its way to it."
