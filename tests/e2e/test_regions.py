@@ -168,14 +168,19 @@ class Trial:
         await eventually(look, within_s=within_s, what="requests are served again")
 
     async def hear_each_other(self) -> None:
-        """Return once each edge hears all dispatchers, and each dispatcher all edges: either way opens by itself."""
+        """Return once each edge hears all dispatchers, and each dispatcher all edges: either way opens by itself.
+
+        And each node of NATS abroad has its way home: these open by themselves, too.
+        """
         edges, dispatchers = (HOME_EDGE, ABROAD_EDGE), NEAR + FAR
 
         async def look() -> bool:
             heard = [await self.regions.metrics(self.http, "edge", edge) for edge in edges]
             hear = [await self.regions.metrics(self.http, "dispatcher", dispatcher) for dispatcher in dispatchers]
-            return all(metrics["trunkline_edge_dispatchers"] == len(dispatchers) for metrics in heard) and all(
-                metrics["trunkline_dispatcher_edges"] == len(edges) for metrics in hear
+            return (
+                all(metrics["trunkline_edge_dispatchers"] == len(dispatchers) for metrics in heard)
+                and all(metrics["trunkline_dispatcher_edges"] == len(edges) for metrics in hear)
+                and await self.regions.joined(self.http)
             )
 
         await eventually(look, within_s=CAUGHT_UP_WITHIN_S, what="the regions hear each other")
@@ -284,7 +289,8 @@ class Trial:
         await self.regions.all_ready()
         await self.hear_each_other()
         assert (await self.chat(HOME_EDGE, {"chunks": 2}, MODEL_ABROAD)).ending is Ending.WHOLE
-        await self.a_change_at_home_is_known_abroad()
+        await self.regions.wake_abroad()
+        assert await self.a_change_at_home_is_known_abroad() < WOKEN_WITHIN_S
 
     async def streams_settled_by_checkpoint_are_booked_exactly_in_the_end(self) -> None:
         """Metering takes the dispatchers abroad for dead while they serve, and hears of it all when they are back."""

@@ -156,11 +156,18 @@ class TwoRegions(NetworkCluster, ABC):
 
         What they have when a cut is over may be found stale only then, and is away for another second or two.
         """
-        for name in (*NATS, *self.nodes_abroad):
-            async with http.get(f"http://{self._address(name)}:{MONITOR_PORT}/{self._monitor_page}") as answer:
-                if self._joins(await answer.json()):
-                    return False
-        return True
+        return not any([await self._reaches_over(http, name) for name in (*NATS, *self.nodes_abroad)])
+
+    async def joined(self, http: aiohttp.ClientSession) -> bool:
+        """Return whether each node of NATS abroad has a connection over the ocean.
+
+        Each makes its own, and whoever leads a mirror needs that of its own node.
+        """
+        return all([await self._reaches_over(http, name) for name in self.nodes_abroad])
+
+    async def _reaches_over(self, http: aiohttp.ClientSession, name: str) -> bool:
+        async with http.get(f"http://{self._address(name)}:{MONITOR_PORT}/{self._monitor_page}") as answer:
+            return self._joins(await answer.json())
 
     @abstractmethod
     def _joins(self, told: dict[str, Any]) -> bool:

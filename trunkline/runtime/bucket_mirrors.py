@@ -121,7 +121,7 @@ async def _mirror(
             await send_home(jetstream)
         await jetstream.delete_stream(name)
         return await _made(jetstream, wanted)
-    woken = _stalled(found) and await _wake(client, name)
+    woken = has_stalled(found) and await _wake(client, name)
     return Mirror(_shown(name), False, woken, found.state.messages, _lag(found.mirror))
 
 
@@ -151,8 +151,12 @@ async def _is_of_another(at_home: JetStreamContext, mirror: StreamInfo) -> bool:
     return later or (behind and mirror.config.name == subjects.USAGE_STREAM)
 
 
-def _stalled(mirror: StreamInfo) -> bool:
-    return mirror.mirror is not None and (mirror.mirror.active or 0) > STALLED_AFTER_S * _NANOSECONDS_PER_SECOND
+def has_stalled(mirror: StreamInfo) -> bool:
+    """Return whether a mirror has not heard of home for a while, or not at all since its leader was chosen."""
+    if mirror.mirror is None or mirror.mirror.active is None:
+        return False
+    heard_s = mirror.mirror.active / _NANOSECONDS_PER_SECOND  # ago; negative: never
+    return not 0 <= heard_s <= STALLED_AFTER_S
 
 
 async def _wake(client: Client, name: str) -> bool:
