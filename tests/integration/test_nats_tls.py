@@ -16,9 +16,10 @@ from tests.support.waiting import eventually
 from trunkline.bus import subjects
 from trunkline.bus.permissions import STREAMS
 from trunkline.bus.port import BusError
-from trunkline.runtime import nats_bus
+from trunkline.runtime import jetstream_client, nats_bus
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.nats_bus import CLOSE_TIMEOUT_S, NATSBus, tls_options
+from trunkline.runtime.jetstream_client import CLOSE_TIMEOUT_S, tls_options
+from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.runtime.tls import TLSContext, client_tls
 
@@ -212,7 +213,7 @@ async def test_where_the_connection_for_jetstream_does_not_come_about_neither_st
     server: GuardedNATS, authority: Authority, tasks: TaskSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that is told to stop must hear of it, so connecting ends some time."""
-    monkeypatch.setattr(nats_bus, "CONNECT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(jetstream_client, "CONNECT_TIMEOUT_S", 1.0)
     between = Between(server, range(2, 1000))
     listener, url = await listening(between)
     async with asyncio.timeout(WITHIN_S):

@@ -37,7 +37,7 @@ async def connected(access: BusAccess, *, name: str) -> AsyncIterator[Any]:
         said.append(str(error))
 
     try:
-        options = importlib.import_module("trunkline.runtime.nats_bus").tls_options
+        options = importlib.import_module("trunkline.runtime.jetstream_client").tls_options
         await client.connect(
             access.nats_url.split(","),
             name=name,
