@@ -13,6 +13,13 @@ OpenWindow = Callable[..., View]
 DRAWN_WITHIN_S = 10.0
 PICTURE = "canvas => canvas.toDataURL()"
 
+CHANGED_IN_ONE_FRAME = """async (span) => {
+  window.done();
+  while (span.closest('button').disabled) await null;
+  return [getComputedStyle(span).opacity, document.getAnimations().length];
+}"""
+"""What the looks are before the next frame, and what still moves."""
+
 MOUNT = """async ([imports, body]) => {
   const start = document.querySelector('script[type=module]').src;
   const found = await import(new URL('core/html.js', start));
@@ -57,6 +64,11 @@ PAGES = {
         await new Promise((resolve) => { window.endFirst = resolve; });
       } });
       return html`<${Form} form=${form} submit="Send"><${TextField} form=${form} name="code" label="Code" /></${Form}>`;
+    }""",
+    "busy": """({ html, Button, useState }) => () => {
+      const [busy, setBusy] = useState(true);
+      window.done = () => setBusy(false);
+      return html`<${Button} busy=${busy}>Send</${Button}>`;
     }""",
     "store": """({ html, createStore, useLayoutEffect }) => {
       const store = createStore('early');
@@ -230,6 +242,13 @@ def test_a_form_that_is_sent_again_before_it_is_done_keeps_what_is_said_of_that(
     probe.page.evaluate("window.endFirst()")
     probe.page.evaluate("new Promise(requestAnimationFrame)")
     expect(probe.get_by_role("alert")).to_contain_text("It is wrong.")
+
+
+def test_what_changes_has_its_new_looks_at_once_for_whoever_wants_no_motion(mount: Callable[..., Locator]) -> None:
+    probe = mount("busy", "parts/button.js")
+    text = probe.locator("button > span")
+    assert float(text.evaluate("span => getComputedStyle(span).opacity")) < 1
+    assert text.evaluate(CHANGED_IN_ONE_FRAME) == ["1", 0]
 
 
 def test_a_value_that_changes_while_it_is_drawn_is_drawn_again(mount: Callable[..., Locator]) -> None:
