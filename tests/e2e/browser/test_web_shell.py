@@ -35,7 +35,7 @@ def test_strangers_see_what_this_is(browser_page: OpenWindow, look: Look) -> Non
     view = browser_page(look)
     page = view.open("/")
     expect(page.get_by_role("heading", level=1)).to_have_text(words(look, "landing.title"))
-    assert page.title() == "Trunkline"
+    expect(page).to_have_title("Trunkline")
     assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[look.language]
     view.check_accessible()
     view.screenshot("landing")
@@ -90,7 +90,7 @@ def test_operators_see_everything(browser_page: OpenWindow, operator: str) -> No
     groups = navigation.get_by_role("heading", level=2).all_text_contents()
     assert groups == ["Account", "Traffic", "Supply", "Customers", "Finance", "Operation", "Explore"]
     expect(navigation.get_by_role("link", name="API keys")).to_have_attribute("aria-current", "page")
-    assert page.title() == "API keys · Trunkline"
+    expect(page).to_have_title("API keys · Trunkline")
 
 
 def test_members_see_what_their_role_allows(browser_page: OpenWindow, member: str) -> None:
