@@ -109,9 +109,10 @@ async def test_one_replica_projects_and_another_takes_over(database: Database, b
 
 
 async def test_rebuild_writes_all_anew_and_deletes_what_is_stale(
-    database: Database, bus: NATSBus, projector: Projector
+    database: Database, bus: NATSBus, tasks: TaskSet
 ) -> None:
-    # The bucket first: one that is empty where there are rows would be filled without being asked for.
+    # It runs only afterwards: at its start it fills what is empty where there are rows, without being asked to.
+    projector = make_projector(database, bus)
     await bus.kv_put(subjects.KV_KEYS, "live", b"garbage")
     await bus.kv_put(subjects.KV_KEYS, "stale", b"garbage")
     await add_key(database, "live")
@@ -120,6 +121,7 @@ async def test_rebuild_writes_all_anew_and_deletes_what_is_stale(
     rebuilt = await projector.rebuild()
     assert rebuilt.written["keys"] == 1
     assert (rebuilt.deleted["keys"], rebuilt.deleted["channels"]) == (1, 1)
+    tasks.spawn(projector.run(), name="projector")
     await wait_for(bus, subjects.KV_KEYS, "stale", None)
     await wait_for(bus, subjects.KV_CHANNELS, "99", None)
     assert b'"account_name":"live"' in (await bus.kv_get(subjects.KV_KEYS, "live") or b"")
