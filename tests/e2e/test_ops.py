@@ -186,8 +186,9 @@ async def test_stack_that_is_told_to_stop_finishes_its_stream() -> None:
         assert len([word for word in words if word.strip()]) >= CHUNKS - 1
         assert await asyncio.to_thread(surface.stack.wait_end) == 0
         assert not surface.stack.ready_path.exists()
-        with pytest.raises(openai.APIConnectionError):
-            await AsyncOpenAI(base_url=ready.base_url, api_key=ready.api_key, max_retries=0).models.list()
+        async with AsyncOpenAI(base_url=ready.base_url, api_key=ready.api_key, max_retries=0) as late:
+            with pytest.raises(openai.APIConnectionError):
+                await late.models.list()
 
 
 def _wait_for_draining(ops_url: str) -> dict[str, Any]:
