@@ -49,6 +49,8 @@ OF_EXPORTERS = frozenset(
         "pg_database_size_bytes",
         "pg_replication_is_replica",
         "pg_replication_lag_seconds",
+        "pg_replication_slot_safe_wal_size_bytes",
+        "pg_replication_slot_slot_is_active",
         "pg_settings_max_connections",
         "pg_stat_activity_count",
         "pg_stat_activity_max_tx_duration",

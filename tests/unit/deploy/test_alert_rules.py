@@ -15,7 +15,7 @@ from tests.support.typed_commands import check_command
 
 ALERTS = {rule.name: rule.alert for rule in rules() if rule.alert is not None}
 
-SAFE_LABELS = {"channel", "instance", "job", "lane", "model", "server_id", "server_name", "use", "why"}
+SAFE_LABELS = {"channel", "instance", "job", "lane", "model", "server_id", "server_name", "slot_name", "use", "why"}
 """Configured names and closed sets of words: what a client types stands in no alert."""
 
 LINES = range(15, 45)
