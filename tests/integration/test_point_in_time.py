@@ -26,21 +26,26 @@ SLOT = "archive"
 _WRITTEN = "select flush_lsn >= pg_current_wal_lsn() from pg_stat_replication where application_name = 'pg_receivewal'"
 
 
+def _command(server: PostgresServer, program: str, *arguments: str) -> list[str]:
+    return [str(server._isready.with_name(program)), f"--dbname={server.admin_dsn}", *arguments]
+
+
+def _run(server: PostgresServer, program: str, *arguments: str) -> None:
+    """Run one of Postgres's programs as the server's user to its end."""
+    command = _command(server, program, *arguments)
+    subprocess.run(command, check=True, env=ENVIRONMENT, cwd="/", user=server._user)
+
+
 @contextmanager
-def _running(server: PostgresServer, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run one of Postgres's programs as the server's user for the length of the block."""
+def _running(server: PostgresServer, program: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one for the length of the block."""
+    command = _command(server, program, *arguments)
     process = subprocess.Popen(command, env=ENVIRONMENT, cwd="/", user=server._user, stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:
         process.kill()
         process.wait(10)
-
-
-def _run(server: PostgresServer, program: str, *arguments: str) -> None:
-    """Run another to its end."""
-    command = [str(server._isready.with_name(program)), f"--dbname={server.admin_dsn}", *arguments]
-    subprocess.run(command, check=True, env=ENVIRONMENT, cwd="/", user=server._user)
 
 
 def _folder(path: Path, user: str | None) -> Path:
@@ -53,15 +58,15 @@ def _folder(path: Path, user: str | None) -> Path:
 async def test_the_log_brings_back_what_came_after_the_last_backup() -> None:
     with server_directory("archived") as directory:
         server = PostgresServer(directory)
-        binaries, user = server._isready.parent, server._user
+        user = server._user
         log, base = _folder(directory / "log", user), _folder(directory / "base", user)
         restored = None
         server.start()
         try:
             await migrate(server.admin_dsn)
             _run(server, "pg_receivewal", f"--slot={SLOT}", "--create-slot")
-            stream = [f"--dbname={server.admin_dsn}", f"--slot={SLOT}", f"--directory={log}", "--synchronous"]
-            with _running(server, [str(binaries / "pg_receivewal"), *stream]) as receiver:
+            stream = [f"--slot={SLOT}", f"--directory={log}", "--synchronous"]
+            with _running(server, "pg_receivewal", *stream) as receiver:
                 connection = await asyncpg.connect(server.admin_dsn)
 
                 async def archived() -> bool:
@@ -85,7 +90,7 @@ async def test_the_log_brings_back_what_came_after_the_last_backup() -> None:
                     f"restore_command = '{RESTORE_COMMAND.format(log=log)}'\nrecovery_target_timeline = 'current'\n"
                 )
             (base / "recovery.signal").touch()
-            command = [str(binaries / "postgres"), "-D", str(base), *server._command[3:]]
+            command = [server._command[0], "-D", str(base), *server._command[3:]]
             restored = Server(command, server.port, directory / "restored.log", user).start()
 
             async def open_for_writing() -> bool:
