@@ -16,17 +16,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
 from tests.support.scratch import scratch_folder
+from trunkline.dev.ports import PortPicker
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.02
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+
+_PICKER = PortPicker()
 
 
 class ServerError(Exception):
@@ -34,17 +37,13 @@ class ServerError(Exception):
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback that nobody listens on at this moment."""
-    return free_ports(1)[0]
+    """Return a TCP port of the loopback that nobody has, nor gets while the tests run unless it is told to."""
+    return _PICKER.pick()
 
 
 def free_ports(count: int) -> list[int]:
     """Return so many of them, no two the same."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    return [_PICKER.pick() for _ in range(count)]
 
 
 def _listening(port: int) -> bool:

@@ -37,7 +37,11 @@ def bind_fault(port: int, host: str = LOOPBACK) -> str | None:
 
 
 class PortPicker:
-    """Gives each part its port, and none twice."""
+    """Gives each part its port, and none twice: neither itself nor any other picker of this machine.
+
+    A port that was given is held, by a socket that is bound to it and never listens, until this process ends. Linux
+    lets a server with SO_REUSEADDR, as all of ours are, listen beside such a socket, while no other picker gets it.
+    """
 
     def __init__(self) -> None:
         self._given: set[int] = set()
@@ -58,6 +62,19 @@ class PortPicker:
             return self.take(wanted)
         for _ in range(TRIES_MAX):
             port = self._random.choice(RANGE)
-            if port not in self._given and free(port):
+            if port not in self._given and _hold(port):
                 return self.take(port)
         raise NoFreePortError(f"no free port was found in {RANGE.start} to {RANGE.stop - 1}")
+
+
+def _hold(port: int) -> bool:
+    """Bind ``port`` until this process ends, unless anybody has it, be it to hold it."""
+    with socket.socket() as holder:
+        try:
+            holder.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        # Only now: before, it would let this socket in beside another that holds the port.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.detach()
+        return True
