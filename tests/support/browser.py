@@ -82,6 +82,16 @@ class Look(NamedTuple):
 LOOKS = (Look(), Look("zh", "dark"), Look("en", "dark", 360), Look("zh", "light", 360))
 """Both languages, themes and widths, each with each of the others once."""
 
+_FOLLOW = """(() => {
+  const follow = () => { window.followed = location.href };
+  follow();
+  addEventListener("hashchange", () => requestAnimationFrame(() => setTimeout(() => setTimeout(follow))));
+})()"""
+"""Notes which address the page has followed: it draws when it hears of it, after this listener, and begins to read in a
+timer that it sets in the next frame."""
+
+_FOLLOWED = "() => window.followed === location.href"
+
 _TAGS = {"en": "en-US", "zh": "zh-CN"}
 
 
@@ -112,6 +122,7 @@ class View:
         self.url = url
         self._expected: list[tuple[int, str]] = []
         self._csrf = ""
+        page.add_init_script(_FOLLOW)
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
         page.on("response", self._answered)
@@ -124,7 +135,9 @@ class View:
         return self.page
 
     def settle(self) -> None:
-        """Return once nothing on the page is still loading."""
+        """Return once the page is that of its address, and nothing on it is still loading."""
+        # A link that was followed leaves the page before it for a moment, heading and all.
+        self.page.wait_for_function(_FOLLOWED)
         self.page.locator("main h1").first.wait_for()
         expect(self.page.locator(STILL_LOADING)).to_have_count(0)
 

@@ -204,6 +204,7 @@ def test_a_session_that_ended_elsewhere_asks_to_sign_in_again(browser_page: Open
     view.expected(401, "/admin/v1/")
     page.context.clear_cookies()
     page.get_by_role("link", name="Model catalogue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Model catalogue")
     page.get_by_role("link", name="API keys").click()
     page.wait_for_url("**/#/sign-in?to=%2Fa%2Fdemo%2Fkeys")
 
