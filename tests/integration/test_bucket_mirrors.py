@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import nats
 import pytest
-from nats.aio.msg import Msg
-from nats.js.api import KeyValueConfig
+from nats.js.api import AckPolicy, ConsumerConfig, KeyValueConfig
+from nats.js.errors import NotFoundError
 
 from tests.support.cli import CLI, Result
 from tests.support.servers import NATSServer, free_port
@@ -23,10 +23,12 @@ from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 
 DEADLINE_S = 15.0
+FETCHED_AT_ONCE, FETCH_S = 256, 0.1
 HOME, ABROAD = "home", "abroad"
 FAILED = 1
 MODELS = subjects.KV_MODELS
 USAGE = subjects.USAGE_STREAM
+METERING = subjects.USAGE_CONSUMER
 COPIES = (*subjects.KV_BUCKETS, USAGE)
 
 
@@ -59,6 +61,7 @@ async def buses(servers: tuple[NATSServer, NATSServer], tasks: TaskSet) -> Async
             stack.push_async_callback(connected[-1].close)
         home, abroad = connected
         await home.ensure_streams()
+        await wait_for_metering(home)
         await mirror(servers[1].url)
         yield home, abroad
 
@@ -71,6 +74,12 @@ async def mirror(url: str, code: int = 0) -> Result:
 async def made_anew(home: NATSBus) -> None:
     """Make what was deleted; the broker refuses a name whose files it has not removed yet."""
     await until_done(home.ensure_streams, within_s=DEADLINE_S, what="the streams are there")
+
+
+async def wait_for_metering(home: NATSBus) -> None:
+    """Have usage wait to be settled, as it does wherever metering has run once."""
+    config = ConsumerConfig(durable_name=METERING, ack_policy=AckPolicy.EXPLICIT)
+    await home.jetstream.add_consumer(USAGE, config)
 
 
 async def heard(bus: NATSBus, subject: str, *, queue: str = "") -> list[bytes]:
@@ -178,6 +187,7 @@ async def test_usage_that_is_settled_at_once_stays_in_the_mirror_and_is_sent_to_
     await client.jetstream().delete_stream(USAGE)
     await client.close()
     await made_anew(home)
+    await wait_for_metering(home)
     assert [row[0] for row in _rows(await mirror(servers[1].url)) if row[1] == "made"] == [USAGE]
     await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="the new stream is mirrored")
     assert await home.stream_length(USAGE) == kept
@@ -207,6 +217,40 @@ async def test_what_home_lost_of_usage_after_its_backup_is_sent_there(
         await eventually(lambda: _is(wanted <= set(sent), True), within_s=DEADLINE_S, what="all of it is there")
 
 
+async def test_usage_is_not_sent_to_where_nobody_settles_it(
+    buses: tuple[NATSBus, NATSBus], servers: tuple[NATSServer, NATSServer]
+) -> None:
+    home, abroad = buses
+    await home.store(subjects.usage("dispatcher", "d3"), b"d3-1", message_id="d3-1", timeout_s=DEADLINE_S)
+    await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="it is mirrored")
+    await home.jetstream.delete_stream(USAGE)
+    await made_anew(home)
+    kept = await abroad.stream_length(USAGE)
+    assert "start it, and try again" in (await mirror(servers[1].url, FAILED)).err
+    assert (await abroad.stream_length(USAGE), await home.stream_length(USAGE)) == (kept, 0)
+    await wait_for_metering(home)
+    await mirror(servers[1].url)
+    async with settling(home) as sent:
+        await eventually(lambda: _is("d3-1" in sent, True), within_s=DEADLINE_S, what="it is sent")
+
+
+async def test_usage_that_nobody_settles_yet_is_not_mirrored(
+    buses: tuple[NATSBus, NATSBus], servers: tuple[NATSServer, NATSServer]
+) -> None:
+    home, abroad = buses
+    await abroad.jetstream.delete_stream(USAGE)
+    await home.jetstream.delete_consumer(USAGE, METERING)
+    await home.store(subjects.usage("dispatcher", "d4"), b"d4-1", message_id="d4-1", timeout_s=DEADLINE_S)
+    assert "start it, and try again" in (await mirror(servers[1].url, FAILED)).err
+    with pytest.raises(NotFoundError):
+        await abroad.jetstream.stream_info(USAGE)
+    await wait_for_metering(home)
+    await mirror(servers[1].url)
+    await eventually(lambda: _confirmed(home), within_s=DEADLINE_S, what="the mirror has confirmed it")
+    async with settling(home) as settled:
+        await eventually(lambda: _is("d4-1" in settled, True), within_s=DEADLINE_S, what="it is settled all the same")
+
+
 class _AnHourLater(SystemClock):
     def wall_ms(self) -> int:
         return super().wall_ms() + 3_600_000
@@ -230,19 +274,23 @@ async def test_usage_in_a_mirror_does_not_wait_for_settlement(
 async def settling(home: NATSBus) -> AsyncIterator[list[str]]:
     """Take what comes from the stream at once, as metering does; gives a list that it is added to."""
     found: list[str] = []
+    over = asyncio.Event()
+    taking = await home.jetstream.pull_subscribe_bind(durable=METERING, stream=USAGE)
 
-    async def settle(message: Msg) -> None:
-        await message.ack()
-        found.append(message.data.decode())
+    async def settle() -> None:
+        while not over.is_set():
+            with suppress(TimeoutError):
+                for message in await taking.fetch(FETCHED_AT_ONCE, timeout=FETCH_S):
+                    await message.ack()
+                    found.append(message.data.decode())
 
-    taking = await home.jetstream.subscribe(
-        subjects.USAGE_SUBJECTS, stream=USAGE, durable="settling", cb=settle, manual_ack=True
-    )
-    try:
-        yield found
-    finally:
-        await taking.unsubscribe()
-        await home.jetstream.delete_consumer(USAGE, "settling")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(settle())
+        try:
+            yield found
+        finally:
+            over.set()
+    await taking.unsubscribe()
 
 
 async def test_an_offer_stays_in_its_region_while_somebody_takes_it_there(buses: tuple[NATSBus, NATSBus]) -> None:
@@ -274,6 +322,13 @@ async def _holds(bus: NATSBus, token: str, value: bytes) -> bool:
 
 async def _length(bus: NATSBus, messages: int) -> bool:
     return await bus.stream_length(USAGE) == messages
+
+
+async def _confirmed(home: NATSBus) -> bool:
+    """Return whether the mirror has confirmed all, which it does a second after it has stored it."""
+    last = (await home.stream_span(USAGE)).last
+    readers = await home.jetstream.consumers_info(USAGE)
+    return any(each.name != METERING and each.ack_floor and each.ack_floor.stream_seq == last for each in readers)
 
 
 async def _mirrored(abroad: NATSBus, home: NATSBus) -> bool:

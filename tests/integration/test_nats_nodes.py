@@ -147,12 +147,12 @@ async def test_what_is_subscribed_and_asked_while_a_link_moves_works(
 ) -> None:
     monkeypatch.setattr(nats_link, "SETTLE_S", 2.0)  # time for several questions, however long an answer takes
     mover, other = [await _open([node], name, tasks) for node, name in zip(nodes, ("mover", "other"), strict=False)]
-    await _settled([mover, other], "hello")
 
     def answer(message: Message) -> None:
         other.publish(message.reply, message.data)
 
     await other.subscribe("question", answer)
+    await _settled([mover, other], "hello")
     receiver = Receiver()
     mover.leave()
     asked = 0

@@ -23,6 +23,8 @@ STALLED_AFTER_S = 10.0
 """A mirror hears of home each second. One that does not tries again ever more rarely, every two minutes in the end; a
 leader that is chosen anew tries at once."""
 
+_NO_CONSUMER = 10014
+"""JetStream's code for a consumer that a stream has not; one for a stream that is not there is another."""
 
 _NANOSECONDS_PER_SECOND = 1_000_000_000
 
@@ -77,7 +79,7 @@ def configuration(bucket: str, home: str, replicas: int) -> StreamConfig:
 async def mirror_home(client: Client, home: str, replicas: int) -> list[Mirror]:
     """Make the mirrors that are missing, and those anew whose bucket or stream was; wake those that have stalled.
 
-    Usage of a stream that was is sent to the new one first.
+    Usage of a stream that was is sent to the new one first. Usage that nobody would settle at home is left where it is.
 
     Args:
         client: connected to the region's NATS, as a user who may do anything.
@@ -110,7 +112,7 @@ async def _mirror(
     try:
         found = await jetstream.stream_info(name)
     except NotFoundError:
-        return await _made(jetstream, wanted)
+        return await _made(jetstream, at_home, wanted)
     if found.config.mirror is None:
         raise MirrorError(
             f"{_shown(name)} is here, and no mirror: services that belong to home have run in this region; delete "
@@ -118,16 +120,37 @@ async def _mirror(
         )
     if await _is_of_another(at_home, found):
         if name == subjects.USAGE_STREAM:
+            await _check_settlement(at_home)
             await send_home(jetstream)
         await jetstream.delete_stream(name)
-        return await _made(jetstream, wanted)
+        return await _made(jetstream, at_home, wanted)
     woken = has_stalled(found) and await _wake(client, name)
     return Mirror(_shown(name), False, woken, found.state.messages, _lag(found.mirror))
 
 
-async def _made(jetstream: JetStreamContext, wanted: StreamConfig) -> Mirror:
+async def _made(jetstream: JetStreamContext, at_home: JetStreamContext, wanted: StreamConfig) -> Mirror:
+    if wanted.name == subjects.USAGE_STREAM:
+        await _check_settlement(at_home)
     made = await jetstream.add_stream(wanted)
     return Mirror(_shown(str(wanted.name)), True, False, made.state.messages, _lag(made.mirror))
+
+
+async def _check_settlement(at_home: JetStreamContext) -> None:
+    """See that home's usage waits for metering there.
+
+    A mirror confirms what it has stored, a second later. In a stream that metering reads, too, a message stays until
+    both have confirmed it; in one that nobody else reads the mirror's word is the last, and home loses the usage.
+    """
+    try:
+        await at_home.consumer_info(subjects.USAGE_STREAM, subjects.USAGE_CONSUMER)
+    except NotFoundError as error:
+        if error.err_code == _NO_CONSUMER:
+            raise MirrorError(
+                f"nobody settles usage at home: metering has not run there since the stream {subjects.USAGE_STREAM} "
+                f"was made; start it, and try again"
+            ) from error
+    except (NATSError, TimeoutError):
+        pass  # home is away
 
 
 def _shown(name: str) -> str:
