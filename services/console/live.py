@@ -151,7 +151,7 @@ class Live:
     async def _ask(self) -> None:
         while True:
             try:
-                self._queued = await self._bus.stream_length(subjects.USAGE_STREAM)
+                self._queued = (await self._bus.unconfirmed(subjects.USAGE_STREAM, subjects.USAGE_CONSUMER)).length
             except BusError:
                 self._queued = None
             if self._watchers:

@@ -127,9 +127,9 @@ class LeaseEnds:
             self._looked = now
 
     async def _look_at_stream(self, now: float) -> None:
-        """Find out up to when usage is settled: a message leaves the stream once that has been done with it."""
+        """Find out up to when usage is settled: a message is confirmed once that has been done with it."""
         try:
-            span = await self._bus.stream_span(subjects.USAGE_STREAM)
+            span = await self._bus.unconfirmed(subjects.USAGE_STREAM, subjects.USAGE_CONSUMER)
         except BusError:
             return
         if self._marks and span.last < self._marks[-1].last:

@@ -83,7 +83,7 @@ class Orphans:
 
     async def _is_read(self, dispatcher: str) -> bool:
         """Whether all usage that was in the stream when the dispatcher had been silent for long enough is settled."""
-        span = await self._bus.stream_span(subjects.USAGE_STREAM)
+        span = await self._bus.unconfirmed(subjects.USAGE_STREAM, subjects.USAGE_CONSUMER)
         return span.first > self._read_up_to.setdefault(dispatcher, span.last)
 
     async def _settle(self, dispatcher: str, parts: list[str]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import nats
@@ -34,7 +34,14 @@ COPIES = (*subjects.KV_BUCKETS, USAGE)
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NATSServer, NATSServer]]:
-    folder, leaf = tmp_path_factory.mktemp("regions"), f"127.0.0.1:{free_port()}"
+    with regions(tmp_path_factory.mktemp("regions")) as both:
+        yield both
+
+
+@contextmanager
+def regions(folder: Path) -> Iterator[tuple[NATSServer, NATSServer]]:
+    """Run home's and another region's NATS for the length of the block."""
+    leaf = f"127.0.0.1:{free_port()}"
     home = _server(folder, HOME, f'listen: "{leaf}"')
     abroad = _server(folder, ABROAD, f'remotes: [{{ url: "nats://{leaf}" }}]')
     yield home, abroad
@@ -163,9 +170,9 @@ async def test_a_bucket_that_home_makes_anew_is_mirrored_anew(
 
 async def test_usage_from_abroad_is_stored_at_home(buses: tuple[NATSBus, NATSBus]) -> None:
     home, abroad = buses
-    before = await home.stream_length(USAGE)
+    before = await _length(home)
     await abroad.store(subjects.usage("edge", "e1"), b"usage", message_id="e1-1", timeout_s=DEADLINE_S)
-    assert await home.stream_length(USAGE) == before + 1
+    assert await _length(home) == before + 1
 
 
 async def test_usage_that_is_settled_at_once_stays_in_the_mirror_and_is_sent_to_another_home(
@@ -179,9 +186,9 @@ async def test_usage_that_is_settled_at_once_stays_in_the_mirror_and_is_sent_to_
         for name in names:
             await home.store(subjects.usage("dispatcher", "d1"), name.encode(), message_id=name, timeout_s=DEADLINE_S)
         await eventually(lambda: _is(names[-1] in settled, True), within_s=DEADLINE_S, what="all is settled")
-    await eventually(lambda: _length(home, 0), within_s=DEADLINE_S, what="the stream is empty")
+    await eventually(lambda: _is_empty(home), within_s=DEADLINE_S, what="the stream is empty")
     await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="all is mirrored")
-    kept = await abroad.stream_length(USAGE)
+    kept = await _length(abroad)
 
     client = await nats.connect(servers[0].url)
     await client.jetstream().delete_stream(USAGE)
@@ -190,7 +197,7 @@ async def test_usage_that_is_settled_at_once_stays_in_the_mirror_and_is_sent_to_
     await wait_for_metering(home)
     assert [row[0] for row in _rows(await mirror(servers[1].url)) if row[1] == "made"] == [USAGE]
     await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="the new stream is mirrored")
-    assert await home.stream_length(USAGE) == kept
+    assert await _length(home) == kept
     async with settling(home) as sent:
         await eventually(lambda: _is(len(sent) == kept, True), within_s=DEADLINE_S, what="all is settled again")
     assert sorted(name for name in sent if name in set(names)) == sorted(names)
@@ -225,9 +232,9 @@ async def test_usage_is_not_sent_to_where_nobody_settles_it(
     await eventually(lambda: _mirrored(abroad, home), within_s=DEADLINE_S, what="it is mirrored")
     await home.jetstream.delete_stream(USAGE)
     await made_anew(home)
-    kept = await abroad.stream_length(USAGE)
+    kept = await _length(abroad)
     assert "start it, and try again" in (await mirror(servers[1].url, FAILED)).err
-    assert (await abroad.stream_length(USAGE), await home.stream_length(USAGE)) == (kept, 0)
+    assert (await _length(abroad), await _length(home)) == (kept, 0)
     await wait_for_metering(home)
     await mirror(servers[1].url)
     async with settling(home) as sent:
@@ -268,6 +275,27 @@ async def test_usage_in_a_mirror_does_not_wait_for_settlement(
         late.append("settlement" in [check.name for check in await read_condition(client, _AnHourLater())])
         await client.close()
     assert late == [True, False]
+
+
+async def test_what_is_settled_waits_for_no_mirror_that_is_away(tmp_path: Path, tasks: TaskSet) -> None:
+    subject = subjects.usage("dispatcher", "d5")
+    with regions(tmp_path) as (server, away):
+        home = await nats_bus.connect(server.url, name="test", tasks=tasks)
+        await home.ensure_streams()
+        await wait_for_metering(home)
+        await mirror(away.url)
+        await home.store(subject, b"d5-1", message_id="d5-1", timeout_s=DEADLINE_S)
+        await eventually(lambda: _confirmed(home), within_s=DEADLINE_S, what="the mirror has confirmed it")
+        away.stop()
+        await home.store(subject, b"d5-2", message_id="d5-2", timeout_s=DEADLINE_S)
+        async with settling(home) as settled:
+            await eventually(lambda: _is("d5-2" in settled, True), within_s=DEADLINE_S, what="all is settled")
+        await eventually(lambda: _settled(home), within_s=DEADLINE_S, what="the settlement is known")
+        assert await home.stream_span(USAGE) == (2, 2), "the broker keeps it for the mirror"
+        client = await nats.connect(server.url)
+        assert "settlement" not in [check.name for check in await read_condition(client, _AnHourLater())]
+        await client.close()
+        await home.close()
 
 
 @asynccontextmanager
@@ -320,8 +348,12 @@ async def _holds(bus: NATSBus, token: str, value: bytes) -> bool:
     return await bus.kv_get(MODELS, token) == value
 
 
-async def _length(bus: NATSBus, messages: int) -> bool:
-    return await bus.stream_length(USAGE) == messages
+async def _length(bus: NATSBus) -> int:
+    return int((await bus.jetstream.stream_info(USAGE)).state.messages)
+
+
+async def _is_empty(bus: NATSBus) -> bool:
+    return not await _length(bus)
 
 
 async def _confirmed(home: NATSBus) -> bool:
@@ -329,6 +361,10 @@ async def _confirmed(home: NATSBus) -> bool:
     last = (await home.stream_span(USAGE)).last
     readers = await home.jetstream.consumers_info(USAGE)
     return any(each.name != METERING and each.ack_floor and each.ack_floor.stream_seq == last for each in readers)
+
+
+async def _settled(home: NATSBus) -> bool:
+    return not (await home.unconfirmed(USAGE, METERING)).length
 
 
 async def _mirrored(abroad: NATSBus, home: NATSBus) -> bool:

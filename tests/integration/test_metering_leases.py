@@ -10,6 +10,7 @@ from services.metering.intake import Delivery, NATSIntake
 from services.metering.leases import EDGES_INTERVAL_S, LeaseEnds
 from services.metering.metrics import MeteringMetrics
 from tests.support import usage_events
+from tests.support.absent_mirror import add_absent_mirror
 from tests.support.manual_clock import ManualClock
 from tests.support.waiting import eventually, until_done
 from trunkline.bus import messages, subjects
@@ -117,7 +118,12 @@ async def test_the_leases_of_an_edge_end_when_it_has_been_silent_for_long_enough
     assert rig.ended("lost") == 2
 
 
-async def test_not_before_the_usage_stream_has_been_settled_past_its_end_by_whichever_replica(rig: Rig) -> None:
+@pytest.mark.parametrize("mirrored", [False, True], ids=["alone", "with a mirror that is away"])
+async def test_not_before_the_usage_stream_has_been_settled_past_its_end_by_whichever_replica(
+    rig: Rig, mirrored: bool
+) -> None:
+    if mirrored:
+        await add_absent_mirror(rig.bus)
     await rig.write(lease("edge-1"))
     await rig.beat("edge-1")
     await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"of its last job", message_id="1", timeout_s=5)
@@ -128,10 +134,11 @@ async def test_not_before_the_usage_stream_has_been_settled_past_its_end_by_whic
     await rig.bus.store(subjects.usage("dispatcher", "dispatcher-1"), b"later", message_id="2", timeout_s=5)
     await delivery.ack()
 
-    async def gone() -> bool:
-        return (await rig.bus.stream_span(subjects.USAGE_STREAM)).first == 2
+    async def confirmed() -> bool:
+        return (await rig.bus.unconfirmed(subjects.USAGE_STREAM, subjects.USAGE_CONSUMER)).first == 2
 
-    await eventually(gone, within_s=DEADLINE_S, what="the stream has let it go")
+    await eventually(confirmed, within_s=DEADLINE_S, what="its settlement is known")
+    assert (await rig.bus.stream_span(subjects.USAGE_STREAM)).first == (1 if mirrored else 2)
     assert await rig.sweep() == []
 
 

@@ -11,6 +11,7 @@ from services.metering.orphans import Orphans
 from services.metering.settler import Settler
 from services.metering.terms import TermsBook
 from tests.support import usage_events
+from tests.support.absent_mirror import add_absent_mirror
 from tests.support.manual_clock import ManualClock
 from tests.support.usage_events import usage_event
 from tests.support.waiting import eventually
@@ -147,7 +148,10 @@ async def test_exact_usage_that_comes_late_takes_the_place_of_the_checkpoint_onc
     await rig.consumer.stop()
 
 
-async def test_what_is_known_exactly_goes_before(rig: Rig, tasks: TaskSet) -> None:
+@pytest.mark.parametrize("mirrored", [False, True], ids=["alone", "with a mirror that is away"])
+async def test_what_is_known_exactly_goes_before(rig: Rig, tasks: TaskSet, mirrored: bool) -> None:
+    if mirrored:
+        await add_absent_mirror(rig.bus)
     known, other = rig.so_far(), rig.so_far()
     exact = msgspec.structs.replace(known, units=Units(input=10, output=45), outcome="upstream_cut")
     await rig.checkpoint("dispatcher-1", known, other)

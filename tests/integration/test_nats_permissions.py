@@ -98,7 +98,7 @@ MAY_PUBLISH: dict[str, set[str]] = {
     "$JS.API.INFO": set(),
     # --- reading streams
     "$JS.API.STREAM.INFO.USAGE": {M, C},
-    "$JS.API.CONSUMER.INFO.USAGE.metering": {M},
+    "$JS.API.CONSUMER.INFO.USAGE.metering": {M, C},
     "$JS.API.CONSUMER.MSG.NEXT.USAGE.metering": {M},
     "$JS.API.CONSUMER.CREATE.USAGE.metering.tl.usage.>": {M},
     "$JS.API.CONSUMER.CREATE.USAGE.other.tl.usage.>": set(),
@@ -383,10 +383,14 @@ async def test_snapshots_are_written_by_their_owners_and_read_as_a_whole(fleet: 
         assert set(await (await fleet.console.jetstream.key_value(bucket)).keys()) == {"1", "2"}
 
 
+async def unsettled(bus: NATSBus) -> int:
+    return (await bus.unconfirmed(subjects.USAGE_STREAM, subjects.USAGE_CONSUMER)).length
+
+
 async def test_usage_is_stored_by_both_holders_and_consumed_by_metering(fleet: Fleet) -> None:
     await fleet.dispatcher.store(subjects.usage("dispatcher", "dispatcher-1"), b"d", message_id="1", timeout_s=5)
     await fleet.edge.store(subjects.usage("edge", "edge-1"), b"e", message_id="2", timeout_s=5)
-    assert await fleet.console.stream_length(subjects.USAGE_STREAM) == 2
+    assert await unsettled(fleet.console) == 2
     subscription = await fleet.metering.jetstream.pull_subscribe(
         subjects.USAGE_SUBJECTS,
         durable=subjects.USAGE_CONSUMER,
@@ -399,6 +403,7 @@ async def test_usage_is_stored_by_both_holders_and_consumed_by_metering(fleet: F
         await message.ack_sync()
     info = await fleet.metering.jetstream.consumer_info(subjects.USAGE_STREAM, subjects.USAGE_CONSUMER)
     assert (info.num_pending, info.num_ack_pending) == (0, 0)
+    assert await unsettled(fleet.console) == await unsettled(fleet.metering) == 0
 
     async def let_go() -> bool:
         return await fleet.metering.stream_span(subjects.USAGE_STREAM) == (3, 2)
@@ -457,7 +462,7 @@ async def test_a_refusal_is_counted_and_the_call_fails(guarded: GuardedNATS, tas
         await bus.flush()
         assert bus.refused == 2
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [("bus_permission_refused", "error")] * 2
-    assert await fleet.console.stream_length(subjects.USAGE_STREAM) == 0
+    assert await unsettled(fleet.console) == 0
     await bus.close()
 
 

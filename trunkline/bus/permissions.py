@@ -198,6 +198,7 @@ def _console() -> Permissions:
             f"{_API}.STREAM.INFO.{subjects.HEALTH_STREAM}",
             *_consumed(subjects.HEALTH_STREAM, _ANY, subjects.HEALTH_SUBJECTS),
             f"{_API}.STREAM.INFO.{subjects.USAGE_STREAM}",
+            f"{_API}.CONSUMER.INFO.{subjects.USAGE_STREAM}.{subjects.USAGE_CONSUMER}",
         ),
         subscribe=(
             subjects.OUTCOME,

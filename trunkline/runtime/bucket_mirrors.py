@@ -109,30 +109,36 @@ async def _mirror(
     client: Client, jetstream: JetStreamContext, at_home: JetStreamContext, wanted: StreamConfig
 ) -> Mirror:
     name = str(wanted.name)
+    found = await _find(jetstream, name)
+    if found is not None and not await _is_of_another(at_home, found):
+        woken = has_stalled(found) and await _wake(client, name)
+        return Mirror(_shown(name), False, woken, found.state.messages, _lag(found.mirror))
+    if name == subjects.USAGE_STREAM:
+        await _check_settlement(at_home)
+        if found is not None:
+            await send_home(jetstream)
+    if found is not None:
+        await jetstream.delete_stream(name)
+    made = await jetstream.add_stream(wanted)
+    return Mirror(_shown(name), True, False, made.state.messages, _lag(made.mirror))
+
+
+async def _find(jetstream: JetStreamContext, name: str) -> StreamInfo | None:
+    """Return the mirror of a name, None if there is none.
+
+    Raises:
+        MirrorError: what has the name is no mirror.
+    """
     try:
         found = await jetstream.stream_info(name)
     except NotFoundError:
-        return await _made(jetstream, at_home, wanted)
+        return None
     if found.config.mirror is None:
         raise MirrorError(
             f"{_shown(name)} is here, and no mirror: services that belong to home have run in this region; delete "
             f"the stream {name} here if nothing else needs it"
         )
-    if await _is_of_another(at_home, found):
-        if name == subjects.USAGE_STREAM:
-            await _check_settlement(at_home)
-            await send_home(jetstream)
-        await jetstream.delete_stream(name)
-        return await _made(jetstream, at_home, wanted)
-    woken = has_stalled(found) and await _wake(client, name)
-    return Mirror(_shown(name), False, woken, found.state.messages, _lag(found.mirror))
-
-
-async def _made(jetstream: JetStreamContext, at_home: JetStreamContext, wanted: StreamConfig) -> Mirror:
-    if wanted.name == subjects.USAGE_STREAM:
-        await _check_settlement(at_home)
-    made = await jetstream.add_stream(wanted)
-    return Mirror(_shown(str(wanted.name)), True, False, made.state.messages, _lag(made.mirror))
+    return found
 
 
 async def _check_settlement(at_home: JetStreamContext) -> None:

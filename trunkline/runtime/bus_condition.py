@@ -16,6 +16,7 @@ from trunkline.core.limits import BEAT_INTERVAL_S, BEATS_MISSED_MAX
 from trunkline.policy.admin_api import Check
 from trunkline.policy.diagnosis import Heard, fleet_checks, listed
 from trunkline.runtime.nats_streams import ALL_STREAMS
+from trunkline.runtime.stream_span import unconfirmed
 
 LISTEN_S = BEAT_INTERVAL_S * (BEATS_MISSED_MAX + 0.2)
 """Whoever lives has been heard by then."""
@@ -78,22 +79,24 @@ def _replica_checks(name: str, cluster: Any) -> list[Check]:
 
 
 async def _settlement_checks(jetstream: JetStreamContext, clock: Clock) -> list[Check]:
-    """A settled message is gone from the stream, so its oldest one says since when settlement stands still.
+    """The oldest message that metering has not confirmed says since when settlement stands still.
 
-    Another region's mirror keeps them and says nothing of it.
+    Others are of no account: a mirror keeps them, and home's stream keeps them for a mirror that is away.
     """
     try:
         stream = await jetstream.stream_info(subjects.USAGE_STREAM)
-        state = stream.state
-        if not state.messages or stream.config.mirror is not None:
+        if stream.config.mirror is not None:
             return []
-        oldest = (await jetstream.get_msg(subjects.USAGE_STREAM, seq=state.first_seq)).time
+        waiting = await unconfirmed(jetstream, subjects.USAGE_STREAM, subjects.USAGE_CONSUMER)
+        if not waiting.length:
+            return []
+        oldest = (await jetstream.get_msg(subjects.USAGE_STREAM, seq=waiting.first)).time
     except (NATSError, TimeoutError):
         return []  # said already, or settled meanwhile
     since = oldest if oldest is not None else dt.datetime.fromtimestamp(clock.wall_ms() / 1000, dt.UTC)
     if clock.wall_ms() / 1000 - since.timestamp() < SETTLEMENT_LATE_S:
         return []
-    said = f"{state.messages} messages of usage wait. Look at metering's log, and whether Postgres answers it."
+    said = f"{waiting.length} messages of usage wait. Look at metering's log, and whether Postgres answers it."
     return [Check("settlement", False, said, since=since)]
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 import msgspec
 import structlog
@@ -15,11 +15,13 @@ from nats.js.errors import NotFoundError
 from trunkline.bus import subjects
 from trunkline.bus.port import BusError, Handler, Unsubscribe
 from trunkline.core.clock import Clock
+from trunkline.runtime import stream_span
 from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.cluster_watch import Watched
 from trunkline.runtime.jetstream_client import close_client, open_client
 from trunkline.runtime.nats_link import RECONNECT_WAIT_S, NATSLink, open_link
 from trunkline.runtime.nats_streams import ALL_STREAMS, ensure_streams
+from trunkline.runtime.stream_span import StreamSpan
 from trunkline.runtime.tasks import TaskSet
 from trunkline.runtime.tls import TLSContext
 
@@ -77,18 +79,6 @@ class _StreamInfo(msgspec.Struct, frozen=True):
 
 _encode_query = msgspec.json.Encoder().encode
 _decode_stream_info = msgspec.json.Decoder(_StreamInfo).decode
-
-
-class StreamSpan(NamedTuple):
-    """Numbers of a stream's messages.
-
-    Attributes:
-        first: of the oldest that is still there; one more than ``last`` when there is none.
-        last: of the newest, whether it is still there or not.
-    """
-
-    first: int
-    last: int
 
 
 class NATSBus:
@@ -246,29 +236,27 @@ class NATSBus:
             raise BusError(f"stream {stream} cannot be purged: {type(error).__name__}") from error
 
     async def stream_span(self, stream: str) -> StreamSpan:
-        """Return which numbers the messages have that a stream holds.
+        """See `stream_span.held`.
 
         Raises:
             BusError: the stream cannot be asked now.
         """
-        try:
-            state = (await self._jetstream.stream_info(stream)).state
-        except (NATSError, TimeoutError) as error:
-            raise BusError(f"stream {stream} cannot be asked: {type(error).__name__}") from error
-        # Of a stream that never held any message, the broker says that the first has number 0.
-        return StreamSpan(state.first_seq if state.messages else state.last_seq + 1, state.last_seq)
+        return await self._span(stream, stream_span.held(self._jetstream, stream))
 
-    async def stream_length(self, stream: str) -> int:
-        """Return how many messages a stream holds: of a queue, those that nobody has done yet.
+    async def unconfirmed(self, stream: str, consumer: str) -> StreamSpan:
+        """See `stream_span.unconfirmed`.
 
         Raises:
             BusError: the stream cannot be asked now.
         """
+        return await self._span(stream, stream_span.unconfirmed(self._jetstream, stream, consumer))
+
+    @staticmethod
+    async def _span(stream: str, asked: Awaitable[StreamSpan]) -> StreamSpan:
         try:
-            messages: int = (await self._jetstream.stream_info(stream)).state.messages
+            return await asked
         except (NATSError, TimeoutError) as error:
             raise BusError(f"stream {stream} cannot be asked: {type(error).__name__}") from error
-        return messages
 
     def watched(self, stream: str) -> tuple[Watched, Watched]:
         """Return both connections as `runtime.cluster_watch` sees them.
