@@ -18,7 +18,7 @@ from trunkline.bus.permissions import STREAMS
 from trunkline.bus.port import BusError
 from trunkline.runtime import jetstream_client, nats_bus
 from trunkline.runtime.clock import SystemClock
-from trunkline.runtime.jetstream_client import CLOSE_TIMEOUT_S, tls_options
+from trunkline.runtime.jetstream_client import CLOSE_TIMEOUT_S, socket_transport, tls_options
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.runtime.tls import TLSContext, client_tls
@@ -68,12 +68,16 @@ async def test_a_connection_is_closed_although_nats_has_stopped_answering(
 ) -> None:
     bus = await connect(server, tasks, context_of(authority))
     await bus._link.close()  # which has its own time
+    connected = socket_transport(bus._client)
     with frozen(server.pid):
         if reconnecting:
             await bus._client.force_reconnect()
             await SystemClock().sleep(0.1)  # it waits for the old connection's end
         async with asyncio.timeout(CLOSE_TIMEOUT_S + 5):
             await bus.close()
+        for transport in (connected, socket_transport(bus._client)):
+            assert transport is not None
+            assert transport.get_extra_info("socket").fileno() == -1
 
 
 async def test_who_has_no_certificate_or_trusts_another_authority_stays_outside(

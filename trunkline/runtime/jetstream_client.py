@@ -8,6 +8,7 @@ from typing import Any
 from nats.aio.client import Client
 from nats.errors import Error as NATSError
 
+from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.nats_link import PERMISSION_REFUSED, PING_INTERVAL_S, PINGS_UNANSWERED_MAX, RECONNECT_WAIT_S
 from trunkline.runtime.nats_servers import parse_servers
 from trunkline.runtime.tasks import TaskSet
@@ -60,7 +61,7 @@ async def open_client(
 
 
 async def close_client(client: Client) -> None:
-    """Close JetStream's connection, or leave it to the event loop's end.
+    """Close JetStream's connection, or end it without a goodbye.
 
     In a task of its own: nats-py swallows cancellations here, and raises one that nobody asked for where it was
     reconnecting.
@@ -69,6 +70,18 @@ async def close_client(client: Client) -> None:
     closing = tasks.spawn(client.close(), name="jetstream_close")
     await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
     await tasks.end(closing)
+    if (transport := socket_transport(client)) is not None:
+        transport.abort()  # nothing, where it is closed
+        await SystemClock().sleep(0)  # the event loop closes the socket in its next round, if it has one
+
+
+def socket_transport(client: Client) -> asyncio.WriteTransport | None:
+    """Return what is below TLS: nats-py closes what is above, and asyncio waits for the goodbye before it closes this.
+
+    None before the first connection.
+    """
+    writer = getattr(client._transport, "_bare_io_writer", None)  # noqa: SLF001 - nats-py has no other way to it
+    return None if writer is None else writer.transport
 
 
 def tls_options(client: Client, url: str, tls: TLSContext | None) -> dict[str, Any]:
