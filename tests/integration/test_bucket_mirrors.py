@@ -44,9 +44,11 @@ def regions(folder: Path) -> Iterator[tuple[NATSServer, NATSServer]]:
     leaf = f"127.0.0.1:{free_port()}"
     home = _server(folder, HOME, f'listen: "{leaf}"')
     abroad = _server(folder, ABROAD, f'remotes: [{{ url: "nats://{leaf}" }}]')
-    yield home, abroad
-    for server in (abroad, home):
-        server.stop()
+    try:
+        yield home, abroad
+    finally:
+        for server in (abroad, home):
+            server.stop()
 
 
 def _server(folder: Path, domain: str, leafnodes: str) -> NATSServer:
@@ -280,22 +282,23 @@ async def test_usage_in_a_mirror_does_not_wait_for_settlement(
 async def test_what_is_settled_waits_for_no_mirror_that_is_away(tmp_path: Path, tasks: TaskSet) -> None:
     subject = subjects.usage("dispatcher", "d5")
     with regions(tmp_path) as (server, away):
-        home = await nats_bus.connect(server.url, name="test", tasks=tasks)
-        await home.ensure_streams()
-        await wait_for_metering(home)
-        await mirror(away.url)
-        await home.store(subject, b"d5-1", message_id="d5-1", timeout_s=DEADLINE_S)
-        await eventually(lambda: _confirmed(home), within_s=DEADLINE_S, what="the mirror has confirmed it")
-        away.stop()
-        await home.store(subject, b"d5-2", message_id="d5-2", timeout_s=DEADLINE_S)
-        async with settling(home) as settled:
-            await eventually(lambda: _is("d5-2" in settled, True), within_s=DEADLINE_S, what="all is settled")
-        await eventually(lambda: _settled(home), within_s=DEADLINE_S, what="the settlement is known")
-        assert await home.stream_span(USAGE) == (2, 2), "the broker keeps it for the mirror"
-        client = await nats.connect(server.url)
-        assert "settlement" not in [check.name for check in await read_condition(client, _AnHourLater())]
-        await client.close()
-        await home.close()
+        async with AsyncExitStack() as stack:
+            home = await nats_bus.connect(server.url, name="test", tasks=tasks)
+            stack.push_async_callback(home.close)
+            client = await nats.connect(server.url)
+            stack.push_async_callback(client.close)
+            await home.ensure_streams()
+            await wait_for_metering(home)
+            await mirror(away.url)
+            await home.store(subject, b"d5-1", message_id="d5-1", timeout_s=DEADLINE_S)
+            await eventually(lambda: _confirmed(home), within_s=DEADLINE_S, what="the mirror has confirmed it")
+            away.stop()
+            await home.store(subject, b"d5-2", message_id="d5-2", timeout_s=DEADLINE_S)
+            async with settling(home) as settled:
+                await eventually(lambda: _is("d5-2" in settled, True), within_s=DEADLINE_S, what="all is settled")
+            await eventually(lambda: _settled(home), within_s=DEADLINE_S, what="the settlement is known")
+            await eventually(lambda: _holds_only(home, 2), within_s=DEADLINE_S, what="one is kept for the mirror alone")
+            assert "settlement" not in [check.name for check in await read_condition(client, _AnHourLater())]
 
 
 @asynccontextmanager
@@ -312,13 +315,13 @@ async def settling(home: NATSBus) -> AsyncIterator[list[str]]:
                     await message.ack()
                     found.append(message.data.decode())
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(settle())
-        try:
-            yield found
-        finally:
-            over.set()
-    await taking.unsubscribe()
+    running = TaskSet().spawn(settle(), name="settling")
+    try:
+        yield found
+    finally:
+        over.set()
+        await running
+        await taking.unsubscribe()
 
 
 async def test_an_offer_stays_in_its_region_while_somebody_takes_it_there(buses: tuple[NATSBus, NATSBus]) -> None:
@@ -361,6 +364,10 @@ async def _confirmed(home: NATSBus) -> bool:
     last = (await home.stream_span(USAGE)).last
     readers = await home.jetstream.consumers_info(USAGE)
     return any(each.name != METERING and each.ack_floor and each.ack_floor.stream_seq == last for each in readers)
+
+
+async def _holds_only(bus: NATSBus, number: int) -> bool:
+    return await bus.stream_span(USAGE) == (number, number)
 
 
 async def _settled(home: NATSBus) -> bool:
