@@ -16,6 +16,7 @@ from tests.support.http_serving import until
 from tests.support.http_upstream import REQUEST, Receiver, upstream
 from tests.support.manual_clock import ManualClock
 from tests.support.picture_server import JPEG, PDF, PictureServer, picture_server, png
+from tests.support.stream_server import stream_server
 from trunkline.core import limits
 from trunkline.policy.fetching import Fetched, FetchError, FetchResult, FetchRules
 from trunkline.protocol.links import DOCUMENTS, PICTURES
@@ -276,13 +277,7 @@ async def test_whoever_gives_up_leaves_no_connection() -> None:
 async def test_what_is_no_http_is_no_picture() -> None:
     async def shout(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.test ESMTP\r\n")
-        writer.close()
 
-    server = await asyncio.start_server(shout, "127.0.0.1", 0)
     known = PictureServer(b"")
-    known.port = server.sockets[0].getsockname()[1]
-    try:
-        async with fetching(known) as run:
-            assert await run.fails(known.url("/")) is FetchResult.UNREACHABLE
-    finally:
-        server.close()
+    async with stream_server(shout) as known.port, fetching(known) as run:
+        assert await run.fails(known.url("/")) is FetchResult.UNREACHABLE

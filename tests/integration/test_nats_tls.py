@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from nats.errors import Error as NATSError
 from tests.support.authority import Authority
 from tests.support.frozen import frozen
 from tests.support.guarded_nats import GuardedNATS, over_tls
+from tests.support.stream_server import stream_server
 from tests.support.waiting import eventually
 from trunkline.bus import subjects
 from trunkline.bus.permissions import STREAMS
@@ -138,22 +139,20 @@ async def test_a_server_without_tls_is_given_no_password(authority: Authority, t
         writer.write(b'INFO {"server_id":"x","version":"2.12.0","auth_required":true,"max_payload":1000}\r\n')
         while data := await reader.read(1000):
             received.extend(data)
-        writer.close()
 
-    listener = await asyncio.start_server(pretend, "127.0.0.1", 0)
-    url = f"nats://console:secret@localhost:{listener.sockets[0].getsockname()[1]}"
-    tls = context_of(authority)
-    with pytest.raises(BusError):
-        await nats_bus.connect(url, name="console-1", tasks=tasks, tls=tls)
-    for named, context in ((url, tls), (url.replace("nats:", "tls:"), None)):
-        client = Client()
-        with pytest.raises(NATSError):
-            await client.connect(named, allow_reconnect=False, connect_timeout=1, **tls_options(client, named, context))
-        await client.close()
+    async with stream_server(pretend) as port:
+        url = f"nats://console:secret@localhost:{port}"
+        tls = context_of(authority)
+        with pytest.raises(BusError):
+            await nats_bus.connect(url, name="console-1", tasks=tasks, tls=tls)
+        for named, context in ((url, tls), (url.replace("nats:", "tls:"), None)):
+            client = Client()
+            options = tls_options(client, named, context)
+            with pytest.raises(NATSError):
+                await client.connect(named, allow_reconnect=False, connect_timeout=1, **options)
+            await client.close()
     assert b"secret" not in received
     assert b"CONNECT" not in received
-    listener.close()
-    await listener.wait_closed()
 
 
 class Between:
@@ -183,13 +182,13 @@ class Between:
         writer.write(b'INFO {"server_id":"x","version":"2.12.0","auth_required":true,"max_payload":1000}\r\n')
         while data := await reader.read(1000):
             self.received.extend(data)
-        writer.close()
 
 
-async def listening(between: Between) -> tuple[asyncio.Server, str]:
-    listener = await asyncio.start_server(between.take, "127.0.0.1", 0)
-    url = between.server.url_of("console")
-    return listener, url.replace(f":{between.server.port}", f":{listener.sockets[0].getsockname()[1]}")
+@contextlib.asynccontextmanager
+async def listening(between: Between) -> AsyncIterator[str]:
+    """Let it take connections for the length of the block; yields the URL."""
+    async with stream_server(between.take) as port:
+        yield between.server.url_of("console").replace(f":{between.server.port}", f":{port}")
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -203,14 +202,12 @@ async def test_the_connection_for_jetstream_tells_no_password_to_who_takes_the_t
     server: GuardedNATS, authority: Authority, tasks: TaskSet
 ) -> None:
     between = Between(server, range(2, 3))
-    listener, url = await listening(between)
-    async with asyncio.timeout(WITHIN_S):
-        bus = await nats_bus.connect(url, name="console-1", tasks=tasks, tls=context_of(authority))
-    assert between.connections == 3
-    assert not between.received
-    await bus.close()
-    listener.close()
-    await listener.wait_closed()
+    async with listening(between) as url:
+        async with asyncio.timeout(WITHIN_S):
+            bus = await nats_bus.connect(url, name="console-1", tasks=tasks, tls=context_of(authority))
+        assert between.connections == 3
+        assert not between.received
+        await bus.close()
 
 
 async def test_where_the_connection_for_jetstream_does_not_come_about_neither_stays(
@@ -219,10 +216,7 @@ async def test_where_the_connection_for_jetstream_does_not_come_about_neither_st
     """A process that is told to stop must hear of it, so connecting ends some time."""
     monkeypatch.setattr(jetstream_client, "CONNECT_TIMEOUT_S", 1.0)
     between = Between(server, range(2, 1000))
-    listener, url = await listening(between)
-    async with asyncio.timeout(WITHIN_S):
+    async with listening(between) as url, asyncio.timeout(WITHIN_S):
         with pytest.raises(BusError, match="not reachable"):
             await nats_bus.connect(url, name="console-1", tasks=tasks, tls=context_of(authority))
     assert not between.received
-    listener.close()
-    await listener.wait_closed()

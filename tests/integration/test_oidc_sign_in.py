@@ -14,6 +14,7 @@ from tests.support.console import AdminClient, RunningConsole, running_console, 
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, running_provider
 from tests.support.people import PASSWORD, Browser, browser, first_operator, new_login
 from tests.support.servers import free_port
+from tests.support.stream_server import stream_server
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
 from trunkline.store.database import Database
@@ -222,13 +223,12 @@ async def test_a_providers_document_leads_nowhere_inside(campus: Campus, endpoin
     await campus.open_registration()
     reached: list[str] = []
 
-    async def trap(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def trap(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         reached.append((await reader.readline()).decode())
-        writer.close()
 
-    async with await asyncio.start_server(trap, "127.0.0.1", 0) as inside:
+    async with stream_server(trap) as inside:
         # The same machine under an address that is not allowed.
-        campus.provider.endpoints[endpoint] = f"http://0.0.0.0:{inside.sockets[0].getsockname()[1]}/inside"
+        campus.provider.endpoints[endpoint] = f"http://0.0.0.0:{inside}/inside"
         assert await campus.sign_in() == "#/sign-in?oidc=failed"
     assert reached == []
 

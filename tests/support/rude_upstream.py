@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from enum import StrEnum
 
+from tests.support.stream_server import stream_server
 from trunkline.dev.demo.counts import ModelUsage, Usage
 
 MODEL = "rude"
@@ -51,7 +52,6 @@ class RudeUpstream:
         self.asked = 0
         self.closed_unanswered = 0
         self.port = 0
-        self._serving: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     def base_url(self, habit: Habit) -> str:
         """Return the base URL of a channel."""
@@ -59,21 +59,6 @@ class RudeUpstream:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._serving[writer] = task
-        try:
-            await self._serve(reader, writer)
-        finally:
-            del self._serving[writer]
-
-    async def close(self) -> None:
-        """Close the connections that are open still."""
-        for writer in self._serving:
-            writer.transport.abort()
-        await asyncio.gather(*self._serving.values())
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         answered = 0
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
@@ -94,9 +79,6 @@ class RudeUpstream:
                 answered += 1
                 if habit is Habit.CLOSES_IDLE:
                     break
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
 
 
 def _content_length(head: bytes) -> int:
@@ -110,11 +92,5 @@ def _content_length(head: bytes) -> int:
 async def rude_upstream() -> AsyncIterator[RudeUpstream]:
     """Run one for the length of the block."""
     upstream = RudeUpstream()
-    server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
-    upstream.port = server.sockets[0].getsockname()[1]
-    async with server:
-        try:
-            yield upstream
-        finally:
-            server.close()
-            await upstream.close()
+    async with stream_server(upstream.serve) as upstream.port:
+        yield upstream

@@ -16,6 +16,10 @@ class Handover:
     The old connection speaks; what the new one brings is held until the old one has fallen silent, and what both have
     brought is left out. Of a queue group each message comes by one of them only, and is handed on at once.
 
+    The new connection may lag behind the old one, and then brings some of what that has brought only after it has
+    taken over. So that is waited for, and left out as well; of what was heard before all servers knew the new
+    connection nobody can say whether it will come once more.
+
     Args:
         old: the connection in use.
         deliver: takes the messages.
@@ -31,9 +35,16 @@ class Handover:
         self._heard: list[Delivery] = []
         self._held: list[Delivery] = []
         self._held_bytes = 0
+        self._known_after = 0
+        self._late: Counter[Delivery] = Counter()
         self._old = old
+        self._before = old.deliver
         old.deliver = self._take_old
         self.overflown = False
+
+    def known(self) -> None:
+        """Each server knows by now what the new connection has subscribed: what the old one brings, it brings too."""
+        self._known_after = len(self._heard)
 
     def take_new(self, delivery: Delivery) -> None:
         """A message has come by the new connection."""
@@ -48,18 +59,29 @@ class Handover:
     def _take_old(self, delivery: Delivery) -> None:
         if not self._queued(delivery.sid):
             self._heard.append(delivery)
-        self._deliver(delivery)
+        self._before(delivery)
 
     def give_up(self) -> None:
         """The old connection stays."""
-        self._old.deliver = self._deliver
+        self._old.deliver = self._before
 
     def complete(self, new: NATSConnection) -> None:
-        """The old connection is silent: hand on what only the new one has brought."""
-        new.deliver = self._deliver
+        """The old connection is silent: hand on what only the new one has brought, from now on as well."""
+        self._late = Counter(self._heard[self._known_after :]) - Counter(self._held)
+        new.deliver = self._take_late if self._late else self._deliver
         copies = Counter(self._heard)
         for delivery in self._held:
             if copies[delivery]:
                 copies[delivery] -= 1
             else:
                 self._deliver(delivery)
+
+    def _take_late(self, delivery: Delivery) -> None:
+        if self._late[delivery]:
+            self._late[delivery] -= 1
+        else:
+            self._deliver(delivery)
+
+    def forget(self) -> None:
+        """What the new connection has not brought once more by now was lost on its way."""
+        self._late.clear()

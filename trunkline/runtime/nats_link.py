@@ -44,9 +44,16 @@ PING_INTERVAL_S = 2.0
 PINGS_UNANSWERED_MAX = 2
 """A way that is cut tells nobody. It is found after 4 to 6 s, and another broker is taken, where there is one."""
 
+KNOWN_S = 0.25
+"""After which all servers know what a new connection has subscribed: many times the way between the nodes of a
+cluster."""
+
 SETTLE_S = 0.5
-"""After which all servers know what a new connection has subscribed: many times the way between the nodes of a cluster,
-and a server that stops leaves its clients ten seconds and more."""
+"""For which both connections hear: as long again, so that of what only the old one has brought nothing comes twice. A
+server that stops leaves its clients ten seconds and more."""
+
+LAG_S = 2.0
+"""By which the new connection may be behind the old one: none that stands lags longer."""
 
 PASS_S = 0.05
 """After which what the old connection has taken has reached its receivers, so that nothing overtakes it on the new."""
@@ -378,7 +385,9 @@ class NATSLink:
             handover.give_up()
             return False
         try:
-            await _either(old, new, SETTLE_S)
+            await _either(old, new, KNOWN_S)
+            handover.known()
+            await _either(old, new, SETTLE_S - KNOWN_S)
             if handover.overflown or new.lost.done():
                 handover.give_up()
                 return False
@@ -388,6 +397,7 @@ class NATSLink:
                 return False
             self._use(new)
             handover.complete(new)
+            self._loop.call_later(LAG_S, handover.forget)
         finally:
             self._spare = None
             self._sending.set()

@@ -78,6 +78,40 @@ def test_what_was_said_twice_is_handed_on_twice(stage: Stage) -> None:
     assert stage.got == ["same", "same"]
 
 
+def test_a_new_one_that_lags_behind_brings_nothing_twice(stage: Stage) -> None:
+    stage.by_old("1")  # before all servers knew the new one: it may never come by that
+    stage.handover.known()
+    stage.by_old("2", "3", "same", "same")
+    stage.by_new("2")
+    stage.handover.complete(stage.new.as_one())
+    for text in ("3", "same", "same", "same", "4", "1"):
+        stage.new.deliver(_message(text))
+    assert stage.got == ["1", "2", "3", "same", "same", "same", "4", "1"]
+
+
+def test_what_is_lost_on_the_way_is_not_waited_for_for_ever(stage: Stage) -> None:
+    stage.handover.known()
+    stage.by_old("1")
+    stage.handover.complete(stage.new.as_one())
+    stage.handover.forget()
+    stage.new.deliver(_message("1"))
+    assert stage.got == ["1", "1"]
+
+
+def test_a_second_move_while_the_first_is_still_waited_for(stage: Stage) -> None:
+    stage.handover.known()
+    stage.by_old("1")
+    stage.handover.complete(stage.new.as_one())
+    third = Connection(stage.got)
+    following = Handover(stage.new.as_one(), third.deliver, lambda sid: sid == QUEUED)
+    for text in ("1", "2"):
+        stage.new.deliver(_message(text))
+    following.take_new(_message("2"))
+    following.take_new(_message("3"))
+    following.complete(third.as_one())
+    assert stage.got == ["1", "2", "3"]
+
+
 def test_a_queue_groups_messages_are_handed_on_at_once(stage: Stage) -> None:
     stage.by_new("held")
     stage.handover.take_new(_message("offer", QUEUED))

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from tests.support.authority import Authority, Issued
 from tests.support.manual_clock import ManualClock
+from tests.support.stream_server import stream_server
 from trunkline.runtime.tls import (
     TLSContext,
     TLSWatch,
@@ -54,12 +55,9 @@ async def port(tls: TLSContext) -> AsyncIterator[int]:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(100):
             writer.write(data)
-        writer.close()
 
-    server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=listening(tls))
-    yield server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
+    async with stream_server(echo, tls=listening(tls)) as port:
+        yield port
 
 
 def trusting(authority: Authority, **options: Any) -> ssl.SSLContext:
