@@ -124,7 +124,7 @@ class ChatClient:
             edge: base URL, without ``/v1``.
             script: see `body`.
             stream: whether to ask for a stream.
-            on_chunk: called with the number of content chunks after each read that brought some.
+            on_chunk: called with the number of each content chunk, from 1 on, however many one read has brought.
             fields: further fields of the body.
         """
         began = self._clock.now()
@@ -221,8 +221,9 @@ async def _read_stream(
             for choice in chunk["choices"]:
                 outcome.chunks += bool(choice["delta"].get("content"))
                 finished = finished or bool(choice["finish_reason"])
-        if on_chunk is not None and outcome.chunks > before:
-            on_chunk(outcome.chunks)
+        if on_chunk is not None:
+            for number in range(before + 1, outcome.chunks + 1):
+                on_chunk(number)
     if failed:
         outcome.ending = Ending.IN_BAND if not pending else Ending.MALFORMED
     else:
