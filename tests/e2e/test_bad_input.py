@@ -240,10 +240,11 @@ def test_expired_key(surface: Surface) -> None:
 
 
 def test_key_for_other_addresses(surface: Surface) -> None:
-    created = surface.admin(
-        "POST", f"/accounts/{ACCOUNT}/keys", {"name": "elsewhere", "allow_ips": ["203.0.113.0/24", "2001:db8::/32"]}
-    )
-    header = ("authorization", f"Bearer {created['secret']}")
+    key = surface.new_key(ACCOUNT, "elsewhere", allow_ips=["127.0.0.0/8"])
+    networks = ["203.0.113.0/24", "2001:db8::/32"]
+    surface.admin("PATCH", f"/accounts/{ACCOUNT}/keys/elsewhere", {"allow_ips": networks})
+    surface.wait_for_status(key, 401)
+    header = ("authorization", f"Bearer {key}")
     assert "IP address" in unauthenticated(surface, header).message
     assert unauthenticated(surface, header, ("x-forwarded-for", "203.0.113.7")).code == "invalid_api_key"
 
