@@ -13,6 +13,7 @@ from tests.support.live_stack import LiveStack, StackPlan
 from tests.support.raw_chat import RawChat, raw_chat
 from tests.support.waiting import eventually
 from trunkline.dev.demo.counts import Abort
+from trunkline.runtime.clock import SystemClock
 from trunkline.runtime.tasks import TaskSet
 
 MODEL = "demo"
@@ -21,6 +22,9 @@ CLOSED_WITHIN_MS = 1000 + 2000
 """Within a second, and some for a busy machine. Nothing else closes these calls: the answers take longer by far."""
 
 LEFT_CHUNKS = 6
+
+READ_WITHIN_S = 1.0
+"""After which a dispatcher has read what the upstream has written of a plain answer; nothing tells it."""
 
 CASES = {
     # name: whether it is a stream, what the upstream does, and how much the client reads before it leaves
@@ -78,6 +82,8 @@ async def test_client_leaves(rig: Rig, name: str) -> None:
             await chat.read_chunks(chunks)
         else:
             await everybody_waits.wait()
+            if "stall_after" in script:
+                await SystemClock().sleep(READ_WITHIN_S)
 
     async def upstream_is_busy() -> bool:
         if (await stack.counts(rig.http)).open >= CLIENTS:
