@@ -88,6 +88,7 @@ async def test_a_client_that_leaves_is_noticed_within_a_second(stack: TLSStack, 
             return next((abort.at_ms for abort in counts.aborts if abort.tag == how), None)
 
         at_ms = await eventually(aborted_at_ms, within_s=10, what="the upstream call is closed")
+    leave(writer)
     assert at_ms - left_at_ms < CLOSED_WITHIN_MS
 
 
