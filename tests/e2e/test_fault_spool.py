@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.support.books import REDELIVERY_TIMEOUT_S, account_usage, assert_books_agree
-from tests.support.chat_client import ChatClient, Ending, assert_proper, session
+from tests.support.chat_client import ChatClient, Ending, Outcome, assert_proper, session
 from tests.support.live_stack import LiveStack, StackPlan
 from tests.support.servers import NATSServer, running_nats
 from tests.support.waiting import eventually
@@ -33,6 +33,24 @@ class Rig(NamedTuple):
     http: aiohttp.ClientSession
     nats: NATSServer
 
+    async def streaming(self) -> list[asyncio.Task[Outcome]]:
+        """Begin a stream for each client, and return them once each has brought something."""
+        begun: set[int] = set()
+
+        def begin(number: int) -> asyncio.Task[Outcome]:
+            edge = self.stack.edges[number % 2]
+            asked = self.client.chat(edge, ANSWER, stream=True, on_chunk=lambda _: begun.add(number))
+            return tasks.spawn(asked, name="stream")
+
+        tasks = TaskSet()
+        streams = [begin(number) for number in range(CLIENTS)]
+
+        async def all_begun() -> bool:
+            return len(begun) == CLIENTS
+
+        await eventually(all_begun, within_s=10, what="every stream has brought something")
+        return streams
+
 
 @pytest.fixture(scope="module")
 def parts() -> Iterator[tuple[LiveStack, str, NATSServer]]:
@@ -53,24 +71,9 @@ async def rig(parts: tuple[LiveStack, str, NATSServer]) -> AsyncIterator[Rig]:
 
 
 async def test_edges_and_dispatchers_killed_while_nats_is_away(rig: Rig) -> None:
-    stack, edges = rig.stack, rig.stack.edges
-    assert_proper([await rig.client.chat(edges[0])], {Ending.WHOLE})
-    begun = 0
-
-    def on_chunk(chunks: int) -> None:
-        nonlocal begun
-        begun += chunks == 1
-
-    tasks = TaskSet()
-    streams = [
-        tasks.spawn(rig.client.chat(edges[number % 2], ANSWER, stream=True, on_chunk=on_chunk), name="stream")
-        for number in range(CLIENTS)
-    ]
-
-    async def all_begun() -> bool:
-        return begun == CLIENTS
-
-    await eventually(all_begun, within_s=10, what="every stream has brought something")
+    stack = rig.stack
+    assert_proper([await rig.client.chat(stack.edges[0])], {Ending.WHOLE})
+    streams = await rig.streaming()
     await asyncio.to_thread(rig.nats.kill)
 
     async def spooled() -> bool:
@@ -89,17 +92,9 @@ async def test_edges_and_dispatchers_killed_while_nats_is_away(rig: Rig) -> None
 
 
 async def test_a_dispatcher_that_is_stopped_while_nats_is_away_leaves_nothing_behind(rig: Rig) -> None:
-    stack, edges = rig.stack, rig.stack.edges
+    stack = rig.stack
     before = (await account_usage(stack, "acme")).charged
-    tasks = TaskSet()
-    streams = [
-        tasks.spawn(rig.client.chat(edges[number % 2], ANSWER, stream=True), name="stream") for number in range(CLIENTS)
-    ]
-
-    async def under_way() -> bool:
-        return (await stack.counts(rig.http)).open == CLIENTS
-
-    await eventually(under_way, within_s=10, what="every stream is under way")
+    streams = await rig.streaming()
     await asyncio.to_thread(rig.nats.stop)
     stopped = [stack.signal("dispatcher", index, number=signal.SIGTERM) for index in range(2)]
 
