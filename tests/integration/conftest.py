@@ -21,6 +21,9 @@ TEMPLATE = "trunkline_template"
 
 STREAMS_TIMEOUT_S = 10.0
 
+PATIENCE_S = 25.0
+"""Less than the console gives a request."""
+
 _numbers = itertools.count(1)
 
 
@@ -48,6 +51,13 @@ def nats_url(nats_server: NATSServer) -> str:
 def postgres_dsn(postgres_server: PostgresServer) -> str:
     """The maintenance database; tests use `database_dsn`."""
     return postgres_server.admin_dsn
+
+
+@pytest.fixture
+def patient_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections may be waited for: where hundreds ask at once, a busy machine would have some be answered 503."""
+    monkeypatch.setattr(store_database, "ACQUIRE_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(store_database, "CONNECT_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture

@@ -12,21 +12,17 @@ from tests.support.console import ADMIN_KEY, AdminClient, Answer, running_consol
 from trunkline.policy.codes import FAILURES_PER_HOUR_MAX, check_character, normal_form
 from trunkline.runtime.nats_bus import NATSBus
 from trunkline.runtime.tasks import TaskSet
-from trunkline.store import database as store_database
 from trunkline.store import ledger_checks
 from trunkline.store.codes import forget_failures
 from trunkline.store.database import Database
 
 NANO = 1_000_000_000
-WITHIN_S = 25.0
+
+pytestmark = pytest.mark.usefixtures("patient_database")
 
 
 @pytest.fixture
-async def client(
-    bus: NATSBus, tasks: TaskSet, database_dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[AdminClient]:
-    # Hundreds come at once here: on a busy machine the last of them would be answered 503.
-    monkeypatch.setattr(store_database, "ACQUIRE_TIMEOUT_S", WITHIN_S)
+async def client(bus: NATSBus, tasks: TaskSet, database_dsn: str) -> AsyncIterator[AdminClient]:
     async with running_console(bus, tasks, database_dsn) as running:
         await running.client.call("POST", "/accounts", {"name": "acme"})
         yield running.client

@@ -19,6 +19,8 @@ from trunkline.runtime.tasks import TaskSet
 from trunkline.store import ledger, ledger_checks
 from trunkline.store.database import Database
 
+pytestmark = pytest.mark.usefixtures("patient_database")
+
 
 class World(NamedTuple):
     client: AdminClient
