@@ -37,6 +37,7 @@ class Handover:
         self._held_bytes = 0
         self._known_after = 0
         self._late: Counter[Delivery] = Counter()
+        self._new: NATSConnection | None = None
         self._old = old
         self._before = old.deliver
         old.deliver = self._take_old
@@ -68,7 +69,7 @@ class Handover:
     def complete(self, new: NATSConnection) -> None:
         """The old connection is silent: hand on what only the new one has brought, from now on as well."""
         self._late = Counter(self._heard[self._known_after :]) - Counter(self._held)
-        new.deliver = self._take_late if self._late else self._deliver
+        self._new, new.deliver = new, self._take_late
         copies = Counter(self._heard)
         for delivery in self._held:
             if copies[delivery]:
@@ -77,11 +78,15 @@ class Handover:
                 self._deliver(delivery)
 
     def _take_late(self, delivery: Delivery) -> None:
-        if self._late[delivery]:
+        if self._late and self._late[delivery]:
             self._late[delivery] -= 1
         else:
             self._deliver(delivery)
 
     def forget(self) -> None:
-        """What the new connection has not brought once more by now was lost on its way."""
+        """What the new connection has not brought once more by now was lost: nothing is compared or kept any more."""
         self._late.clear()
+        self._heard.clear()
+        self._held.clear()
+        if self._new is not None and self._new.deliver == self._take_late:
+            self._new.deliver = self._deliver

@@ -45,7 +45,8 @@ class Stage:
     def __init__(self) -> None:
         self.got: list[str] = []
         self.old, self.new = Connection(self.got), Connection(self.got)
-        self.handover = Handover(self.old.as_one(), self.old.deliver, lambda sid: sid == QUEUED)
+        self.deliver = self.old.deliver
+        self.handover = Handover(self.old.as_one(), self.deliver, lambda sid: sid == QUEUED)
 
     def by_old(self, *texts: str) -> None:
         for text in texts:
@@ -94,6 +95,7 @@ def test_what_is_lost_on_the_way_is_not_waited_for_for_ever(stage: Stage) -> Non
     stage.by_old("1")
     stage.handover.complete(stage.new.as_one())
     stage.handover.forget()
+    assert stage.new.deliver == stage.deliver, "no message is looked at any more"
     stage.new.deliver(_message("1"))
     assert stage.got == ["1", "1"]
 
